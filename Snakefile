@@ -1,0 +1,44 @@
+"""The mass of boosted top quarks from images of their jets: simulate, preprocess, train, evaluate, draw."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+check_config(config)
+
+
+wildcard_constraints:
+    sample=NAME,
+    dataset=NAME,
+    experiment=NAME,
+    seed=r"\d+",
+    block=r"\d+",
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        "results/report.html",
+
+
+onsuccess:
+    print_summary()

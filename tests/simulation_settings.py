@@ -1,0 +1,29 @@
+"""Settings of a small but complete simulation, shared by the tests: the words of config.yaml, as plain dictionaries."""
+
+GENERATOR = {
+    "process": "gun",
+    "mass": (85.0, 500.0),
+    "pt": (400.0, 1000.0),
+    "eta_max": 2.0,
+    "collision_energy": 13000.0,
+    "initial_state_radiation": False,
+    "multiparton_interactions": False,
+}
+DETECTOR = {
+    "magnetic_field": 3.8,
+    "track_pt_min": 0.4,
+    "track_eta_max": 2.5,
+    "track_efficiency": 0.95,
+    "track_pt_constant": 0.007,
+    "track_pt_slope": 1.5e-4,
+    "ecal_stochastic": 0.028,
+    "ecal_constant": 0.004,
+    "ecal_noise": 0.04,
+    "ecal_zero_suppression": 0.12,
+    "hcal_stochastic": 1.0,
+    "hcal_constant": 0.07,
+    "hcal_noise": 0.2,
+    "hcal_zero_suppression": 0.7,
+    "pixel_efficiency": 0.985,
+}
+SELECTION = {"radius": 0.8, "pt_min": 400.0, "eta_max": 2.0, "top_distance": 0.8, "softdrop_cut": 0.1}

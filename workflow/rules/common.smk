@@ -1,0 +1,86 @@
+"""What every rule uses: the checked configuration, lists of files, and a hash of the code behind a script."""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# These two lie beside this file.
+from configuration import find_problem
+from imports import content_hash
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+SPLITS = ("train", "validation", "test")
+
+
+def check_config(config):
+    """End with one line on what is wrong with the configuration, if anything is."""
+    problem = find_problem(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    if problem:
+        key, message = problem
+        raise WorkflowError(f"{source_of(key)}: {'.'.join(key) or 'top level'}: {message}")
+
+
+def source_of(key):
+    """The last of the configuration files that has this key, or the command line."""
+    for file in reversed(workflow.configfiles):
+        content = load_configfile(file)
+        for step in key[:-1]:
+            content = content.get(step, {}) if isinstance(content, dict) else {}
+        if not key or not isinstance(content, dict) or key[-1] in content:
+            return file
+    return "--config"
+
+
+def code_hash(script):
+    """Hash of the content of a script and of all of the library that it reaches; a param of every rule with a script."""
+    return content_hash(Path(workflow.basedir) / "workflow/scripts" / script)
+
+
+def blocks(sample):
+    """Numbers of the blocks that hold the jets asked of a sample, as they stand in file names."""
+    settings = config["samples"][sample]
+    return [f"{block:05d}" for block in range(-(-settings["jets"] // settings["jets_per_block"]))]
+
+
+def tables(wildcards):
+    """The jet tables of a dataset."""
+    sample = config["datasets"][wildcards.dataset]["sample"]
+    return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
+
+
+def shards(split):
+    """Input function: the shards of one split of a rule's dataset, named directly or by its experiment."""
+
+    def of(wildcards):
+        dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+        sample = config["datasets"][dataset]["sample"]
+        return expand(
+            "results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=blocks(sample)
+        )
+
+    return of
+
+
+def statistics(wildcards):
+    """The statistics of a rule's dataset, named directly or by its experiment."""
+    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+    return f"results/preprocess/{dataset}/statistics.json"
+
+
+def runs(pattern):
+    """One file for each experiment and seed that are to be run."""
+    return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])
+
+
+def datasets_run():
+    """Names of the datasets of the experiments that are to be run."""
+    return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
+
+
+def print_summary():
+    """The short tables of all runs, and where to look."""
+    for summary in runs("results/evaluate/{experiment}/{seed}/summary.txt"):
+        if Path(summary).exists():
+            print(f"\n{Path(summary).read_text()}")
+    if Path("results/report.html").exists():
+        print("Everything in one page: results/report.html; the figures: results/figures/")

@@ -1,0 +1,31 @@
+"""Score the predicted masses of the test jets.
+
+reads   results/predict/{experiment}/{seed}/predictions.parquet
+writes  results/evaluate/{experiment}/{seed}/metrics.json, summary.txt
+"""
+
+
+rule evaluate:
+    input:
+        predictions="results/predict/{experiment}/{seed}/predictions.parquet",
+    output:
+        metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+        summary=report(
+            "results/evaluate/{experiment}/{seed}/summary.txt",
+            caption="../report/summary.rst",
+            category="Results",
+            labels={"experiment": "{experiment}", "seed": "{seed}", "what": "errors"},
+        ),
+    params:
+        mass_bins=lookup(within=config, dpath="evaluate/mass_bins"),
+        mass_above=lookup(within=config, dpath="evaluate/mass_above"),
+        bootstrap=lookup(within=config, dpath="evaluate/bootstrap"),
+        code=code_hash("evaluate.py"),
+    log:
+        "results/log/evaluate/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/evaluate/{experiment}/{seed}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    script:
+        "../scripts/evaluate.py"

@@ -1,0 +1,51 @@
+"""Preprocess jets: measure the statistics of a dataset, then make its shards.
+
+reads   results/jets/{sample}/{block}.parquet
+writes  results/preprocess/{dataset}/statistics.json
+        results/shards/{dataset}/{split}/{block}.npz
+"""
+
+
+rule statistics:
+    input:
+        tables=tables,
+    output:
+        statistics="results/preprocess/{dataset}/statistics.json",
+    params:
+        sample=lookup(within=config, dpath="datasets/{dataset}/sample"),
+        split=lookup(within=config, dpath="datasets/{dataset}/split"),
+        layers=lookup(within=config, dpath="datasets/{dataset}/layers"),
+        scales=lookup(within=config, dpath="datasets/{dataset}/scales"),
+        scale_quantile=lookup(within=config, dpath="datasets/{dataset}/scale_quantile"),
+        unbias=lookup(within=config, dpath="datasets/{dataset}/unbias"),
+        code=code_hash("measure.py"),
+    log:
+        "results/log/statistics/{dataset}.log",
+    benchmark:
+        "results/benchmark/statistics/{dataset}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
+    script:
+        "../scripts/measure.py"
+
+
+rule shards:
+    input:
+        table=lambda wildcards: f"results/jets/{config['datasets'][wildcards.dataset]['sample']}/{wildcards.block}.parquet",
+        statistics="results/preprocess/{dataset}/statistics.json",
+    output:
+        train="results/shards/{dataset}/train/{block}.npz",
+        validation="results/shards/{dataset}/validation/{block}.npz",
+        test="results/shards/{dataset}/test/{block}.npz",
+    params:
+        zero_suppression=lookup(within=config, dpath="datasets/{dataset}/zero_suppression"),
+        compression=lookup(within=config, dpath="datasets/{dataset}/compression"),
+        code=code_hash("make_shards.py"),
+    log:
+        "results/log/shards/{dataset}/{block}.log",
+    benchmark:
+        "results/benchmark/shards/{dataset}/{block}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
+    script:
+        "../scripts/make_shards.py"

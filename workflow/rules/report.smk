@@ -1,0 +1,38 @@
+"""Put all figures and tables into one page that needs no network.
+
+reads   what the rule `results` names
+writes  results/report.html
+"""
+
+
+rule results:
+    localrule: True
+    input:
+        runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        runs("results/figures/{experiment}/{seed}/loss.png"),
+        runs("results/figures/{experiment}/{seed}/predicted.png"),
+        expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
+        expand(
+            "results/figures/{sample}/average_images.png",
+            sample=sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()}),
+        ),
+
+
+rule report:
+    localrule: True
+    input:
+        rules.results.input,
+        captions=sorted(Path(workflow.basedir).glob("workflow/report/*.rst")),
+    output:
+        "results/report.html",
+    params:
+        snakefile=workflow.main_snakefile,
+        code=code_hash("make_report.py"),
+    log:
+        "results/log/report.log",
+    benchmark:
+        "results/benchmark/report.tsv"
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/make_report.py"

@@ -1,0 +1,45 @@
+"""Simulate jets: Pythia, fast detector, FastJet, sparse images.
+
+reads   the sample's part of the configuration
+writes  results/jets/{sample}/{block}.parquet, a jet table; and trial.parquet, a few jets beforehand
+"""
+
+
+rule simulate:
+    input:
+        trial=ancient("results/jets/{sample}/trial.parquet"),
+    output:
+        table="results/jets/{sample}/{block}.parquet",
+    params:
+        block=lambda wildcards: int(wildcards.block),
+        jets=lookup(within=config, dpath="samples/{sample}/jets_per_block"),
+        seed=lookup(within=config, dpath="samples/{sample}/seed"),
+        settings=lookup(within=config, dpath="samples/{sample}/simulate"),
+        code=code_hash("simulate.py"),
+    log:
+        "results/log/simulate/{sample}/{block}.log",
+    benchmark:
+        "results/benchmark/simulate/{sample}/{block}.tsv"
+    conda:
+        "../../envs/simulate.yaml"
+    script:
+        "../scripts/simulate.py"
+
+
+# A few jets before all others: shows early that the settings work, and compiles the detector's functions once,
+# into Numba's cache, instead of in each of the jobs that then start in parallel.
+use rule simulate as trial with:
+    input:
+        [],
+    output:
+        table="results/jets/{sample}/trial.parquet",
+    params:
+        block=0,
+        jets=10,
+        seed=lookup(within=config, dpath="samples/{sample}/seed"),
+        settings=lookup(within=config, dpath="samples/{sample}/simulate"),
+        code=code_hash("simulate.py"),
+    log:
+        "results/log/simulate/{sample}/trial.log",
+    benchmark:
+        "results/benchmark/trial/{sample}.tsv"

@@ -1,0 +1,54 @@
+"""Train a network, and predict the masses of the test jets with it.
+
+reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
+writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, history.csv
+        results/predict/{experiment}/{seed}/predictions.parquet
+"""
+
+
+rule train:
+    input:
+        train=shards("train"),
+        validation=shards("validation"),
+        statistics=statistics,
+    output:
+        best="results/train/{experiment}/{seed}/model.safetensors",
+        last="results/train/{experiment}/{seed}/last.safetensors",
+        history="results/train/{experiment}/{seed}/history.csv",
+    params:
+        network=lookup(within=config, dpath="experiments/{experiment}/network"),
+        pool=lookup(within=config, dpath="experiments/{experiment}/pool"),
+        recipe=lookup(within=config, dpath="experiments/{experiment}/recipe"),
+        device=lookup(within=config, dpath="compute/device"),
+        precision=lookup(within=config, dpath="compute/precision"),
+        code=code_hash("train.py"),
+    log:
+        "results/log/train/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/train/{experiment}/{seed}.tsv"
+    threads: 8
+    conda:
+        "../../envs/train.yaml"
+    script:
+        "../scripts/train.py"
+
+
+rule predict:
+    input:
+        model="results/train/{experiment}/{seed}/model.safetensors",
+        shards=shards("test"),
+    output:
+        predictions="results/predict/{experiment}/{seed}/predictions.parquet",
+    params:
+        device=lookup(within=config, dpath="compute/device"),
+        precision=lookup(within=config, dpath="compute/precision"),
+        code=code_hash("predict.py"),
+    log:
+        "results/log/predict/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/predict/{experiment}/{seed}.tsv"
+    threads: 8
+    conda:
+        "../../envs/train.yaml"
+    script:
+        "../scripts/predict.py"

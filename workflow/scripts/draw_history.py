@@ -1,0 +1,58 @@
+"""Draw how the loss and the validation errors went, epoch by epoch."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from topmass.console import say, stage
+from topmass.drawing.history import errors, losses
+from topmass.drawing.style import save, styled
+from topmass.files import BadInput
+
+COLUMNS = ("epoch", "loss", "validation_loss", "mae", "mre")
+
+
+def draw_history(
+    history: Path, loss_png: Path, loss_pdf: Path, errors_png: Path, errors_pdf: Path, colours: Sequence[str]
+) -> None:
+    """Draw the losses, and the validation MAE and MRE, of a training; the best epoch is that of the smallest MAE."""
+    rows = read_history(history)
+    best = int(rows["epoch"][np.argmin(rows["mae"])])
+    say(f"{len(rows['epoch'])} epochs, the best is {best}")
+    with styled(colours):
+        save(losses(rows["epoch"], rows["loss"], rows["validation_loss"], best), loss_png, loss_pdf)
+        save(errors(rows["epoch"], rows["mae"], rows["mre"], best), errors_png, errors_pdf)
+
+
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """The columns of COLUMNS, (epochs,) each. BadInput if one is missing, or holds anything but finite numbers."""
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise BadInput(f"{path}: no epoch")
+    columns = {name: np.empty(len(rows)) for name in COLUMNS}
+    for i, row in enumerate(rows):
+        for name in COLUMNS:
+            if name not in row:
+                raise BadInput(f"{path}: no column '{name}'")
+            try:
+                columns[name][i] = float(row[name] or "")
+            except ValueError:
+                columns[name][i] = np.nan
+            if not np.isfinite(columns[name][i]):
+                raise BadInput(f"{path}: row {i + 1}: {name} is not a finite number")
+    return columns
+
+
+if __name__ == "__main__":
+    with stage("draw_history", snakemake.log[0]):
+        draw_history(
+            Path(snakemake.input.history),
+            Path(snakemake.output.loss_png),
+            Path(snakemake.output.loss_pdf),
+            Path(snakemake.output.errors_png),
+            Path(snakemake.output.errors_pdf),
+            snakemake.params.colours,
+        )

@@ -1,0 +1,66 @@
+"""Draw the distribution of the generated mass of the jets that unbiasing has left."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from topmass.console import say, stage
+from topmass.drawing.masses import mass_distribution
+from topmass.drawing.style import save, styled
+from topmass.files import BadInput
+from topmass.preprocessing.shards import Shard
+from topmass.preprocessing.statistics import Statistics, digest_of
+
+TITLES = {"train": "training"}
+BINS = 20
+"""Where the statistics do not divide the mass into bins, because it is not made flat."""
+
+
+def draw_masses(shards: Mapping[str, Sequence[Path]], statistics: Path, png: Path, pdf: Path, colours: Sequence[str]) -> None:
+    """Draw the masses of the shards of each split, with what the statistics say of the unbiasing."""
+    known = Statistics.load(statistics)
+    masses = {}
+    for split, paths in shards.items():
+        if split not in known.kept:
+            raise BadInput(f"{statistics}: nothing about the split '{split}'")
+        mass = read_masses(paths, digest_of(statistics))
+        masses[describe(TITLES.get(split, split), len(mass), known.kept[split])] = mass
+        say(f"{split}: {len(mass):,} jets")
+    edges = known.flattening.mass_edges
+    if len(edges) > 2:
+        before = (1 / known.flattening.acceptance).sum(axis=1)
+    else:
+        edges, before = np.linspace(edges[0], edges[-1], BINS + 1), None
+    with styled(colours):
+        save(mass_distribution(masses, edges, before), png, pdf)
+
+
+def describe(split: str, jets: int, kept: Mapping[str, float]) -> str:
+    """A split's number of jets, the share that unbiasing has kept and how flat they are."""
+    flat = rf", $\chi^2$/ndf = {kept['chi2']:.0f}/{kept['degrees_of_freedom']}" if kept["degrees_of_freedom"] else ""
+    return f"{split}: {jets:,} jets, {kept['share']:.0%} kept{flat}"
+
+
+def read_masses(paths: Sequence[Path], statistics: str) -> np.ndarray:
+    """Generated mass of all jets of a split, GeV. BadInput if there is none, or a shard was made with other statistics."""
+    found = []
+    for path in paths:
+        shard = Shard.load(path)
+        if shard.meta.statistics != statistics:
+            raise BadInput(f"{path}: a shard made with other statistics: {shard.meta.statistics} instead of {statistics}")
+        found.append(shard.arrays["mass"])
+    if not sum(map(len, found)):
+        raise BadInput(f"{paths[0].parent}: no jet in any shard")
+    return np.concatenate(found)
+
+
+if __name__ == "__main__":
+    with stage("draw_masses", snakemake.log[0]):
+        draw_masses(
+            {name: [Path(path) for path in snakemake.input[name]] for name in ("train", "validation", "test")},
+            Path(snakemake.input.statistics),
+            Path(snakemake.output.png),
+            Path(snakemake.output.pdf),
+            snakemake.params.colours,
+        )

@@ -1,0 +1,87 @@
+"""Simulate one block of jets: Pythia, detector, clustering, imaging, jet table."""
+
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from topmass.console import say, stage
+from topmass.files import BadInput
+from topmass.jets import EVENTS_PER_BLOCK, ROW_GROUP, JetBatch, join, write_jets
+from topmass.layers import LAYERS
+from topmass.simulation.clustering import JetSettings, find_jets
+from topmass.simulation.detector import DetectorSettings, detect
+from topmass.simulation.generator import Generator, GeneratorSettings
+from topmass.simulation.imaging import take_images
+
+EVENTS_PER_BATCH = 500
+"""Few enough to keep a batch in the cache, many enough to make its fixed cost small."""
+HOPELESS = 20_000
+"""Events without a single selected jet after which a block is given up."""
+
+
+def simulate(table: Path, block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> None:
+    """Write a jet table of this many jets, which depend on the settings, the seed and the block number alone."""
+    start = time.monotonic()
+    batches = row_groups(produce(block, seed, generator, detector, selection), jets)
+    source = {
+        "simulation": {"generator": dict(generator), "detector": dict(detector), "selection": dict(selection)},
+        "seed": seed,
+        "block": block,
+        "versions": {name: version(name) for name in ("pythia8mc", "fastjet")},
+    }
+    write_jets(table, batches, LAYERS, source)
+    say(f"block {block}: {jets:,} jets, {jets / (time.monotonic() - start):,.0f} jets/s")
+
+
+def produce(block: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> Iterator[JetBatch]:
+    """The selected jets of one block, batch by batch of events, without end."""
+    for_generator, for_detector = np.random.SeedSequence((seed, block)).spawn(2)
+    events = Generator(GeneratorSettings(**generator), for_generator)
+    rng = np.random.default_rng(for_detector)
+    detector_settings, jet_settings = DetectorSettings(**detector), JetSettings(**selection)
+    found = 0
+    for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
+        if first >= HOPELESS and not found:
+            raise BadInput(f"block {block}: none of {first:,} events has a jet that passes the selection {dict(selection)}")
+        particles, tops = events.batch(EVENTS_PER_BATCH)
+        readout = detect(particles, detector_settings, rng)
+        jets = find_jets(readout, tops, jet_settings)
+        images = take_images(readout, jets, detector_settings, rng)
+        found += len(jets.event)
+        yield JetBatch(
+            images.offset, *(images.hits[name] for name in ("pixel", "layer", "value")),
+            mass=jets.mass, pt=jets.pt, ieta=images.ieta, iphi=images.iphi, eta=jets.eta, phi=jets.phi,
+            jet_mass=jets.jet_mass, softdrop_mass=jets.softdrop_mass, top_pt=jets.top_pt,
+            event=block * EVENTS_PER_BLOCK + first + jets.event,
+        )  # fmt: skip
+    raise BadInput(f"block {block}: {EVENTS_PER_BLOCK:,} events, all that a block can number, have only {found:,} jets")
+
+
+def row_groups(batches: Iterator[JetBatch], jets: int) -> Iterator[JetBatch]:
+    """The first `jets` jets, in batches of a row group."""
+    waiting: list[JetBatch] = []
+    left = jets
+    while left:
+        size = min(left, ROW_GROUP)
+        while sum(map(len, waiting)) < size:
+            waiting.append(next(batches))
+        together = join(waiting)
+        yield together.take(np.arange(size))
+        waiting = [together.take(np.arange(size, len(together)))]
+        left -= size
+
+
+if __name__ == "__main__":
+    with stage("simulate", snakemake.log[0]):
+        simulate(
+            Path(snakemake.output.table),
+            snakemake.params.block,
+            snakemake.params.jets,
+            snakemake.params.seed,
+            snakemake.params.settings["generator"],
+            snakemake.params.settings["detector"],
+            snakemake.params.settings["selection"],
+        )

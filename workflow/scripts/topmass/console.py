@@ -1,0 +1,45 @@
+"""What a stage says: progress to the terminal and to its log, and one line when it cannot go on."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from topmass.files import BadInput
+
+say = logging.getLogger("topmass").info
+
+
+@contextmanager
+def stage(name: str, log: str) -> Iterator[None]:
+    """Run one stage under this name, with its messages on the terminal and in the file `log`.
+
+    Input that cannot be used, and a disk that refuses, end the process with one line and status 1; for any
+    other error that line names the log, which has the traceback.
+    """
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log, mode="w")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setFormatter(logging.Formatter(f"{name}: %(message)s"))
+    logger = logging.getLogger("topmass")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [to_file, to_terminal]
+    try:
+        yield
+    except (BadInput, OSError) as error:
+        logger.error(f"error: {describe(error)}")
+        sys.exit(1)
+    except Exception as error:
+        logger.removeHandler(to_terminal)
+        logger.exception("unexpected error")
+        to_terminal.emit(logging.makeLogRecord({"msg": f"unexpected {type(error).__name__}: {error} (details: {log})"}))
+        sys.exit(1)
+
+
+def describe(error: Exception) -> str:
+    """One line for an error that a user can mend."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+    return " ".join(str(error).split())

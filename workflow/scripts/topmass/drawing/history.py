@@ -1,0 +1,51 @@
+"""Figures of how a training went, epoch by epoch."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from topmass.drawing.style import LABEL
+
+
+def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Figure:
+    """Training and validation loss (E,) by epoch (E,), with a mark at the best epoch."""
+    figure = Figure(figsize=(9, 7))
+    axes = figure.subplots()
+    axes.plot(epoch, loss, "o-", color="C0", label="training")
+    axes.plot(epoch, validation_loss, "s-", color="C1", label="validation")
+    mark_best(axes, epoch, validation_loss, best)
+    axes.set_ylabel("Loss")
+    axes.set_title(LABEL, loc="left")
+    axes.legend()
+    label_epochs(axes, epoch)
+    return figure
+
+
+def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Figure:
+    """Validation MAE (E,), GeV, and MRE (E,), a fraction, by epoch (E,), with marks at the best epoch."""
+    figure = Figure(figsize=(9, 8))
+    upper, lower = figure.subplots(2, sharex=True)
+    for axes, values, colour, name in ((upper, mae, "C0", "MAE (GeV)"), (lower, 100 * mre, "C1", "MRE (%)")):
+        axes.plot(epoch, values, "o-", color=colour)
+        mark_best(axes, epoch, values, best)
+        axes.set_ylabel(f"Validation {name}")
+        axes.legend()
+    upper.set_title(LABEL, loc="left")
+    label_epochs(lower, epoch)
+    figure.align_ylabels()
+    return figure
+
+
+def mark_best(axes: Axes, epoch: np.ndarray, values: np.ndarray, best: int) -> None:
+    """A star on the value of the best epoch."""
+    value = values[epoch == best]
+    axes.plot([best], value, "*", color="black", markersize=16, label=f"best epoch ({best})", zorder=3)
+
+
+def label_epochs(axes: Axes, epoch: np.ndarray) -> None:
+    """Ticks at whole epochs only."""
+    axes.set_xlim(epoch[0] - 0.5, epoch[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("Epoch")

@@ -1,0 +1,30 @@
+"""Whole files or none, and the error for input that cannot be used."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class BadInput(Exception):
+    """Something given by the user cannot be used. The message is one line that names the file and the row or key."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; move it to `path` once the block has ended without an error.
+
+    A kill at any moment leaves the old file, or none, or the new one whole. What an earlier, killed writer
+    left beside the path is swept away.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.part"):
+        stale.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

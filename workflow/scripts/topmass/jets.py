@@ -1,0 +1,172 @@
+"""The jet table: one parquet file a block, one row a jet, whatever the source of the jets."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from topmass.files import BadInput, whole
+from topmass.layers import SIDE, Layer, find_layer
+
+VERSION = 1
+ROW_GROUP = 2000
+"""Jets a row group: about 5 MB, small enough to stay in a cache while it is decoded."""
+EVENTS_PER_BLOCK = 10_000_000
+"""Event numbers of a block start at its own multiple of this."""
+SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f4")}
+PER_JET = {
+    "mass": np.dtype("f4"), "pt": np.dtype("f4"), "ieta": np.dtype("i2"), "iphi": np.dtype("i2"),
+    "eta": np.dtype("f4"), "phi": np.dtype("f4"), "jet_mass": np.dtype("f4"), "softdrop_mass": np.dtype("f4"),
+    "top_pt": np.dtype("f4"), "event": np.dtype("i8"),
+}  # fmt: skip
+SCHEMA = pa.schema(
+    [pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
+     for name, dtype in SPARSE.items()]
+    + [pa.field(name, pa.from_numpy_dtype(dtype), nullable=dtype.kind == "f" and name != "pt")
+       for name, dtype in PER_JET.items()]
+)  # fmt: skip
+
+
+@dataclass
+class JetBatch:
+    """N jets. The non-zero values of jet i are at `offset[i]:offset[i + 1]` of `pixel`, `layer` and `value`.
+
+    `pixel` is row × cells a side + column on the layer's own grid, rows in η; `layer` an index into the layers of
+    the table. GeV, cm, radians; NaN where the source of the jets does not know a number.
+    """
+
+    offset: np.ndarray
+    pixel: np.ndarray
+    layer: np.ndarray
+    value: np.ndarray
+    mass: np.ndarray
+    pt: np.ndarray
+    ieta: np.ndarray
+    iphi: np.ndarray
+    eta: np.ndarray
+    phi: np.ndarray
+    jet_mass: np.ndarray
+    softdrop_mass: np.ndarray
+    top_pt: np.ndarray
+    event: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    def take(self, jets: np.ndarray) -> "JetBatch":
+        """The jets at these indices, in this order."""
+        length = np.diff(self.offset)[jets]
+        offset = np.concatenate([[0], np.cumsum(length)])
+        values = np.arange(offset[-1]) + np.repeat(self.offset[jets] - offset[:-1], length)
+        sparse = {name: getattr(self, name)[values] for name in SPARSE}
+        return JetBatch(offset, **sparse, **{name: getattr(self, name)[jets] for name in PER_JET})
+
+
+def join(batches: Sequence[JetBatch]) -> JetBatch:
+    """One batch of all the jets of several."""
+    starts = np.concatenate([[0], np.cumsum([batch.offset[-1] for batch in batches])])
+    offset = np.concatenate([[0], *(batch.offset[1:] + start for batch, start in zip(batches, starts[:-1], strict=True))])
+    rest = {field.name: np.concatenate([getattr(b, field.name) for b in batches]) for field in fields(JetBatch)[1:]}
+    return JetBatch(offset, **rest)
+
+
+def write_jets(path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer], source: dict) -> None:
+    """Write a jet table, one row group a batch; `source` says where the jets come from."""
+    about = {
+        "version": VERSION,
+        "side": SIDE,
+        "layers": [{"name": layer.name, "unit": layer.unit, "cell": layer.cell} for layer in layers],
+        "source": source,
+    }
+    schema = SCHEMA.with_metadata({"topmass": json.dumps(about, sort_keys=True)})
+    with whole(path) as part:
+        with pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=["layer.list.element"]) as writer:
+            for batch in batches:
+                writer.write_table(_to_arrow(batch, schema), row_group_size=len(batch))
+
+
+def _to_arrow(batch: JetBatch, schema: pa.Schema) -> pa.Table:
+    offset = pa.array(batch.offset, pa.int32())
+    columns = [
+        pa.ListArray.from_arrays(offset, pa.array(getattr(batch, name).astype(dtype, copy=False)), schema.field(name).type)
+        for name, dtype in SPARSE.items()
+    ]
+    for name, dtype in PER_JET.items():
+        values = getattr(batch, name).astype(dtype, copy=False)
+        columns.append(pa.array(values, mask=np.isnan(values) if schema.field(name).nullable else None))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+class JetTable:
+    """A jet table opened for reading. BadInput if the file is not one, or not whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.file = pq.ParquetFile(path)
+        except pa.ArrowInvalid as error:
+            raise BadInput(f"{path}: not a whole parquet file ({error})") from None
+        about = (self.file.schema_arrow.metadata or {}).get(b"topmass")
+        if about is None:
+            raise BadInput(f"{path}: a parquet file, but not a jet table of topmass (no 'topmass' in its metadata)")
+        self.about = json.loads(about)
+        if self.about["version"] != VERSION:
+            raise BadInput(f"{path}: jet table of version {self.about['version']}, this code reads {VERSION}")
+        for field in SCHEMA:
+            if field.name not in self.file.schema_arrow.names:
+                raise BadInput(f"{path}: no column '{field.name}'")
+            if not self.file.schema_arrow.field(field.name).type.equals(field.type):
+                found = self.file.schema_arrow.field(field.name).type
+                raise BadInput(f"{path}: column '{field.name}' is {found}, not {field.type}")
+        self.layers = tuple(find_layer(layer["name"])._replace(cell=layer["cell"]) for layer in self.about["layers"])
+
+    def __len__(self) -> int:
+        return self.file.metadata.num_rows
+
+    def batches(self) -> Iterator[JetBatch]:
+        """All jets, in batches of at most a row group's, checked to be usable."""
+        first_row = 0
+        try:
+            for rows in self.file.iter_batches(ROW_GROUP):
+                batch = _from_arrow(rows)
+                self._check(batch, first_row)
+                yield batch
+                first_row += len(batch)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BadInput(f"{self.path}: damaged after row {first_row} ({error})") from None
+
+    def columns(self, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
+        """Some of the columns with one number a jet, in large batches."""
+        for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names)):
+            yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
+
+    def _check(self, batch: JetBatch, first_row: int) -> None:
+        row = np.repeat(np.arange(len(batch)), np.diff(batch.offset))
+        cells = np.array([(SIDE // layer.cell) ** 2 for layer in self.layers])
+        for wrong, what in (
+            (batch.layer >= len(cells), "layer"),
+            (batch.pixel >= cells[np.minimum(batch.layer, len(cells) - 1)], "pixel"),
+            (~np.isfinite(batch.value), "value"),
+        ):
+            if wrong.any():
+                at = int(np.argmax(wrong))
+                found = getattr(batch, what)[at]
+                trouble = "is not finite" if what == "value" else f"{found} does not exist"
+                raise BadInput(f"{self.path}: row {first_row + row[at]}: {what} {trouble}")
+        for name in ("mass", "pt"):
+            wrong = ~np.isfinite(getattr(batch, name))
+            if wrong.any():
+                raise BadInput(f"{self.path}: row {first_row + int(np.argmax(wrong))}: {name} is not finite")
+
+
+def _from_arrow(rows: pa.RecordBatch) -> JetBatch:
+    start = rows["pixel"].offsets.to_numpy()
+    if any(not np.array_equal(rows[name].offsets.to_numpy() - rows[name].offsets[0].as_py(), start - start[0]) for name in SPARSE):
+        raise pa.ArrowInvalid("pixel, layer and value differ in length")
+    sparse = {name: rows[name].flatten().to_numpy() for name in SPARSE}
+    per_jet = {name: rows[name].to_numpy(zero_copy_only=False) for name in PER_JET}
+    return JetBatch((start - start[0]).astype(np.int64), **sparse, **per_jet)

@@ -1,0 +1,48 @@
+"""A trained network as one safetensors file: its weights, and in its metadata what is needed to use them."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from topmass.files import BadInput, whole
+from topmass.learning.networks import build_network
+from topmass.preprocessing.shards import ShardMeta
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and the shards that it takes: `shards` is what those of its training have in common."""
+
+    network: nn.Module
+    name: str
+    pool: int
+    shards: ShardMeta
+
+    @classmethod
+    def new(cls, name: str, pool: int, shards: ShardMeta) -> "Model":
+        """A network of this name with fresh weights, from torch's global random state."""
+        return cls(build_network(name, len(shards.layers), pool), name, pool, shards)
+
+    def save(self, path: Path) -> None:
+        """Write weights and metadata."""
+        about = {"name": self.name, "pool": self.pool, "shards": asdict(self.shards)}
+        weights = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+        with whole(path) as part:
+            part.write_bytes(safetensors.torch.save(weights, {"topmass": json.dumps(about, sort_keys=True)}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Model":
+        """Read; BadInput if the file is damaged or not a model of this project."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads(file.metadata()["topmass"])
+                weights = {name: file.get_tensor(name) for name in file.keys()}
+            model = cls.new(about["name"], about["pool"], ShardMeta.parse(json.dumps(about["shards"])))
+            model.network.load_state_dict(weights)
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise BadInput(f"{path}: not a model of topmass ({' '.join(str(error).split())})") from None
+        return model

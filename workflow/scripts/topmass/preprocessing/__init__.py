@@ -1,0 +1,1 @@
+"""From jet tables to shards: split, statistics, unbiasing, scaling."""

@@ -1,0 +1,111 @@
+"""Shards: preprocessed jets in the form in which training takes them, one `.npz` a block and split."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from topmass.files import BadInput, whole
+
+VERSION = 1
+SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
+PER_JET = {
+    **dict.fromkeys(("mass", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+    "event": np.dtype("i8"),
+}
+
+
+@dataclass(frozen=True)
+class ShardMeta:
+    """What all shards of a dataset have in common.
+
+    `layers` with the cell of each in pixels, `side` of the image in pixels, `statistics` the digest of the statistics,
+    `preprocessing` what was done to the values.
+    """
+
+    layers: tuple[str, ...]
+    cells: tuple[int, ...]
+    side: int
+    statistics: str
+    preprocessing: str
+    version: int = VERSION
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: str) -> "ShardMeta":
+        """From JSON; ValueError or TypeError if it is something else."""
+        content = json.loads(text)
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+
+
+@dataclass
+class Shard:
+    """N jets, sparse as in a JetBatch: `offset` (N + 1,), the arrays of SPARSE by value, those of PER_JET by jet."""
+
+    offset: np.ndarray
+    arrays: dict[str, np.ndarray]
+    meta: ShardMeta
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+    def save(self, path: Path) -> None:
+        """Write, uncompressed."""
+        with whole(path) as part, part.open("wb") as file:
+            np.savez(file, offset=self.offset, **self.arrays, meta=np.array(self.meta.dump()))
+
+    @classmethod
+    def load(cls, path: Path, expected: ShardMeta | None = None) -> "Shard":
+        """Read and check; BadInput if the file is no whole shard, or one of another dataset than `expected`."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                meta = ShardMeta.parse(str(file["meta"]))
+                offset = file["offset"]
+                arrays = {name: file[name] for name in (*SPARSE, *PER_JET)}
+        except (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{path}: not a whole shard ({error})") from None
+        shard = cls(offset, arrays, meta)
+        if expected is not None:
+            shard._compare(path, expected)
+        shard._check(path)
+        return shard
+
+    def _compare(self, path: Path, expected: ShardMeta) -> None:
+        for name, wanted in asdict(expected).items():
+            found = getattr(self.meta, name)
+            if found != wanted:
+                raise BadInput(f"{path}: a shard of other {name}: {found} instead of {wanted}")
+
+    def _check(self, path: Path) -> None:
+        lengths = {len(self.arrays[name]) for name in PER_JET}
+        if lengths != {len(self)} or {len(self.arrays[name]) for name in SPARSE} != {self.offset[-1]}:
+            raise BadInput(f"{path}: arrays of a shard differ in length")
+        grid = np.array([(self.meta.side // cell) ** 2 for cell in self.meta.cells])
+        layer, pixel = self.arrays["layer"], self.arrays["pixel"]
+        wrong = layer >= len(grid)
+        wrong = wrong | (pixel >= grid[np.where(wrong, 0, layer)]) | ~np.isfinite(self.arrays["value"])
+        if wrong.any() or (np.diff(self.offset) < 0).any():
+            row = int(np.searchsorted(self.offset, np.argmax(wrong), side="right")) - 1
+            raise BadInput(f"{path}: row {row}: a pixel that does not exist or a value that is not finite")
+        for name in ("mass", "pt", "ieta", "iphi"):
+            wrong = ~np.isfinite(self.arrays[name])
+            if wrong.any():
+                raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
+
+
+def load_shards(paths: Sequence[Path], statistics: str) -> list[Shard]:
+    """All shards of a split; BadInput unless all are of one dataset, with statistics of this digest, and not all empty."""
+    shards: list[Shard] = []
+    for path in paths:
+        shards.append(Shard.load(path, shards[0].meta if shards else None))
+        if shards[0].meta.statistics != statistics:
+            raise BadInput(f"{path}: a shard made with other statistics: {shards[0].meta.statistics} instead of {statistics}")
+    if not sum(map(len, shards)):
+        raise BadInput(f"{paths[0].parent}: no jet in any shard")
+    return shards

@@ -1,0 +1,57 @@
+"""Accept–reject that makes the distribution of the mass, or of mass and pT together, flat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from topmass.files import BadInput
+
+
+@dataclass
+class Flattening:
+    """Bins in mass (and pT) and the chance of a jet in each to be kept. Edges in GeV, `acceptance` (mass bins, pT bins)."""
+
+    mass_edges: np.ndarray
+    pt_edges: np.ndarray
+    acceptance: np.ndarray
+
+    def keeps(self, mass: np.ndarray, pt: np.ndarray, draw: np.ndarray) -> np.ndarray:
+        """Which jets are kept, given a uniform draw for each; jets outside the bins never are."""
+        mass_bin, pt_bin, inside = find_bins(self.mass_edges, self.pt_edges, mass, pt)
+        return inside & (draw < self.acceptance[mass_bin, pt_bin])
+
+
+def find_bins(mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Bin in mass, bin in pT, and whether both are inside the edges; the last edge belongs to the last bin."""
+    found, inside = [], np.ones(len(mass), bool)
+    for edges, values in ((mass_edges, mass), (pt_edges, pt)):
+        inside &= (values >= edges[0]) & (values <= edges[-1])
+        found.append(np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2))
+    return found[0], found[1], inside
+
+
+def count(mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt: np.ndarray) -> np.ndarray:
+    """Number of jets in each bin, (mass bins, pT bins)."""
+    mass_bin, pt_bin, inside = find_bins(mass_edges, pt_edges, mass, pt)
+    counts = np.zeros((len(mass_edges) - 1, len(pt_edges) - 1), np.int64)
+    np.add.at(counts, (mass_bin[inside], pt_bin[inside]), 1)
+    return counts
+
+
+def flatten(mass_edges: Sequence[float], pt_edges: Sequence[float], counts: np.ndarray) -> Flattening:
+    """Keep in each bin as many jets, on average, as the emptiest has. BadInput if that is none at all."""
+    mass_edges, pt_edges = np.asarray(mass_edges, float), np.asarray(pt_edges, float)
+    if (counts == 0).any():
+        row, column = np.argwhere(counts == 0)[0]
+        where = f"mass {mass_edges[row]:g}–{mass_edges[row + 1]:g} GeV"
+        if len(pt_edges) > 2:
+            where += f" and pT {pt_edges[column]:g}–{pt_edges[column + 1]:g} GeV"
+        raise BadInput(f"cannot be flattened: no training jet has {where}; take more jets, or fewer bins in 'unbias'")
+    return Flattening(mass_edges, pt_edges, counts.min() / counts)
+
+
+def chi_squared(counts: np.ndarray) -> tuple[float, int]:
+    """χ² of the counts against all being equal, and its degrees of freedom."""
+    expected = counts.mean()
+    return float(((counts - expected) ** 2).sum() / expected), counts.size - 1

@@ -1,0 +1,52 @@
+"""The table of predictions: one row a jet."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from topmass.files import BadInput, whole
+
+COLUMNS = {
+    "event": np.dtype("i8"),
+    **dict.fromkeys(("mass", "predicted", "pt", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+}
+
+
+@dataclass
+class Predictions:
+    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where the source had no number."""
+
+    event: np.ndarray
+    mass: np.ndarray
+    predicted: np.ndarray
+    pt: np.ndarray
+    jet_mass: np.ndarray
+    softdrop_mass: np.ndarray
+
+    def save(self, path: Path) -> None:
+        """Write as parquet."""
+        table = pa.table({name: np.asarray(getattr(self, name), dtype) for name, dtype in COLUMNS.items()})
+        with whole(path) as part:
+            pq.write_table(table, part, compression="zstd")
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictions":
+        """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
+        try:
+            table = pq.read_table(path, columns=list(COLUMNS))
+        except (pa.ArrowException, KeyError) as error:
+            raise BadInput(f"{path}: not a table of predictions ({error})") from None
+        missing = [name for name in COLUMNS if name not in table.column_names]
+        if missing:
+            raise BadInput(f"{path}: no column '{missing[0]}'")
+        predictions = cls(**{name: table[name].to_numpy().astype(dtype) for name, dtype in COLUMNS.items()})
+        for name in ("mass", "predicted"):
+            wrong = ~np.isfinite(getattr(predictions, name))
+            if wrong.any():
+                raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
+        if not len(predictions.mass):
+            raise BadInput(f"{path}: no jet")
+        return predictions

@@ -1,0 +1,1 @@
+"""From Pythia to a jet table: generator, detector, clustering, imaging."""

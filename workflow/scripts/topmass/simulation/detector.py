@@ -1,0 +1,262 @@
+"""A fast detector, CMS-like: what particles leave in the tracker, the pixel barrel and the calorimeters.
+
+Geometry, resolutions and thresholds were chosen by hand after the general description of CMS (JINST 3 S08004,
+2008); they were not tuned to, or checked against, CMS data or its full simulation. ECAL cells keep the size of
+the barrel's crystals at every η.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from topmass.simulation.generator import Particles
+from topmass.simulation.helix import impact_parameters, to_cylinder
+
+ECAL_RADIUS, ECAL_HALF_LENGTH = 1.29, 3.17
+PIXEL_RADII, PIXEL_HALF_LENGTH = (0.029, 0.068, 0.109), 0.27
+TRACKER_RADIUS = 1.10
+LARGEST_ETA = 3.0
+"""Particles outside leave nothing."""
+SMALLEST_PT = 0.1
+"""Particles below, in GeV, leave nothing: they curl up in the tracker."""
+LATEST_TRACK_RADIUS = 0.60
+"""Charged particles born further out, in metres, leave no track."""
+NUCLEON_MASS = 0.938
+SHOWER, MINIMUM_IONISING, DIFFUSE, HADRONIC = 0, 1, 2, 3
+"""Kinds of deposits: compact in ECAL, one crystal of ECAL, wide in ECAL, HCAL."""
+
+
+class DetectorSettings(NamedTuple):
+    """What a physicist may want to change. Tesla, GeV; resolutions are relative, as a ⊕ b √E or a ⊕ b pT."""
+
+    magnetic_field: float
+    track_pt_min: float
+    track_eta_max: float
+    track_efficiency: float
+    track_pt_constant: float
+    track_pt_slope: float
+    ecal_stochastic: float
+    ecal_constant: float
+    ecal_noise: float
+    ecal_zero_suppression: float
+    hcal_stochastic: float
+    hcal_constant: float
+    hcal_noise: float
+    hcal_zero_suppression: float
+    pixel_efficiency: float
+
+
+class Readout(NamedTuple):
+    """What the detector saw of a batch: flat record arrays, each with the offsets of its events."""
+
+    deposits: np.ndarray
+    deposit_offset: np.ndarray
+    tracks: np.ndarray
+    track_offset: np.ndarray
+    pixel_hits: np.ndarray
+    pixel_hit_offset: np.ndarray
+    candidates: np.ndarray
+    candidate_offset: np.ndarray
+
+
+DEPOSIT = np.dtype([("kind", "i8"), ("eta", "f8"), ("phi", "f8"), ("energy", "f8")])
+TRACK = np.dtype([("eta", "f8"), ("phi", "f8"), ("pt", "f8"), ("d0", "f8"), ("dz", "f8")])
+PIXEL_HIT = np.dtype([("barrel_layer", "i8"), ("eta", "f8"), ("phi", "f8")])
+CANDIDATE = np.dtype([("px", "f8"), ("py", "f8"), ("pz", "f8"), ("energy", "f8")])
+MOST_DEPOSITS = 3
+"""Most deposits of one particle."""
+
+
+def detect(particles: Particles, settings: DetectorSettings, rng: np.random.Generator) -> Readout:
+    """Pass the final particles of a batch through the detector."""
+    n = len(particles.pdg)
+    return _detect(
+        particles,
+        settings,
+        rng,
+        np.empty(MOST_DEPOSITS * n, DEPOSIT),
+        np.empty(n, TRACK),
+        np.empty(len(PIXEL_RADII) * n, PIXEL_HIT),
+        np.empty(n, CANDIDATE),
+    )
+
+
+@njit(cache=True)
+def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
+    events = len(particles.offset) - 1
+    offsets = np.zeros((4, events + 1), np.int64)
+    n_deposits = n_tracks = n_hits = n_candidates = 0
+    for event in range(events):
+        for k in range(particles.offset[event], particles.offset[event + 1]):
+            kind = abs(particles.pdg[k])
+            px, py, pz, energy = particles.px[k], particles.py[k], particles.pz[k], particles.energy[k]
+            x, y, z = particles.x[k], particles.y[k], particles.z[k]
+            pt = math.hypot(px, py)
+            if kind == 12 or kind == 14 or kind == 16 or pt < SMALLEST_PT or abs(math.asinh(pz / pt)) > LARGEST_ETA:
+                continue
+            charge = charge_of(particles.pdg[k])
+            tracked = False
+            if charge != 0:
+                n_hits = hit_pixels(pixel_hits, n_hits, x, y, z, px, py, pz, charge, settings, rng)
+                tracked = rng.random() < track_efficiency(kind, pt, math.asinh(pz / pt), math.hypot(x, y), settings)
+            reached, eta, phi = to_cylinder(
+                x, y, z, px, py, pz, charge, settings.magnetic_field, ECAL_RADIUS, ECAL_HALF_LENGTH
+            )
+            measured = 0.0
+            if tracked:
+                # A track that never reaches ECAL is placed at its direction of birth.
+                if reached == 0:
+                    eta, phi = math.asinh(pz / pt), math.atan2(py, px)
+                measure_track(tracks[n_tracks], eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng)
+                measured = tracks[n_tracks].pt / pt * energy
+                n_tracks += 1
+            if reached > 0:
+                before = n_deposits
+                if kind == 22 or kind == 11:
+                    n_deposits, seen = shower(deposits, n_deposits, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng)
+                elif kind == 13:
+                    n_deposits, seen = pass_muon(deposits, n_deposits, eta, phi, rng)
+                else:
+                    n_deposits, seen = absorb_hadron(
+                        deposits, n_deposits, eta, phi, particles.pdg[k], energy, charge, settings, rng
+                    )
+                if n_deposits > before and not tracked and seen > 0.3:
+                    measured = seen
+            if measured > 0:
+                candidate = candidates[n_candidates]
+                scale = measured / energy
+                candidate.px, candidate.py, candidate.pz, candidate.energy = px * scale, py * scale, pz * scale, measured
+                n_candidates += 1
+        offsets[:, event + 1] = n_deposits, n_tracks, n_hits, n_candidates
+    return Readout(
+        deposits[:n_deposits], offsets[0], tracks[:n_tracks], offsets[1],
+        pixel_hits[:n_hits], offsets[2], candidates[:n_candidates], offsets[3],
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def charge_of(pdg):
+    """Charge of a particle that lives long enough to be seen, from its PDG number."""
+    kind = abs(pdg)
+    if kind == 211 or kind == 321 or kind == 2212 or kind == 3222:
+        charge = 1
+    elif kind == 11 or kind == 13 or kind == 3112 or kind == 3312 or kind == 3334:
+        charge = -1
+    else:
+        charge = 0
+    return charge if pdg > 0 else -charge
+
+
+@njit(cache=True)
+def hit_pixels(pixel_hits, n, x, y, z, px, py, pz, charge, settings, rng):
+    """Append the hits of a charged particle in the three pixel layers; the new number of hits."""
+    for i in range(len(PIXEL_RADII)):
+        if math.hypot(x, y) < PIXEL_RADII[i] and rng.random() < settings.pixel_efficiency:
+            reached, eta, phi = to_cylinder(
+                x, y, z, px, py, pz, charge, settings.magnetic_field, PIXEL_RADII[i], PIXEL_HALF_LENGTH
+            )
+            if reached == 1:
+                hit = pixel_hits[n]
+                hit.barrel_layer, hit.eta, hit.phi = i, eta, phi
+                n += 1
+    return n
+
+
+@njit(cache=True)
+def track_efficiency(kind, pt, eta, radius, settings):
+    """Chance that a charged particle born at this radius leaves a track: less if slow, forward or born late."""
+    if abs(eta) > settings.track_eta_max or pt < settings.track_pt_min or radius > LATEST_TRACK_RADIUS:
+        return 0.0
+    efficiency = settings.track_efficiency
+    if kind == 13:
+        efficiency += 0.04
+    elif kind == 11:
+        efficiency -= 0.02
+    elif pt < 1:
+        efficiency -= 0.15 * (1 - pt) / 0.6
+    if abs(eta) > 1.5:
+        efficiency -= 0.04
+    if radius > 0.02:
+        efficiency *= max(0.0, 1 - (radius - 0.02) / (LATEST_TRACK_RADIUS - 0.02))
+    return efficiency
+
+
+@njit(cache=True)
+def measure_track(track, eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng):
+    """Fill in the measured track; impact parameters in cm, their resolutions 15 ⊕ 85 / pT µm and 35 ⊕ 100 / pT µm."""
+    pt = math.hypot(px, py)
+    worse = 1 + 0.9 * max(0.0, abs(math.asinh(pz / pt)) - 0.9)
+    resolution = math.hypot(settings.track_pt_constant * worse, settings.track_pt_slope * pt * worse)
+    if kind == 11:
+        resolution = math.hypot(resolution, 0.02)
+    d0, dz = impact_parameters(x, y, z, px, py, pz, charge, settings.magnetic_field)
+    track.eta, track.phi = eta, phi
+    track.pt = pt * max(0.05, rng.normal(1, resolution))
+    track.d0 = 100 * d0 + rng.normal(0, math.hypot(0.0015, 0.0085 * worse / pt))
+    track.dz = 100 * dz + rng.normal(0, math.hypot(0.0035, 0.0100 * worse**2 / pt))
+
+
+@njit(cache=True)
+def deposit(deposits, n, kind, eta, phi, energy):
+    """Append a deposit; the new number of deposits."""
+    here = deposits[n]
+    here.kind, here.eta, here.phi, here.energy = kind, eta, phi, energy
+    return n + 1
+
+
+@njit(cache=True)
+def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng):
+    """Electron or photon in ECAL; a photon may convert in the tracker, and its two electrons part in the field."""
+    pt = math.hypot(px, py)
+    resolution = math.sqrt(settings.ecal_stochastic**2 * energy + 0.12**2 + (settings.ecal_constant * energy) ** 2)
+    seen = max(0.0, rng.normal(energy, resolution))
+    if kind == 22 and energy > 0.2:
+        # Radiation lengths of the tracker, and the chance 1 − exp(−7/9 t) of a conversion in them.
+        material = 1.3 * (0.25 + 0.20 * min(2.0, abs(math.asinh(pz / pt))))
+        if rng.random() < 1 - math.exp(-7 / 9 * material):
+            step = rng.uniform(0.04, TRACKER_RADIUS) - math.hypot(x, y)
+            share = rng.random()
+            if step > 0:
+                for charge in (1, -1):
+                    part = share if charge > 0 else 1 - share
+                    reached, eta_e, phi_e = to_cylinder(
+                        x + step * px / pt, y + step * py / pt, z + step * pz / pt, px * part, py * part, pz * part,
+                        charge, settings.magnetic_field, ECAL_RADIUS, ECAL_HALF_LENGTH,
+                    )  # fmt: skip
+                    if reached > 0:
+                        n = deposit(deposits, n, SHOWER, eta_e, phi_e, seen * part)
+                return n, seen
+    return deposit(deposits, n, SHOWER, eta, phi, seen), seen
+
+
+@njit(cache=True)
+def pass_muon(deposits, n, eta, phi, rng):
+    """A muon leaves the energy of a minimum-ionising particle in ECAL and about 2 GeV in HCAL."""
+    n = deposit(deposits, n, MINIMUM_IONISING, eta, phi, 0.25 + rng.exponential(0.12))
+    return deposit(deposits, n, HADRONIC, eta, phi, max(0.0, rng.normal(2, 0.6))), 0.0
+
+
+@njit(cache=True)
+def absorb_hadron(deposits, n, eta, phi, pdg, energy, charge, settings, rng):
+    """A hadron: two in three interact in ECAL and leave a part there; the rest of its energy is HCAL's.
+
+    The response falls at low energy, as calorimeters without compensation do; `seen` is corrected for it.
+    """
+    available = energy
+    if abs(pdg) == 2212 or abs(pdg) == 2112:
+        # Protons and neutrons keep their mass; their antiparticles annihilate.
+        available = max(0.0, energy - NUCLEON_MASS) if pdg > 0 else energy + NUCLEON_MASS
+    response = 1 - 0.55 * (1 + available) ** -0.35
+    resolution = math.sqrt(settings.hcal_stochastic**2 * available + (settings.hcal_constant * available) ** 2)
+    seen = max(0.0, rng.normal(response * available, resolution))
+    in_ecal = 0.0
+    if rng.random() < 0.67:
+        in_ecal = seen * rng.beta(1.3, 1.7)
+        compact = 0.7 * rng.random()
+        n = deposit(deposits, n, SHOWER, eta, phi, in_ecal * compact)
+        n = deposit(deposits, n, DIFFUSE, eta, phi, in_ecal * (1 - compact))
+    elif charge != 0:
+        n = deposit(deposits, n, MINIMUM_IONISING, eta, phi, 0.25 + rng.exponential(0.12))
+    return deposit(deposits, n, HADRONIC, eta, phi, seen - in_ecal), seen / response
