@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation_settings import DETECTOR, GENERATOR, SELECTION
 
+from simulation_settings import DETECTOR, GENERATOR, SELECTION
 from topmass.simulation.clustering import JetSettings, find_jets, match, softdrop_mass
 from topmass.simulation.detector import CANDIDATE, DetectorSettings, Readout, detect
 from topmass.simulation.generator import Generator, GeneratorSettings, Tops
@@ -20,7 +20,9 @@ NO_TOPS = Tops(*(np.empty(0, int), *np.empty((4, 0))))
 
 def momenta(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """Massless candidates."""
-    return np.rec.fromarrays([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)], dtype=CANDIDATE)
+    return np.rec.fromarrays(
+        [pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)], dtype=CANDIDATE
+    )
 
 
 def read(*events: np.ndarray) -> Readout:

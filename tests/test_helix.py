@@ -35,9 +35,7 @@ def random_start(particles: int, displaced: float, pt: tuple[float, float], eta:
     phi = rng.uniform(-math.pi, math.pi, particles)
     pz = pt * np.sinh(rng.uniform(*eta, particles) * rng.choice([-1, 1], particles))
     position = displaced * rng.uniform(-1, 1, (particles, 3)) / math.sqrt(3)
-    return Start(
-        position, np.column_stack([pt * np.cos(phi), pt * np.sin(phi), pz]), np.resize([1, -1], particles)
-    )
+    return Start(position, np.column_stack([pt * np.cos(phi), pt * np.sin(phi), pz]), np.resize([1, -1], particles))
 
 
 def integrate(start: Start, step: float, length: float) -> np.ndarray:

@@ -4,12 +4,22 @@ import math
 
 import numpy as np
 import pytest
-from simulation_settings import DETECTOR
 
+from simulation_settings import DETECTOR
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
 from topmass.simulation.clustering import Jets
-from topmass.simulation.detector import CANDIDATE, DEPOSIT, DIFFUSE, HADRONIC, MINIMUM_IONISING, PIXEL_HIT, SHOWER, TRACK
-from topmass.simulation.detector import DetectorSettings, Readout
+from topmass.simulation.detector import (
+    CANDIDATE,
+    DEPOSIT,
+    DIFFUSE,
+    HADRONIC,
+    MINIMUM_IONISING,
+    PIXEL_HIT,
+    SHOWER,
+    TRACK,
+    DetectorSettings,
+    Readout,
+)
 from topmass.simulation.imaging import Images, share, share_towers, take_images
 
 NOISY = DetectorSettings(**DETECTOR)
@@ -28,7 +38,9 @@ def read(deposits: list = (), tracks: list = (), pixel_hits: list = ()) -> Reado
     return Readout(*columns)
 
 
-def image(readout: Readout, axes: list = ((0.04, 0.04),), settings: DetectorSettings = EVERYTHING, seed: int = 1) -> Images:
+def image(
+    readout: Readout, axes: list = ((0.04, 0.04),), settings: DetectorSettings = EVERYTHING, seed: int = 1
+) -> Images:
     """Images of jets of that event with these axes (η, φ)."""
     eta, phi = np.array(axes, float).T.copy()
     other = [np.zeros(len(eta))] * 5
@@ -102,15 +114,23 @@ def test_the_hottest_tower_is_in_the_middle_of_a_window_that_is_aligned_with_tow
 @pytest.mark.xfail(strict=True, reason="the hottest tower is sought before the towers share their showers")
 def test_no_tower_near_the_axis_is_hotter_than_the_one_in_the_middle():
     for seed in range(20):
-        towers = layer(image(busy_event(seed), [(0.5, 0.0)], QUIET), HCAL)
-        near = [value for pixel, value in towers.items() if 8 <= pixel // 25 <= 16 and 8 <= pixel % 25 <= 16]
+        images = image(busy_event(seed), [(5.5 * TOWER_ETA, 0.5 * TOWER_PHI)], QUIET)
+        axis = np.array([5, 0]) + 12 - np.array([images.ieta[0], (images.iphi[0] + 180) % 360 - 180]) // TOWER
+        towers = layer(images, HCAL)
+        near = [value for pixel, value in towers.items() if np.abs(np.divmod(pixel, 25) - axis).max() <= 4]
         assert towers[12 * 25 + 12] == max(near)
 
 
 def test_energy_too_far_from_the_axis_or_not_hadronic_does_not_move_the_window():
-    deposits = [(HADRONIC, 5 * TOWER_ETA + 0.01, 0.01, 50.0), (SHOWER, 0.2, 0.2, 50.0), (HADRONIC, 0.01, -4.5 * TOWER_PHI, 50.0)]
-    images = image(read(deposits), [(0.01, 0.01)])
+    middle = (HADRONIC, 0.5 * TOWER_ETA, 0.5 * TOWER_PHI, 9.0)
+    far = [(HADRONIC, 5.5 * TOWER_ETA, 0.5 * TOWER_PHI, 50.0), (HADRONIC, 0.5 * TOWER_ETA, -4.5 * TOWER_PHI, 50.0)]
+    images = image(read([middle, *far, (SHOWER, 0.2, 0.2, 50.0)]), [(0.01, 0.01)])
     assert (images.ieta[0], images.iphi[0]) == (2, 2)
+
+
+def test_without_hadronic_energy_the_window_is_centred_on_the_axis():
+    images = image(read([(SHOWER, 0.2, 0.2, 50.0)]), [(-0.01, math.pi - 0.01)])
+    assert (images.ieta[0], images.iphi[0]) == (-3, 177)
 
 
 @pytest.mark.parametrize("towers", [1, 18, 36, 54, -31])
@@ -153,7 +173,12 @@ def test_hits_are_ordered_by_layer_then_pixel_and_none_comes_twice():
 
 
 def test_the_hardest_track_of_a_pixel_gives_all_three_track_layers():
-    tracks = [(0.01, 0.01, 3.0, 0.3, 30.0), (0.01, 0.011, 7.0, -0.7, -70.0), (0.2, 0.2, 1.0, 0.1, 10.0), (2.5, 0.01, 9.0, 0.9, 9.0)]
+    tracks = [
+        (0.01, 0.01, 3.0, 0.3, 30.0),
+        (0.01, 0.011, 7.0, -0.7, -70.0),
+        (0.2, 0.2, 1.0, 0.1, 10.0),
+        (2.5, 0.01, 9.0, 0.9, 9.0),
+    ]
     images = image(read(tracks=tracks))
     pt, dz, d0 = (layer(images, which) for which in (TRACK_PT, TRACK_DZ, TRACK_D0))
     assert list(pt) == list(dz) == list(d0) and len(pt) == 2
@@ -168,7 +193,9 @@ def test_pixel_layers_count_their_hits():
     assert (len(layer(images, BPIX2)), list(layer(images, BPIX3).values())) == (0, [1])
 
 
-@pytest.mark.parametrize("settings", [QUIET, NOISY, QUIET._replace(ecal_zero_suppression=3.0, hcal_zero_suppression=9.0)])
+@pytest.mark.parametrize(
+    "settings", [QUIET, NOISY, QUIET._replace(ecal_zero_suppression=3.0, hcal_zero_suppression=9.0)]
+)
 def test_nothing_below_the_thresholds_is_kept(settings):
     images = image(busy_event(), [(0.5, 0.0)], settings)
     assert min(layer(images, ECAL).values()) >= np.float32(settings.ecal_zero_suppression)
@@ -200,7 +227,9 @@ def test_noise_spreads_a_signal_by_its_width_and_does_not_shift_it():
     images = image(signal, [(0.01, 0.01)] * 3000, NOISY)
     largest = images.hits["value"][(images.hits["layer"] == ECAL) & (images.hits["value"] > 1)]
     assert len(largest) == 3000
-    assert largest.mean() == pytest.approx(2, abs=5 * 0.04 / math.sqrt(3000)) and largest.std() == pytest.approx(0.04, rel=0.07)
+    assert largest.mean() == pytest.approx(2, abs=5 * 0.04 / math.sqrt(3000)) and largest.std() == pytest.approx(
+        0.04, rel=0.07
+    )
 
 
 def test_one_image_leaves_no_trace_in_the_next():

@@ -1,6 +1,7 @@
 """What can be wrong with a configuration: first its form, by the schema, then what a schema cannot say."""
 
 import difflib
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,10 @@ def explain(error: ValidationError) -> Problem:
         known = list(error.schema.get("properties", {}))
         wrong = sorted(set(error.instance) - set(known))[0]
         close = difflib.get_close_matches(wrong, known, 1)
-        return (*key, wrong), f"no such key; {f'did you mean {close[0]!r}?' if close else 'there are ' + ', '.join(known)}"
+        return (
+            *key,
+            wrong,
+        ), f"no such key; {f'did you mean {close[0]!r}?' if close else 'there are ' + ', '.join(known)}"
     message = error.message
     if error.validator == "type" and isinstance(error.instance, str) and reads_as_number(error.instance):
         message += "; YAML takes numbers like 1e-5 for text, write 1.0e-5"
@@ -70,7 +74,7 @@ def contradictions(config: Mapping) -> Iterator[Problem]:
 
 def ascending(key: tuple[str, ...], values: list[float]) -> Iterator[Problem]:
     """A problem unless each value is above the one before it."""
-    for low, high in zip(values, values[1:], strict=False):
+    for low, high in itertools.pairwise(values):
         if low >= high:
             yield key, f"{low:g} comes before {high:g}: give the smaller value first"
 

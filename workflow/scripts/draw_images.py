@@ -52,7 +52,9 @@ def spread_in_mass(mass: np.ndarray) -> np.ndarray:
 def energies(jet: JetBatch, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
     """Image of one jet in each layer of energies or momenta, GeV a cell rather than a pixel."""
     images = mean_images(jet, layers)
-    return {layer.name: image * layer.cell**2 for layer, image in zip(layers, images, strict=True) if layer.unit == "GeV"}
+    return {
+        layer.name: image * layer.cell**2 for layer, image in zip(layers, images, strict=True) if layer.unit == "GeV"
+    }
 
 
 if __name__ == "__main__":

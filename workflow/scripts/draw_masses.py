@@ -17,7 +17,9 @@ BINS = 20
 """Where the statistics do not divide the mass into bins, because it is not made flat."""
 
 
-def draw_masses(shards: Mapping[str, Sequence[Path]], statistics: Path, png: Path, pdf: Path, colours: Sequence[str]) -> None:
+def draw_masses(
+    shards: Mapping[str, Sequence[Path]], statistics: Path, png: Path, pdf: Path, colours: Sequence[str]
+) -> None:
     """Draw the masses of the shards of each split, with what the statistics say of the unbiasing."""
     known = Statistics.load(statistics)
     masses = {}
@@ -48,7 +50,9 @@ def read_masses(paths: Sequence[Path], statistics: str) -> np.ndarray:
     for path in paths:
         shard = Shard.load(path)
         if shard.meta.statistics != statistics:
-            raise BadInput(f"{path}: a shard made with other statistics: {shard.meta.statistics} instead of {statistics}")
+            raise BadInput(
+                f"{path}: a shard made with other statistics: {shard.meta.statistics} instead of {statistics}"
+            )
         found.append(shard.arrays["mass"])
     if not sum(map(len, found)):
         raise BadInput(f"{paths[0].parent}: no jet in any shard")

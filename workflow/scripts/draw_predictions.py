@@ -21,12 +21,14 @@ def draw_predictions(predictions: Path, metrics: Path, png: Path, pdf: Path, col
 
 
 def read_errors(path: Path) -> list[str]:
-    """MAE and MRE of the network with their intervals, as text. BadInput if they are not there."""
+    """MAE and MRE of the network with their intervals, as lines of text. BadInput if they are not there."""
     try:
-        network = json.loads(path.read_text())["overall"]["network"]
+        metrics = json.loads(path.read_text())
+        network = metrics["overall"]["network"]
         return [
             describe("MAE", {key: network["mae"][key] for key in ("value", "low", "high")}, "GeV"),
             describe("MRE", {key: 100 * network["mre"][key] for key in ("value", "low", "high")}, "%"),
+            f"({metrics['bootstrap']['level']:.0%} intervals)",
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: not the metrics of a network ({type(error).__name__}: {error})") from None

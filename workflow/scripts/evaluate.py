@@ -21,7 +21,7 @@ def evaluate(
     mass_above: float,
     bootstrap: Mapping,
 ) -> None:
-    """Write MAE and MRE of the network and its baselines, overall and by mass (edges in GeV), as JSON and as a short table."""
+    """Write MAE and MRE of network and baselines, overall and by mass (edges in GeV), as JSON and as a short table."""
     scores = {"experiment": experiment, "seed": seed}
     scores |= score(Predictions.load(predictions), mass_bins, mass_above, Bootstrap(**bootstrap))
     with whole(metrics) as part:

@@ -18,7 +18,16 @@ def make_report(page: Path, snakefile: Path, config: Mapping) -> None:
         configfile.flush()
         # Snakemake tells the kind of report from the ending; the folder is locked by the workflow that runs this.
         made = part.with_suffix(".html")
-        command = [sys.executable, "-m", "snakemake", "results", "--snakefile", snakefile, "--configfile", configfile.name]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "results",
+            "--snakefile",
+            snakefile,
+            "--configfile",
+            configfile.name,
+        ]
         ended = subprocess.run([*command, "--report", made, "--nolock"], capture_output=True, text=True)
         if ended.returncode:
             raise BadInput(f"snakemake --report failed: {' '.join(ended.stderr.split())[-500:]}")

@@ -14,7 +14,9 @@ from topmass.preprocessing.split import SPLITS, split_of, uniform
 from topmass.preprocessing.statistics import Statistics, digest_of, find_layers
 
 
-def make_shards(table: Path, statistics: Path, shards: Mapping[str, Path], zero_suppression: float, compression: str) -> None:
+def make_shards(
+    table: Path, statistics: Path, shards: Mapping[str, Path], zero_suppression: float, compression: str
+) -> None:
     """Write the jets of one table that unbiasing keeps, each to the shard of its split; a shard may be empty.
 
     Within a shard jets are in the order of a hash of their events.
@@ -33,9 +35,12 @@ def make_shards(table: Path, statistics: Path, shards: Mapping[str, Path], zero_
     kept = kept.take(np.argsort(uniform(known.sample, "order", kept.event), kind="stable"))
     split = split_of(known.sample, kept.event, known.split)
     for i, name in enumerate(SPLITS):
-        chosen = preprocess(kept.take(np.flatnonzero(split == i)), positions, known.scales, zero_suppression, compression, meta)
+        chosen = preprocess(
+            kept.take(np.flatnonzero(split == i)), positions, known.scales, zero_suppression, compression, meta
+        )
         chosen.save(shards[name])
-    say(f"{table.stem}: {', '.join(f'{np.sum(split == i):,} {name}' for i, name in enumerate(SPLITS))} of {len(jets):,} jets")
+    counts = ", ".join(f"{np.sum(split == i):,} {name}" for i, name in enumerate(SPLITS))
+    say(f"block {table.stem}: {counts} of {len(jets):,} jets")
 
 
 def keep(batch: JetBatch, known: Statistics) -> JetBatch:
@@ -45,7 +50,12 @@ def keep(batch: JetBatch, known: Statistics) -> JetBatch:
 
 
 def preprocess(
-    jets: JetBatch, positions: list[int], scales: list[float], zero_suppression: float, compression: str, meta: ShardMeta
+    jets: JetBatch,
+    positions: list[int],
+    scales: list[float],
+    zero_suppression: float,
+    compression: str,
+    meta: ShardMeta,
 ) -> Shard:
     """The chosen layers of all these jets, numbered anew in the order of `positions`, suppressed and scaled."""
     number = np.full(256, len(positions))

@@ -16,9 +16,7 @@ from topmass.preprocessing.shards import load_shards
 from topmass.scoring.predictions import Predictions
 
 
-def predict(
-    model: Path, shards: Sequence[Path], predictions: Path, device: str, precision: str, threads: int
-) -> None:
+def predict(model: Path, shards: Sequence[Path], predictions: Path, device: str, precision: str, threads: int) -> None:
     """Write the predictions for all jets of the shards, in their order. BadInput if the model takes other shards."""
     torch.set_num_threads(threads)
     place = find_device(device)
@@ -29,7 +27,10 @@ def predict(
     trained.network.to(place, memory_format=torch.channels_last)
     jets = SparseJets(loaded, place)
     predicted = predict_all(trained.network, jets, find_precision(precision, place)).cpu().numpy() * MASS_SCALE
-    known = {name: np.concatenate([shard.arrays[name] for shard in loaded]) for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass")}
+    known = {
+        name: np.concatenate([shard.arrays[name] for shard in loaded])
+        for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass")
+    }
     Predictions(predicted=predicted, **known).save(predictions)
     say(f"{len(jets):,} jets")
 

@@ -22,7 +22,9 @@ HOPELESS = 20_000
 """Events without a single selected jet after which a block is given up."""
 
 
-def simulate(table: Path, block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> None:
+def simulate(
+    table: Path, block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping
+) -> None:
     """Write a jet table of this many jets, which depend on the settings, the seed and the block number alone."""
     start = time.monotonic()
     batches = row_groups(produce(block, seed, generator, detector, selection), jets)
@@ -33,7 +35,8 @@ def simulate(table: Path, block: int, jets: int, seed: int, generator: Mapping, 
         "versions": {name: version(name) for name in ("pythia8mc", "fastjet")},
     }
     write_jets(table, batches, LAYERS, source)
-    say(f"block {block}: {jets:,} jets, {jets / (time.monotonic() - start):,.0f} jets/s")
+    seconds = time.monotonic() - start
+    say(f"block {block}: {jets:,} jets in {seconds:.0f} s, {jets / seconds:,.0f} jets/s")
 
 
 def produce(block: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> Iterator[JetBatch]:
@@ -45,7 +48,9 @@ def produce(block: int, seed: int, generator: Mapping, detector: Mapping, select
     found = 0
     for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
         if first >= HOPELESS and not found:
-            raise BadInput(f"block {block}: none of {first:,} events has a jet that passes the selection {dict(selection)}")
+            raise BadInput(
+                f"block {block}: none of {first:,} events has a jet that passes the selection {dict(selection)}"
+            )
         particles, tops = events.batch(EVENTS_PER_BATCH)
         readout = detect(particles, detector_settings, rng)
         jets = find_jets(readout, tops, jet_settings)

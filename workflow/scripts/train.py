@@ -49,8 +49,9 @@ def train(
     model.network.to(place, memory_format=torch.channels_last)
     parameters = sum(weights.numel() for weights in model.network.parameters())
     say(
-        f"{network} ({parameters:,} parameters, pool {pool}) on {place} ({threads} threads) in {str(number).removeprefix('torch.')}: "
-        f"{len(jets):,} jets, {len(validation):,} for validation, layers {', '.join(jets.meta.layers)}"
+        f"{network}, {parameters:,} parameters, pool {pool}, on {place} with {threads} threads in "
+        f"{str(number).removeprefix('torch.')}: {len(jets):,} jets, {len(validation):,} for validation, "
+        f"layers {', '.join(jets.meta.layers)}"
     )
     epochs: list[Epoch] = []
 
@@ -64,8 +65,9 @@ def train(
             model.save(best)
         left = sum(each.seconds for each in epochs) / len(epochs) * (steps.epochs - epoch.epoch)
         say(
-            f"epoch {epoch.epoch}/{steps.epochs}: loss {epoch.loss:.4f}, validation MAE {epoch.mae:.2f} GeV, MRE {epoch.mre:.1%}, "
-            f"rate {epoch.learning_rate:.2g}, {epoch.jets_per_second:,.0f} jets/s, {left / 60:.1f} min left"
+            f"epoch {epoch.epoch}/{steps.epochs}: loss {epoch.loss:.4f}, "
+            f"validation MAE {epoch.mae:.2f} GeV, MRE {epoch.mre:.1%}, "
+            f"learning rate {epoch.learning_rate:.2g}, {epoch.jets_per_second:,.0f} jets/s, {left / 60:.1f} min left"
         )
     model.save(last)
     with whole(history) as part:

@@ -69,7 +69,9 @@ class JetBatch:
 def join(batches: Sequence[JetBatch]) -> JetBatch:
     """One batch of all the jets of several."""
     starts = np.concatenate([[0], np.cumsum([batch.offset[-1] for batch in batches])])
-    offset = np.concatenate([[0], *(batch.offset[1:] + start for batch, start in zip(batches, starts[:-1], strict=True))])
+    offset = np.concatenate(
+        [[0], *(batch.offset[1:] + start for batch, start in zip(batches, starts[:-1], strict=True))]
+    )
     rest = {field.name: np.concatenate([getattr(b, field.name) for b in batches]) for field in fields(JetBatch)[1:]}
     return JetBatch(offset, **rest)
 
@@ -83,16 +85,18 @@ def write_jets(path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer],
         "source": source,
     }
     schema = SCHEMA.with_metadata({"topmass": json.dumps(about, sort_keys=True)})
-    with whole(path) as part:
-        with pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=["layer.list.element"]) as writer:
-            for batch in batches:
-                writer.write_table(_to_arrow(batch, schema), row_group_size=len(batch))
+    options = {"compression": "zstd", "use_dictionary": ["layer.list.element"]}
+    with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
+        for batch in batches:
+            writer.write_table(_to_arrow(batch, schema), row_group_size=len(batch))
 
 
 def _to_arrow(batch: JetBatch, schema: pa.Schema) -> pa.Table:
     offset = pa.array(batch.offset, pa.int32())
     columns = [
-        pa.ListArray.from_arrays(offset, pa.array(getattr(batch, name).astype(dtype, copy=False)), schema.field(name).type)
+        pa.ListArray.from_arrays(
+            offset, pa.array(getattr(batch, name).astype(dtype, copy=False)), schema.field(name).type
+        )
         for name, dtype in SPARSE.items()
     ]
     for name, dtype in PER_JET.items():
@@ -165,7 +169,10 @@ class JetTable:
 
 def _from_arrow(rows: pa.RecordBatch) -> JetBatch:
     start = rows["pixel"].offsets.to_numpy()
-    if any(not np.array_equal(rows[name].offsets.to_numpy() - rows[name].offsets[0].as_py(), start - start[0]) for name in SPARSE):
+    if any(
+        not np.array_equal(rows[name].offsets.to_numpy() - rows[name].offsets[0].as_py(), start - start[0])
+        for name in SPARSE
+    ):
         raise pa.ArrowInvalid("pixel, layer and value differ in length")
     sparse = {name: rows[name].flatten().to_numpy() for name in SPARSE}
     per_jet = {name: rows[name].to_numpy(zero_copy_only=False) for name in PER_JET}

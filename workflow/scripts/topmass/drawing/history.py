@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, TARGET_SCALE
 
 
 def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Figure:
@@ -15,7 +15,8 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
     axes.plot(epoch, loss, "o-", color="C0", label="training")
     axes.plot(epoch, validation_loss, "s-", color="C1", label="validation")
     mark_best(axes, epoch, validation_loss, best)
-    axes.set_ylabel("Loss")
+    frame(axes, np.concatenate([loss, validation_loss]))
+    axes.set_ylabel(f"Loss: mean $|$predicted $-$ $m|$ / {TARGET_SCALE:g} GeV")
     axes.set_title(LABEL, loc="left")
     axes.legend()
     label_epochs(axes, epoch)
@@ -29,6 +30,7 @@ def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Fi
     for axes, values, colour, name in ((upper, mae, "C0", "MAE (GeV)"), (lower, 100 * mre, "C1", "MRE (%)")):
         axes.plot(epoch, values, "o-", color=colour)
         mark_best(axes, epoch, values, best)
+        frame(axes, values)
         axes.set_ylabel(f"Validation {name}")
         axes.legend()
     upper.set_title(LABEL, loc="left")
@@ -38,14 +40,20 @@ def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Fi
 
 
 def mark_best(axes: Axes, epoch: np.ndarray, values: np.ndarray, best: int) -> None:
-    """A star on the value of the best epoch."""
-    value = values[epoch == best]
-    axes.plot([best], value, "*", color="black", markersize=16, label=f"best epoch ({best})", zorder=3)
+    """A ring around the value of the best epoch."""
+    ring = {"color": "black", "fillstyle": "none", "markersize": 16, "markeredgewidth": 2}
+    axes.plot([best], values[epoch == best], "o", **ring, label=f"best epoch ({best})")
+
+
+def frame(axes: Axes, values: np.ndarray) -> None:
+    """Room above and below the values; for a single epoch, or a loss that stands still, a few per cent of them."""
+    room = max(0.1 * np.ptp(values), 0.03 * np.abs(values).max())
+    axes.set_ylim(values.min() - room, values.max() + room)
 
 
 def label_epochs(axes: Axes, epoch: np.ndarray) -> None:
     """Ticks at whole epochs only."""
     axes.set_xlim(epoch[0] - 0.5, epoch[-1] + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("Epoch")

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from topmass.drawing.style import LABEL
 from topmass.jets import JetBatch
@@ -17,6 +18,8 @@ WINDOW = {"extent": (-HALF_PHI, HALF_PHI, -HALF_ETA, HALF_ETA), "origin": "lower
 """Rows run upwards in η, columns to the right in φ; zero is the middle of the window."""
 ECAL_RANGE, HCAL_RANGE = (0.1, 100), (0.5, 200)
 """Energies, GeV, from the palest to the strongest colour in pictures of single jets."""
+PALE_GREYS = ListedColormap(colormaps["Greys"](np.linspace(0.1, 0.6, 256)))
+"""For the HCAL, so that the ECAL and the tracks can be told from it."""
 TRACK_EXAMPLES = (1, 10, 100)
 """pT, GeV, of the tracks in the legend."""
 
@@ -39,17 +42,26 @@ def average(images: np.ndarray, layers: Sequence[Layer], jets: int) -> Figure:
     """One panel a layer of the mean images (layers, SIDE, SIDE) of so many jets."""
     columns = min(4, len(layers))
     rows = -(-len(layers) // columns)
-    figure = Figure(figsize=(4.7 * columns, 4.1 * rows + 0.5))
+    figure = Figure(figsize=(4.7 * columns, 4 * rows + 0.3), layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(layers) :]:
         axes.remove()
     for axes, image, layer in zip(panels.flat, images, layers, strict=False):
         cmap = colormaps["RdBu_r" if layer.signed else "viridis"]
-        picture = axes.imshow(image, cmap=cmap.with_extremes(bad=cmap(0)), norm=colour_scale(image, layer.signed), **WINDOW)
+        picture = axes.imshow(
+            image, cmap=cmap.with_extremes(bad=cmap(0)), norm=colour_scale(image, layer.signed), **WINDOW
+        )
         unit = layer.unit if layer.signed else f"{layer.unit} / pixel"
-        figure.colorbar(picture, ax=axes, label=f"Mean ({unit})", extend="both" if layer.signed else "neither")
+        bar = figure.colorbar(
+            picture, cax=axes.inset_axes((1.04, 0, 0.05, 1)), extend="both" if layer.signed else "min"
+        )
+        bar.set_label(f"Mean ({unit})")
+        if layer.signed:
+            bar.formatter.set_useMathText(True)
+            bar.formatter.set_powerlimits((-2, 4))
         axes.set_title(layer.title)
-    label_window(figure)
+    label_window(figure, panels[0, 0])
+    figure.get_layout_engine().set(w_pad=0.1)
     figure.suptitle(f"{LABEL}, mean of {jets:,} jets", x=0.01, horizontalalignment="left")
     return figure
 
@@ -60,7 +72,7 @@ def colour_scale(image: np.ndarray, signed: bool) -> Normalize:
     if not len(magnitude):
         return Normalize(-1 if signed else 0, 1)
     if signed:
-        highest = np.quantile(magnitude, 0.99)
+        highest = np.quantile(magnitude, 0.95)
         return Normalize(-highest, highest)
     return LogNorm(min(np.quantile(magnitude, 0.05), magnitude.max() / 10), magnitude.max())
 
@@ -73,7 +85,7 @@ def single_jets(images: Sequence[Mapping[str, np.ndarray]], mass: np.ndarray, pt
     """
     columns = 3
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(16, 5 * rows + 1))
+    figure = Figure(figsize=(16, 4.6 * rows + 1), layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(images) :]:
         axes.remove()
@@ -85,17 +97,17 @@ def single_jets(images: Sequence[Mapping[str, np.ndarray]], mass: np.ndarray, pt
         figure.colorbar(picture, ax=panels, label=name, extend="both", aspect=40, pad=0.02)
     for pt_of_track in TRACK_EXAMPLES:
         panels[0, 0].scatter([], [], **track_marker(pt_of_track), label=f"track, {pt_of_track} GeV")
-    label_window(figure)
+    label_window(figure, panels[0, 0])
     figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
+    figure.legend(loc="upper right", borderaxespad=0, ncols=len(TRACK_EXAMPLES))
     return figure
 
 
 def draw_jet(axes: Axes, layers: Mapping[str, np.ndarray]) -> dict:
     """HCAL below, ECAL above it, tracks as circles on top; the pictures for the colour bars, by their labels."""
     pictures = {}
-    axes.imshow(np.zeros((1, 1)), cmap="Greys", vmin=0, vmax=1, **WINDOW)
     for name, title, cmap, limits in (
-        ("hcal", "HCAL energy (GeV / tower)", "Greys", HCAL_RANGE),
+        ("hcal", "HCAL energy (GeV / tower)", PALE_GREYS, HCAL_RANGE),
         ("ecal", "ECAL energy (GeV / crystal)", "viridis_r", ECAL_RANGE),
     ):
         if name in layers:
@@ -110,10 +122,12 @@ def draw_jet(axes: Axes, layers: Mapping[str, np.ndarray]) -> dict:
 
 def track_marker(pt: np.ndarray | float) -> dict:
     """A circle with an area that grows as the square root of the pT in GeV."""
-    return {"s": 25 * np.sqrt(pt), "facecolors": "none", "edgecolors": "C2", "linewidths": 1.3}
+    return {"s": 15 * np.sqrt(pt), "facecolors": "none", "edgecolors": "C2", "linewidths": 1}
 
 
-def label_window(figure: Figure) -> None:
-    """The common axes of all panels."""
+def label_window(figure: Figure, panel: Axes) -> None:
+    """The axes that all panels share with this one."""
+    panel.xaxis.set_major_locator(MultipleLocator(0.5))
+    panel.yaxis.set_major_locator(MultipleLocator(0.5))
     figure.supxlabel(r"$\Delta\phi$ from the middle of the window (rad)", fontsize="medium")
     figure.supylabel(r"$\Delta\eta$ from the middle of the window", fontsize="medium")

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, TARGET_SCALE
 
-TARGET_SCALE = 500.0
-"""GeV; networks regress mass / TARGET_SCALE."""
 MARKERS = "osD^v"
 
 
@@ -21,23 +19,26 @@ def mass_distribution(mass: Mapping[str, np.ndarray], edges: np.ndarray, before:
     width = np.diff(edges)
     figure = Figure(figsize=(9, 7))
     axes = figure.subplots()
-    highest = 0.0
+    handles, highest = [], 0.0
     for i, (name, values) in enumerate(mass.items()):
         counts = np.histogram(values, edges)[0]
         unit = 1e3 / (counts.sum() * width)
         # Beside each other in the bin, so that no error bar hides another.
         middle = edges[:-1] + width * (i + 1) / (len(mass) + 1)
-        axes.errorbar(middle, counts * unit, np.sqrt(np.maximum(counts, 1)) * unit, fmt=MARKERS[i], label=name)
-        highest = max(highest, (counts * unit).max())
+        error = np.sqrt(np.maximum(counts, 1)) * unit
+        handles.append(axes.errorbar(middle, counts * unit, error, fmt=MARKERS[i], label=name))
+        highest = max(highest, (counts * unit + error).max())
     if before is not None:
         density = 1e3 * before / (before.sum() * width)
-        axes.stairs(density, edges, color="0.25", linestyle="--", linewidth=2, label="all jets, before unbiasing", baseline=None)
+        handles += axes.plot(
+            edges, np.append(density, density[-1]), "--", color="0.25", drawstyle="steps-post", label="before unbiasing"
+        )
         highest = max(highest, density.max())
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.75 * highest))
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.45 * highest))
     axes.set_xlabel("Generated top mass $m$ (GeV)")
     axes.set_ylabel("Density of jets ($10^{-3}$ / GeV)")
     axes.tick_params(axis="x", which="both", top=False)
     upper = axes.secondary_xaxis("top", functions=(lambda m: m / TARGET_SCALE, lambda target: target * TARGET_SCALE))
     upper.set_xlabel(f"Target $m$ / {TARGET_SCALE:g} GeV")
-    axes.legend(title=LABEL, alignment="left", loc="upper left")
+    axes.legend(handles=handles, title=LABEL, alignment="left", loc="upper left")
     return figure

@@ -8,31 +8,32 @@ from matplotlib.figure import Figure
 
 from topmass.drawing.style import LABEL
 
-JETS_PER_BIN = 100
+JETS_PER_BIN = 50
 """Wanted in each bin of mass on average, so that its quantiles mean something."""
-FEWEST_BINS, MOST_BINS = 8, 40
+FEWEST_BINS, MOST_BINS = 10, 40
 
 
 def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Sequence[str]) -> Figure:
-    """Distribution of the predicted mass in each bin of generated mass, both (N,) GeV, with lines of text beside it."""
+    """Distribution of the predicted mass in each bin of generated mass, both (N,) GeV, with a legend of these lines of text."""
     low, high = mass.min(), mass.max()
     bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
     edges = np.linspace(low, high, bins + 1)
     below, above = np.quantile(predicted, (0.001, 0.999))
     rows = np.linspace(min(low, below), max(high, above), bins + 1)
-    figure = Figure(figsize=(9.5, 8))
+    figure = Figure(figsize=(9.5, 9))
     axes = figure.subplots()
     counts = np.histogram2d(mass, predicted, (edges, rows))[0]
-    total = np.maximum(np.histogram(mass, edges)[0], 1)
-    share = 100 * counts / (total[:, None] * np.diff(rows))
-    picture = axes.pcolormesh(edges, rows, share.T, cmap="cividis", vmin=0, rasterized=True)
-    figure.colorbar(picture, ax=axes, label="Jets of the same true mass (% / GeV)")
-    axes.plot([low, high], [low, high], "--", color="white", linewidth=1.5, label="predicted = true")
+    share = 100 * counts / (np.maximum(np.histogram(mass, edges)[0], 1)[:, None] * np.diff(rows))
+    shown = np.ma.masked_equal(share.T, 0)
+    picture = axes.pcolormesh(edges, rows, shown, cmap="Blues", vmin=0, rasterized=True)
+    figure.colorbar(picture, ax=axes, label="Jets of the same generated mass (% / GeV)", aspect=30, pad=0.02)
+    axes.plot([low, high], [low, high], "--", color="black", linewidth=1.5, label="predicted = generated")
     draw_quantiles(axes, mass, predicted, edges)
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(rows[0], rows[-1]))
+    axes.set(xlim=(low, high), ylim=(rows[0], rows[0] + 1.25 * (rows[-1] - rows[0])))
     axes.set_xlabel("Generated top mass (GeV)")
     axes.set_ylabel("Predicted top mass (GeV)")
-    axes.set_title(LABEL, loc="left")
+    axes.legend(title=LABEL, alignment="left", loc="upper left")
+    axes.text(0.97, 0.97, "\n".join(notes), transform=axes.transAxes, ha="right", va="top", linespacing=1.6)
     return figure
 
 
@@ -42,6 +43,6 @@ def draw_quantiles(axes: Axes, mass: np.ndarray, predicted: np.ndarray, edges: n
     filled = np.unique(bin_of)
     low, median, high = np.array([np.quantile(predicted[bin_of == i], (0.16, 0.5, 0.84)) for i in filled]).T
     middle = (edges[:-1] + edges[1:])[filled] / 2
-    axes.plot(middle, median, "-", label="median")
-    axes.plot(middle, low, ":")
-    axes.plot(middle, high, ":")
+    axes.plot(middle, median, color="C2", label="median")
+    axes.plot(middle, low, ":", color="C2", label="16% and 84%")
+    axes.plot(middle, high, ":", color="C2")

@@ -16,7 +16,7 @@ LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
 
 
 class Batch(NamedTuple):
-    """`image` (B, C, H, W) in channels-last order, `position` (B, 2) = iphi / 360, ieta / 170, `target` (B,) = mass / 500."""
+    """`image` (B, C, H, W), channels last; `position` (B, 2), iphi / 360 and ieta / 170; `target` (B,), mass / 500."""
 
     image: Tensor
     position: Tensor
@@ -32,7 +32,9 @@ class SparseJets:
     def __init__(self, shards: Sequence[Shard], device: torch.device) -> None:
         self.meta = shards[0].meta
         starts = np.cumsum([0] + [shard.offset[-1] for shard in shards])
-        offset = np.concatenate([[0], *(shard.offset[1:] + start for shard, start in zip(shards, starts[:-1], strict=True))])
+        offset = np.concatenate(
+            [[0], *(shard.offset[1:] + start for shard, start in zip(shards, starts[:-1], strict=True))]
+        )
 
         def gather(name: str) -> np.ndarray:
             return np.concatenate([shard.arrays[name] for shard in shards])
@@ -59,7 +61,8 @@ class SparseJets:
         before = torch.cumsum(length, 0) - length
         values = torch.arange(total, device=jets.device) + (first - before)[row]
         layer = self.layer[values].long()
-        image = scatter(row, layer, self.pixel[values].long(), self.value[values].float(), len(jets), self.cells, self.meta.side)
+        pixel, value = self.pixel[values].long(), self.value[values].float()
+        image = scatter(row, layer, pixel, value, len(jets), self.cells, self.meta.side)
         return Batch(image, self.position[jets], self.target[jets])
 
     def in_order(self, size: int) -> Iterator[Batch]:
@@ -75,7 +78,7 @@ class SparseJets:
 
 
 def scatter(row: Tensor, layer: Tensor, pixel: Tensor, value: Tensor, jets: int, cells: Tensor, side: int) -> Tensor:
-    """Images (jets, layers, side, side) with these values, in channels-last order; cells of coarser layers are spread out.
+    """Images (jets, layers, side, side) with these values, channels last; cells of coarser layers are spread out.
 
     `cells` (C,) is the side of each layer's cells in pixels. No two values fall on one pixel of a layer, so that the
     result does not depend on the order in which they are written.

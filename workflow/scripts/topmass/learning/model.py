@@ -40,7 +40,7 @@ class Model:
         try:
             with safe_open(path, framework="pt") as file:
                 about = json.loads(file.metadata()["topmass"])
-                weights = {name: file.get_tensor(name) for name in file.keys()}
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             model = cls.new(about["name"], about["pool"], ShardMeta.parse(json.dumps(about["shards"])))
             model.network.load_state_dict(weights)
         except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -13,7 +13,7 @@ from topmass.learning.batches import MASS_SCALE, Batch, SparseJets
 from topmass.learning.device import autocast
 
 PREDICTED_AT_ONCE = 256
-"""Jets a batch where no gradients are needed: their activations stay small, and larger batches are no faster on a CPU."""
+"""Jets a batch where no gradients are needed; larger batches are no faster on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def train(
         seconds = time.monotonic() - start
         loss = float(total) / len(jets)
         if not math.isfinite(loss):
-            raise BadInput(f"epoch {epoch}: the loss is not a finite number; a smaller learning rate than {learning_rate:g} may help")
+            raise BadInput(f"epoch {epoch}: the loss is not finite; try a learning rate below {learning_rate:g}")
         predicted = predict(network, validation, precision)
         error = (predicted - validation.target).abs()
         validation_loss = float(error.mean())

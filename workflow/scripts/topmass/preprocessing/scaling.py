@@ -25,12 +25,14 @@ def quantile(histogram: np.ndarray, share: float) -> float:
     return float(np.uint32(bin_above << BITS_DROPPED).view(np.float32))
 
 
-def scale_values(value: np.ndarray, scale: np.ndarray, zero_suppression: float, compression: str) -> tuple[np.ndarray, np.ndarray]:
+def scale_values(
+    value: np.ndarray, scale: np.ndarray, zero_suppression: float, compression: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Scaled values, and which of them are left after zero suppression.
 
     `value` is divided by `scale` (both of one shape); what is then smaller than `zero_suppression` in magnitude is
-    suppressed, what is larger than 1 becomes 1 (or −1). "log" compresses the rest to sign(x) log(1 + g |x|) / log(1 + g)
-    with g = LOG_GAIN; "none" leaves it as it is.
+    suppressed, what is larger than 1 becomes 1 (or −1). "log" compresses the rest to
+    sign(x) log(1 + g |x|) / log(1 + g) with g = LOG_GAIN; "none" leaves it as it is.
     """
     scaled = value / scale
     kept = np.abs(scaled) >= zero_suppression

@@ -100,12 +100,14 @@ class Shard:
 
 
 def load_shards(paths: Sequence[Path], statistics: str) -> list[Shard]:
-    """All shards of a split; BadInput unless all are of one dataset, with statistics of this digest, and not all empty."""
+    """All shards of a split; BadInput unless they are of one dataset with these statistics, and hold a jet."""
     shards: list[Shard] = []
     for path in paths:
         shards.append(Shard.load(path, shards[0].meta if shards else None))
         if shards[0].meta.statistics != statistics:
-            raise BadInput(f"{path}: a shard made with other statistics: {shards[0].meta.statistics} instead of {statistics}")
+            raise BadInput(
+                f"{path}: a shard made with other statistics: {shards[0].meta.statistics} instead of {statistics}"
+            )
     if not sum(map(len, shards)):
         raise BadInput(f"{paths[0].parent}: no jet in any shard")
     return shards

@@ -36,7 +36,9 @@ class Statistics:
         """Write as JSON."""
         content = {
             "version": VERSION,
-            **{name: getattr(self, name) for name in ("sample", "split", "layers", "scales", "jets", "outside", "kept")},
+            **{
+                name: getattr(self, name) for name in ("sample", "split", "layers", "scales", "jets", "outside", "kept")
+            },
             "flattening": {name: values.tolist() for name, values in vars(self.flattening).items()},
         }
         with whole(path) as part:
@@ -50,7 +52,9 @@ class Statistics:
             version, flattening = content.pop("version"), content.pop("flattening")
             if version != VERSION:
                 raise BadInput(f"{path}: statistics of version {version}, this code reads {VERSION}")
-            return cls(flattening=Flattening(**{name: np.array(values) for name, values in flattening.items()}), **content)
+            return cls(
+                flattening=Flattening(**{name: np.array(values) for name, values in flattening.items()}), **content
+            )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{path}: not the statistics of a dataset ({error})") from None
 
@@ -91,7 +95,10 @@ def measure_all(
             for i, position in enumerate(positions):
                 histograms[i] += magnitude_histogram(batch.value[training & (batch.layer == position)])
     flattening = flatten(mass_edges, pt_edges, counts[SPLITS.index("train")])
-    found = [scales.get(name) or scale_of(name, histogram, scale_quantile) for name, histogram in zip(layers, histograms, strict=True)]
+    found = [
+        scales.get(name) or scale_of(name, histogram, scale_quantile)
+        for name, histogram in zip(layers, histograms, strict=True)
+    ]
     return Statistics(
         sample, dict(split), list(layers), found, flattening, dict(zip(SPLITS, jets.tolist(), strict=True)),
         int(jets.sum() - counts.sum()), what_is_kept(tables, sample, split, flattening, jets),
@@ -117,7 +124,7 @@ def scale_of(layer: str, histogram: np.ndarray, share: float) -> float:
 def what_is_kept(
     tables: Sequence[Path], sample: str, split: Mapping[str, float], flattening: Flattening, jets: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """By split: jets kept, their share, and χ² of their distribution against a flat one. BadInput if a split is left empty."""
+    """By split: jets kept, their share, and χ² of their distribution against a flat one. BadInput if none are."""
     counts = np.zeros((len(SPLITS), *flattening.acceptance.shape), np.int64)
     for path in tables:
         for rows in JetTable(path).columns(("mass", "pt", "event")):
@@ -130,7 +137,14 @@ def what_is_kept(
     result = {}
     for name, total, kept in zip(SPLITS, jets.tolist(), counts, strict=True):
         if not kept.any():
-            raise BadInput(f"no jet is left in the split '{name}' ({total} before unbiasing): take more jets or a larger fraction")
+            raise BadInput(
+                f"no jet is left in the split '{name}' ({total} before unbiasing): take more jets or a larger fraction"
+            )
         chi2, degrees = chi_squared(kept)
-        result[name] = {"jets": int(kept.sum()), "share": kept.sum() / total, "chi2": chi2, "degrees_of_freedom": degrees}
+        result[name] = {
+            "jets": int(kept.sum()),
+            "share": kept.sum() / total,
+            "chi2": chi2,
+            "degrees_of_freedom": degrees,
+        }
     return result

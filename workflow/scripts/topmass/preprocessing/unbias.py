@@ -10,7 +10,7 @@ from topmass.files import BadInput
 
 @dataclass
 class Flattening:
-    """Bins in mass (and pT) and the chance of a jet in each to be kept. Edges in GeV, `acceptance` (mass bins, pT bins)."""
+    """Bins, edges in GeV, and the chance of a jet in each to be kept, `acceptance` (mass bins, pT bins)."""
 
     mass_edges: np.ndarray
     pt_edges: np.ndarray

@@ -17,7 +17,7 @@ COLUMNS = {
 
 @dataclass
 class Predictions:
-    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where the source had no number."""
+    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where it is not."""
 
     event: np.ndarray
     mass: np.ndarray

@@ -42,14 +42,17 @@ def score(jets: Predictions, mass_bins: Sequence[float], mass_above: float, boot
         "mass_above": mass_above,
         "bootstrap": asdict(bootstrap),
         "overall": scores[0],
-        "by_mass": [{"low": low, "high": high, "jets": int(region.sum()), **result} for low, high, region, result in bins],
+        "by_mass": [
+            {"low": low, "high": high, "jets": int(region.sum()), **result} for low, high, region, result in bins
+        ],
     }
 
 
 def table(title: str, metrics: Mapping) -> str:
     """A few lines of text: MAE and MRE with their intervals of the network and of each baseline."""
+    level = metrics["bootstrap"]["level"]
     lines = [
-        f"{title}: {metrics['jets']:,} test jets; intervals: {metrics['bootstrap']['level']:.0%}, bootstrap over events",
+        f"{title}: {metrics['jets']:,} test jets; intervals: {level:.0%}, bootstrap over events",
         f"{'':24}{'MAE (GeV)':26}MRE (%)",
     ]
     for name, errors in metrics["overall"].items():

@@ -15,6 +15,11 @@ CANDIDATE_FIELDS = {"px": "px", "py": "py", "pz": "pz", "energy": "E"}
 WHOLE_JET = 10.0
 """A radius that takes all constituents of a jet into one."""
 
+
+# Once a process, FastJet would print its banner; what it asks for, to be cited, is done in the README.
+fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
+
+
 @dataclass(frozen=True)
 class JetSettings:
     """Which jets are kept: radius, least pT in GeV, largest |η|, largest distance ΔR to the top quark.
@@ -61,7 +66,9 @@ def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
     top = match(event, eta, phi, tops, settings.top_distance)
     keep = np.flatnonzero((top >= 0) & (np.abs(eta) < settings.eta_max))
     members = ak.flatten(members)[keep]
-    rows = ak.to_numpy(ak.flatten(members)) + np.repeat(readout.candidate_offset[event[keep]], ak.to_numpy(ak.num(members)))
+    rows = ak.to_numpy(ak.flatten(members)) + np.repeat(
+        readout.candidate_offset[event[keep]], ak.to_numpy(ak.num(members))
+    )
     offset = np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(members)))])
     mass_squared = energy**2 - px**2 - py**2 - pz**2
     return Jets(

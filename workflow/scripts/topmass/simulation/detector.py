@@ -115,7 +115,9 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             if reached > 0:
                 before = n_deposits
                 if kind == 22 or kind == 11:
-                    n_deposits, seen = shower(deposits, n_deposits, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng)
+                    n_deposits, seen = shower(
+                        deposits, n_deposits, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng
+                    )
                 elif kind == 13:
                     n_deposits, seen = pass_muon(deposits, n_deposits, eta, phi, rng)
                 else:
@@ -127,7 +129,12 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             if measured > 0:
                 candidate = candidates[n_candidates]
                 scale = measured / energy
-                candidate.px, candidate.py, candidate.pz, candidate.energy = px * scale, py * scale, pz * scale, measured
+                candidate.px, candidate.py, candidate.pz, candidate.energy = (
+                    px * scale,
+                    py * scale,
+                    pz * scale,
+                    measured,
+                )
                 n_candidates += 1
         offsets[:, event + 1] = n_deposits, n_tracks, n_hits, n_candidates
     return Readout(

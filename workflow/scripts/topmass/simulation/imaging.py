@@ -161,7 +161,9 @@ def share(plane, row, column, energy, core, tail, weight, reach):
     for i in range(2 * reach + 1):
         for part, width in enumerate((core, tail)):
             across[part, 0, i] = laplace(first_row + i + 1 - row, width) - laplace(first_row + i - row, width)
-            across[part, 1, i] = laplace(first_column + i + 1 - column, width) - laplace(first_column + i - column, width)
+            across[part, 1, i] = laplace(first_column + i + 1 - column, width) - laplace(
+                first_column + i - column, width
+            )
     for i in range(max(0, -first_row), min(2 * reach + 1, SIDE - first_row)):
         for k in range(max(0, -first_column), min(2 * reach + 1, SIDE - first_column)):
             plane[(first_row + i) * SIDE + first_column + k] += energy * (

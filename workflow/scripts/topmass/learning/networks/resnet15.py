@@ -16,6 +16,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels_in, H, W) to (B, channels_out, H / stride, W / stride)."""
         return functional.relu(self.second(functional.relu(self.first(x))) + self.shortcut(x))
 
 
@@ -32,7 +33,13 @@ class ResNet15(nn.Module):
         self.pool = pool
         self.stem = nn.Conv2d(layers, 16, 7, padding=1)
         self.blocks = nn.Sequential(
-            Block(16, 16), Block(16, 16), Block(16, 16), Block(16, 32, stride=2), Block(32, 32), Block(32, 32), Block(32, 32)
+            Block(16, 16),
+            Block(16, 16),
+            Block(16, 16),
+            Block(16, 32, stride=2),
+            Block(32, 32),
+            Block(32, 32),
+            Block(32, 32),
         )
         self.head = nn.Linear(32 + 2, 1)
 

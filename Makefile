@@ -1,0 +1,44 @@
+# What a person types daily. `make` alone says what there is.
+
+PYTHON ?= python3
+READY := .venv/ready
+ACTIVATE := . .venv/bin/activate &&
+
+.PHONY: help run test lint format timings benchmark-simulation clean
+
+help:
+	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
+	@echo "make test     the whole test suite"
+	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make format   let ruff and snakefmt put the code into shape"
+	@echo "make timings  seconds and memory of each stage of the last run"
+	@echo "make benchmark-simulation   rate of the simulation against that of Pythia alone"
+	@echo "make clean    remove results/ and what Snakemake remembers of it"
+
+$(READY): envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "topmass needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'
+	@echo "setting up .venv, once; this takes about two minutes"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --only-binary pythia8mc -r envs/requirements.txt
+	@touch $@
+
+run: $(READY)
+	@$(ACTIVATE) python workflow/start.py
+
+test: $(READY)
+	@$(ACTIVATE) pytest
+
+lint: $(READY)
+	@$(ACTIVATE) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+format: $(READY)
+	@$(ACTIVATE) ruff check --fix . && ruff format . && snakefmt Snakefile workflow/rules
+
+timings: $(READY)
+	@$(ACTIVATE) python workflow/scripts/timings.py
+
+benchmark-simulation: $(READY)
+	@$(ACTIVATE) python workflow/scripts/benchmark_simulation.py
+
+clean:
+	rm -rf results .snakemake

@@ -1,0 +1,238 @@
+"""Figures: what they show, that they are made, made again byte for byte, and refuse what cannot be drawn."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from draw_history import draw_history
+from draw_images import draw_images, spread_in_mass
+from draw_masses import draw_masses
+from draw_predictions import draw_predictions
+from topmass.drawing.history import losses
+from topmass.drawing.images import colour_scale, mean_images
+from topmass.drawing.masses import mass_distribution
+from topmass.drawing.style import TARGET_SCALE
+from topmass.files import BadInput
+from topmass.jets import PER_JET, JetBatch, JetTable, write_jets
+from topmass.layers import LAYERS, SIDE, TOWER, find_layer
+from topmass.preprocessing import shards as shard_files
+from topmass.preprocessing.shards import Shard, ShardMeta
+from topmass.preprocessing.statistics import Statistics, digest_of
+from topmass.preprocessing.unbias import Flattening
+from topmass.scoring.predictions import Predictions
+
+COLOURS = ["#0072B2", "#E69F00", "#D55E00"]
+KEPT = {"jets": 90, "share": 0.5, "chi2": 3.2, "degrees_of_freedom": 4}
+SPLITS = ("train", "validation", "test")
+HISTORY = "epoch,loss,validation_loss,mae,mre,learning_rate\n"
+
+
+def make_jets(values: list[list[tuple[int, int, float]]]) -> JetBatch:
+    """Jets with these (layer, pixel, value), masses from 100 GeV upwards."""
+    flat = np.array([value for jet in values for value in jet], float).reshape(-1, 3)
+    offset = np.cumsum([0] + [len(jet) for jet in values])
+    per_jet = {name: np.zeros(len(values), dtype) for name, dtype in PER_JET.items()}
+    per_jet["mass"] = np.float32(100 + np.arange(len(values)))
+    return JetBatch(offset, flat[:, 1].astype("u2"), flat[:, 0].astype("u1"), flat[:, 2].astype("f4"), **per_jet)
+
+
+def jet_table(folder: Path) -> dict:
+    """Arguments for `draw_images`: a table of twenty jets, a few values in each layer."""
+    rng = np.random.default_rng(1)
+    values = [[(i, rng.integers((SIDE // layer.cell) ** 2), rng.normal() if layer.signed else rng.exponential() + 0.1)
+               for i, layer in enumerate(LAYERS) for _ in range(9)] for _ in range(20)]  # fmt: skip
+    write_jets(folder / "jets.parquet", [make_jets(values)], LAYERS, {})
+    return {"table": folder / "jets.parquet"}
+
+
+def masses(folder: Path, mass_bins: int = 5) -> dict:
+    """Arguments for `draw_masses`: one shard a split."""
+    edges = np.linspace(85, 500, mass_bins + 1)
+    flattening = Flattening(edges, np.array([400.0, 600, 1000]), np.linspace(0.5, 1, 2 * mass_bins).reshape(-1, 2))
+    statistics = folder / "statistics.json"
+    kept = dict.fromkeys(SPLITS, KEPT)
+    Statistics("gun", {}, ["ecal"], [1.0], flattening, {}, 0, kept).save(statistics)
+    meta = ShardMeta(("ecal",), (1,), SIDE, digest_of(statistics), "")
+    found = {}
+    for split in SPLITS:
+        arrays = {name: np.zeros(0, dtype) for name, dtype in shard_files.SPARSE.items()}
+        arrays |= {name: np.zeros(90, dtype) for name, dtype in shard_files.PER_JET.items()}
+        arrays["mass"] = np.linspace(90, 490, 90, dtype="f4")
+        found[split] = [folder / f"{split}.npz"]
+        Shard(np.zeros(91, np.int64), arrays, meta).save(found[split][0])
+    return {"shards": found, "statistics": statistics}
+
+
+def history(folder: Path, epochs: int = 5) -> dict:
+    """Arguments for `draw_history`."""
+    rows = [f"{i},{0.2 / i},{0.21 / i},{105 / i},{0.4 / i},0.001\n" for i in range(1, epochs + 1)]
+    (folder / "history.csv").write_text(HISTORY + "".join(rows))
+    return {"history": folder / "history.csv"}
+
+
+def predictions(folder: Path) -> dict:
+    """Arguments for `draw_predictions`."""
+    mass = np.linspace(85, 500, 300)
+    predicted = mass + 40 * np.sin(mass)
+    Predictions(np.arange(300), mass, predicted, mass, mass, mass).save(folder / "predictions.parquet")
+    number = {"value": 0.2, "low": 0.1, "high": 0.3}
+    metrics = {"bootstrap": {"level": 0.68}, "overall": {"network": {"mae": number, "mre": number}}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return {"predictions": folder / "predictions.parquet", "metrics": folder / "metrics.json"}
+
+
+STAGES = [
+    (draw_images, jet_table, ("average_png", "average_pdf", "single_png", "single_pdf")),
+    (draw_masses, masses, ("png", "pdf")),
+    (draw_history, history, ("loss_png", "loss_pdf", "errors_png", "errors_pdf")),
+    (draw_predictions, predictions, ("png", "pdf")),
+]
+
+
+def run(stage, given: dict, names: tuple, folder: Path, colours: list[str] = COLOURS) -> list[bytes]:
+    """What the stage writes into a folder, file by file."""
+    files = {name: folder / f"{name}.{name[-3:]}" for name in names}
+    stage(**given, **files, colours=colours)
+    return [file.read_bytes() for file in files.values()]
+
+
+@pytest.mark.parametrize(("stage", "make", "names"), STAGES, ids=lambda value: getattr(value, "__name__", ""))
+def test_figures_are_made_and_made_again_byte_for_byte(stage, make, names, tmp_path):
+    given = make(tmp_path)
+    first = run(stage, given, names, tmp_path / "first")
+    for content in first:
+        assert content.startswith((b"\x89PNG", b"%PDF")) and len(content) > 10_000
+    assert run(stage, given, names, tmp_path / "second") == first
+
+
+def test_mean_image_has_the_mean_at_its_pixel_and_fills_the_pixels_of_a_tower():
+    ecal, hcal = find_layer("ecal"), find_layer("hcal")
+    towers = SIDE // TOWER
+    jets = make_jets([[(0, 3 * SIDE + 7, 2.0), (1, 2 * towers + 4, 1.0)], [(0, 3 * SIDE + 7, 4.0)], []])
+    images = mean_images(jets, [ecal, hcal])
+    assert images.shape == (2, SIDE, SIDE)
+    assert images[0, 3, 7] == 2.0 and np.count_nonzero(images[0]) == 1
+    filled = images[1, 2 * TOWER : 3 * TOWER, 4 * TOWER : 5 * TOWER]
+    np.testing.assert_allclose(filled, 1 / 3)
+    assert np.count_nonzero(images[1]) == TOWER**2
+
+
+def test_colours_of_a_signed_layer_are_symmetric_and_empty_layers_can_be_drawn():
+    image = np.zeros((SIDE, SIDE))
+    for signed in (True, False):
+        assert colour_scale(image, signed).vmax == 1
+    image[0, :3] = -3.0, 1.0, 0.5
+    scale = colour_scale(image, signed=True)
+    assert scale.vmin == -scale.vmax < 0
+
+
+def test_single_jets_are_spread_over_the_mass():
+    mass = np.random.default_rng(2).permutation(np.linspace(85, 500, 600))
+    chosen = mass[spread_in_mass(mass)]
+    assert len(chosen) == 6 and (np.diff(chosen) > 60).all()
+    np.testing.assert_array_equal(spread_in_mass(np.array([300.0, 100.0])), [1, 0])
+
+
+def test_density_of_the_mass_integrates_to_one():
+    edges = np.array([100.0, 200.0, 400.0])
+    axes = mass_distribution({"some": np.array([150.0, 160.0, 300.0, 310.0])}, edges, np.array([3.0, 1.0])).axes[0]
+    points, before = axes.containers[0][0].get_ydata(), axes.lines[-1].get_ydata()
+    np.testing.assert_allclose(points, [5, 2.5])
+    np.testing.assert_allclose(before[:2], [7.5, 1.25])
+
+
+def test_masses_that_are_not_flattened_are_drawn_in_bins_too(tmp_path):
+    assert run(draw_masses, masses(tmp_path, mass_bins=1), ("png", "pdf"), tmp_path)
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 25])
+def test_epochs_are_ticked_at_whole_numbers(epochs):
+    epoch = np.arange(1.0, epochs + 1)
+    axes = losses(epoch, 1 / epoch, 1.1 / epoch, epochs).axes[0]
+    ticks = [tick for tick in axes.get_xticks() if 0.5 <= tick <= epochs + 0.5]
+    assert ticks and all(tick == int(tick) for tick in ticks)
+
+
+def test_the_scale_of_the_target_is_that_of_training():
+    batches = pytest.importorskip("topmass.learning.batches")
+    assert batches.MASS_SCALE == TARGET_SCALE
+
+
+def test_drawing_does_without_torch():
+    script = "import sys, draw_masses, draw_history, draw_predictions, draw_images; sys.exit('torch' in sys.modules)"
+    scripts = Path(__file__).parent.parent / "workflow" / "scripts"
+    assert subprocess.run([sys.executable, "-c", script], cwd=scripts, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        ("", "no epoch"),
+        (HISTORY, "no epoch"),
+        ("epoch,loss\n1,0.2\n", "no column 'validation_loss'"),
+        (HISTORY + "1,nan,0.2,100,0.4,0.001\n", "row 1: loss is not a finite number"),
+        (HISTORY + "1,0.2\n", "row 1: validation_loss is not a finite number"),
+        (HISTORY + "1,0.2,0.2,many,0.4,0.001\n", "row 1: mae is not a finite number"),
+    ],
+)
+def test_history_that_cannot_be_drawn(text, trouble, tmp_path):
+    given = history(tmp_path)
+    given["history"].write_text(text)
+    with pytest.raises(BadInput, match=rf"history\.csv: {trouble}"):
+        run(draw_history, given, ("loss_png", "loss_pdf", "errors_png", "errors_pdf"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"overall": {"network": null}}'])
+def test_metrics_that_cannot_be_drawn(content, tmp_path):
+    given = predictions(tmp_path)
+    given["metrics"].write_text(content)
+    with pytest.raises(BadInput, match=r"metrics\.json: not the metrics"):
+        run(draw_predictions, given, ("png", "pdf"), tmp_path)
+
+
+def test_predictions_that_cannot_be_drawn(tmp_path):
+    given = predictions(tmp_path)
+    table = pq.read_table(given["predictions"])
+    pq.write_table(table.drop_columns(["predicted"]), given["predictions"])
+    with pytest.raises(BadInput, match=r"predictions\.parquet: no column 'predicted'"):
+        run(draw_predictions, given, ("png", "pdf"), tmp_path)
+    given["predictions"].write_text("text")
+    with pytest.raises(BadInput, match=r"predictions\.parquet"):
+        run(draw_predictions, given, ("png", "pdf"), tmp_path)
+
+
+def test_jets_that_cannot_be_drawn(tmp_path):
+    names = ("average_png", "average_pdf", "single_png", "single_pdf")
+    empty = tmp_path / "empty.parquet"
+    write_jets(empty, [], LAYERS, {})
+    with pytest.raises(BadInput, match=r"empty\.parquet: no jet"):
+        run(draw_images, {"table": empty}, names, tmp_path)
+    foreign = tmp_path / "foreign.parquet"
+    pq.write_table(pa.table({"mass": [1.0]}), foreign)
+    with pytest.raises(BadInput, match=r"foreign\.parquet"):
+        run(draw_images, {"table": foreign}, names, tmp_path)
+
+
+def test_tables_with_few_layers_and_few_jets_can_be_drawn(tmp_path):
+    table = tmp_path / "few.parquet"
+    write_jets(table, [make_jets([[(0, 5, 1.0)], []])], [find_layer("bpix1")], {})
+    assert len(JetTable(table)) == 2
+    assert run(draw_images, {"table": table}, ("average_png", "average_pdf", "single_png", "single_pdf"), tmp_path)
+
+
+def test_shards_of_other_statistics_are_refused(tmp_path):
+    given = masses(tmp_path)
+    given["statistics"].write_text(given["statistics"].read_text() + "\n")
+    with pytest.raises(BadInput, match=r"train\.npz: a shard made with other statistics"):
+        run(draw_masses, given, ("png", "pdf"), tmp_path)
+
+
+def test_what_is_no_colour_is_named(tmp_path):
+    with pytest.raises(BadInput, match="'bluu' is not a colour"):
+        run(draw_history, history(tmp_path), ("loss_png", "loss_pdf", "errors_png", "errors_pdf"), tmp_path, ["bluu"])
