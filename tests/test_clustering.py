@@ -99,7 +99,7 @@ def test_soft_drop_only_takes_away(events):
     assert (jets.softdrop_mass < jets.jet_mass - 1).any()
 
 
-@pytest.mark.parametrize(("soft_pt", "kept"), [(60.0, True), (40.0, False)])
+@pytest.mark.parametrize(("soft_pt", "kept"), [(500 / 9 + 0.1, True), (500 / 9 - 0.1, False)])
 def test_soft_drop_keeps_a_prong_above_a_tenth_of_the_pt_and_drops_one_below(soft_pt, kept):
     prongs = momenta(np.array([500.0, soft_pt]), np.zeros(2), np.array([0.0, 0.4]))
     pair_mass = math.sqrt(2 * 500 * soft_pt * (1 - math.cos(0.4)))

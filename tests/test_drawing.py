@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from draw_history import draw_history
 from draw_images import draw_images, spread_in_mass
 from draw_masses import draw_masses
@@ -16,6 +17,7 @@ from draw_predictions import draw_predictions
 from topmass.drawing.history import losses
 from topmass.drawing.images import colour_scale, mean_images
 from topmass.drawing.masses import mass_distribution
+from topmass.drawing.predictions import predicted_against_true
 from topmass.drawing.style import TARGET_SCALE
 from topmass.files import BadInput
 from topmass.jets import PER_JET, JetBatch, JetTable, write_jets
@@ -32,7 +34,7 @@ SPLITS = ("train", "validation", "test")
 HISTORY = "epoch,loss,validation_loss,mae,mre,learning_rate\n"
 
 
-def make_jets(values: list[list[tuple[int, int, float]]]) -> JetBatch:
+def jets_of(values: list[list[tuple[int, int, float]]]) -> JetBatch:
     """Jets with these (layer, pixel, value), masses from 100 GeV upwards."""
     flat = np.array([value for jet in values for value in jet], float).reshape(-1, 3)
     offset = np.cumsum([0] + [len(jet) for jet in values])
@@ -42,11 +44,11 @@ def make_jets(values: list[list[tuple[int, int, float]]]) -> JetBatch:
 
 
 def jet_table(folder: Path) -> dict:
-    """Arguments for `draw_images`: a table of twenty jets, a few values in each layer."""
+    """Arguments for `draw_images`: a table of three jets with a few values in each of some layers."""
     rng = np.random.default_rng(1)
-    values = [[(i, rng.integers((SIDE // layer.cell) ** 2), rng.normal() if layer.signed else rng.exponential() + 0.1)
-               for i, layer in enumerate(LAYERS) for _ in range(9)] for _ in range(20)]  # fmt: skip
-    write_jets(folder / "jets.parquet", [make_jets(values)], LAYERS, {})
+    layers = [find_layer(name) for name in ("track_pt", "track_d0", "hcal")]
+    values = [(i, rng.integers(625), rng.normal() if layers[i].signed else rng.exponential()) for i in [0, 1, 2] * 9]
+    write_jets(folder / "jets.parquet", [jets_of([values, values[:9], []])], layers, {})
     return {"table": folder / "jets.parquet"}
 
 
@@ -113,7 +115,7 @@ def test_figures_are_made_and_made_again_byte_for_byte(stage, make, names, tmp_p
 def test_mean_image_has_the_mean_at_its_pixel_and_fills_the_pixels_of_a_tower():
     ecal, hcal = find_layer("ecal"), find_layer("hcal")
     towers = SIDE // TOWER
-    jets = make_jets([[(0, 3 * SIDE + 7, 2.0), (1, 2 * towers + 4, 1.0)], [(0, 3 * SIDE + 7, 4.0)], []])
+    jets = jets_of([[(0, 3 * SIDE + 7, 2.0), (1, 2 * towers + 4, 1.0)], [(0, 3 * SIDE + 7, 4.0)], []])
     images = mean_images(jets, [ecal, hcal])
     assert images.shape == (2, SIDE, SIDE)
     assert images[0, 3, 7] == 2.0 and np.count_nonzero(images[0]) == 1
@@ -148,6 +150,19 @@ def test_density_of_the_mass_integrates_to_one():
 
 def test_masses_that_are_not_flattened_are_drawn_in_bins_too(tmp_path):
     assert run(draw_masses, masses(tmp_path, mass_bins=1), ("png", "pdf"), tmp_path)
+
+
+def test_columns_of_predicted_masses_add_up_to_all_jets_of_the_column():
+    rng = np.random.default_rng(3)
+    axes = predicted_against_true(mass := rng.uniform(85, 500, 900), mass + rng.uniform(-20, 20, 900), []).axes[0]
+    mesh = axes.collections[0]
+    heights = np.diff(mesh.get_coordinates()[:, 0, 1])
+    columns = (mesh.get_array().filled(0) * heights[:, None]).sum(axis=0)
+    np.testing.assert_allclose(columns, 100, atol=3)
+
+
+def test_a_single_prediction_can_be_drawn():
+    predicted_against_true(np.array([100.0]), np.array([100.0]), [])
 
 
 @pytest.mark.parametrize("epochs", [1, 5, 25])
@@ -200,7 +215,7 @@ def test_predictions_that_cannot_be_drawn(tmp_path):
     given = predictions(tmp_path)
     table = pq.read_table(given["predictions"])
     pq.write_table(table.drop_columns(["predicted"]), given["predictions"])
-    with pytest.raises(BadInput, match=r"predictions\.parquet: no column 'predicted'"):
+    with pytest.raises(BadInput, match=r"predictions\.parquet: [^\n]*predicted"):
         run(draw_predictions, given, ("png", "pdf"), tmp_path)
     given["predictions"].write_text("text")
     with pytest.raises(BadInput, match=r"predictions\.parquet"):
@@ -221,7 +236,7 @@ def test_jets_that_cannot_be_drawn(tmp_path):
 
 def test_tables_with_few_layers_and_few_jets_can_be_drawn(tmp_path):
     table = tmp_path / "few.parquet"
-    write_jets(table, [make_jets([[(0, 5, 1.0)], []])], [find_layer("bpix1")], {})
+    write_jets(table, [jets_of([[(0, 5, 1.0)], []])], [find_layer("bpix1")], {})
     assert len(JetTable(table)) == 2
     assert run(draw_images, {"table": table}, ("average_png", "average_pdf", "single_png", "single_pdf"), tmp_path)
 

@@ -172,14 +172,11 @@ def test_hits_are_ordered_by_layer_then_pixel_and_none_comes_twice():
         assert hits["pixel"].max() < SIDE**2 and hits["pixel"][hits["layer"] == HCAL].max() < 625
 
 
-def test_the_hardest_track_of_a_pixel_gives_all_three_track_layers():
-    tracks = [
-        (0.01, 0.01, 3.0, 0.3, 30.0),
-        (0.01, 0.011, 7.0, -0.7, -70.0),
-        (0.2, 0.2, 1.0, 0.1, 10.0),
-        (2.5, 0.01, 9.0, 0.9, 9.0),
-    ]
-    images = image(read(tracks=tracks))
+@pytest.mark.parametrize("hardest_first", [True, False])
+def test_the_hardest_track_of_a_pixel_gives_all_three_track_layers(hardest_first):
+    together = [(0.01, 0.011, 7.0, -0.7, -70.0), (0.01, 0.01, 3.0, 0.3, 30.0)]
+    apart, outside = (0.2, 0.2, 1.0, 0.1, 10.0), (2.5, 0.01, 9.0, 0.9, 9.0)
+    images = image(read(tracks=[*together[:: 1 if hardest_first else -1], apart, outside]))
     pt, dz, d0 = (layer(images, which) for which in (TRACK_PT, TRACK_DZ, TRACK_D0))
     assert list(pt) == list(dz) == list(d0) and len(pt) == 2
     rows = zip(pt.values(), d0.values(), dz.values(), strict=True)

@@ -7,7 +7,7 @@ writes  results/jets/{sample}/{block}.parquet, a jet table; and trial.parquet, a
 
 rule simulate:
     input:
-        trial=ancient("results/jets/{sample}/trial.parquet"),
+        trial="results/jets/{sample}/trial.parquet",
     output:
         table="results/jets/{sample}/{block}.parquet",
     params:

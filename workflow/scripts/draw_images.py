@@ -44,7 +44,7 @@ def first_jets(table: JetTable) -> JetBatch:
 
 
 def spread_in_mass(mass: np.ndarray) -> np.ndarray:
-    """Indices of SINGLE_JETS jets, or of all if there are fewer, at evenly spaced quantiles of the mass (N,), in its order."""
+    """Indices of SINGLE_JETS jets (or all there are) at evenly spaced quantiles of the mass (N,), in its order."""
     number = min(SINGLE_JETS, len(mass))
     return np.argsort(mass, kind="stable")[((np.arange(number) + 0.5) * len(mass) / number).astype(int)]
 

@@ -45,7 +45,7 @@ def describe(split: str, jets: int, kept: Mapping[str, float]) -> str:
 
 
 def read_masses(paths: Sequence[Path], statistics: str) -> np.ndarray:
-    """Generated mass of all jets of a split, GeV. BadInput if there is none, or a shard was made with other statistics."""
+    """Generated mass of all jets of a split, GeV. BadInput if there is none, or a shard has other statistics."""
     found = []
     for path in paths:
         shard = Shard.load(path)

@@ -10,7 +10,7 @@ from topmass.drawing.style import LABEL, TARGET_SCALE
 
 def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Figure:
     """Training and validation loss (E,) by epoch (E,), with a mark at the best epoch."""
-    figure = Figure(figsize=(9, 7))
+    figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
     axes.plot(epoch, loss, "o-", color="C0", label="training")
     axes.plot(epoch, validation_loss, "s-", color="C1", label="validation")
@@ -25,7 +25,7 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
 
 def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Figure:
     """Validation MAE (E,), GeV, and MRE (E,), a fraction, by epoch (E,), with marks at the best epoch."""
-    figure = Figure(figsize=(9, 8))
+    figure = Figure(figsize=(9, 8), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True)
     for axes, values, colour, name in ((upper, mae, "C0", "MAE (GeV)"), (lower, 100 * mre, "C1", "MRE (%)")):
         axes.plot(epoch, values, "o-", color=colour)

@@ -122,11 +122,12 @@ def draw_jet(axes: Axes, layers: Mapping[str, np.ndarray]) -> dict:
 
 def track_marker(pt: np.ndarray | float) -> dict:
     """A circle with an area that grows as the square root of the pT in GeV."""
-    return {"s": 15 * np.sqrt(pt), "facecolors": "none", "edgecolors": "C2", "linewidths": 1}
+    return {"s": 15 * np.sqrt(pt), "facecolors": "none", "edgecolors": "C1", "linewidths": 1}
 
 
 def label_window(figure: Figure, panel: Axes) -> None:
     """The axes that all panels share with this one."""
+    panel.minorticks_off()
     panel.xaxis.set_major_locator(MultipleLocator(0.5))
     panel.yaxis.set_major_locator(MultipleLocator(0.5))
     figure.supxlabel(r"$\Delta\phi$ from the middle of the window (rad)", fontsize="medium")

@@ -17,7 +17,7 @@ def mass_distribution(mass: Mapping[str, np.ndarray], edges: np.ndarray, before:
     proportional to the number of jets in each bin before unbiasing, or None for no such line.
     """
     width = np.diff(edges)
-    figure = Figure(figsize=(9, 7))
+    figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
     handles, highest = [], 0.0
     for i, (name, values) in enumerate(mass.items()):

@@ -8,19 +8,19 @@ from matplotlib.figure import Figure
 
 from topmass.drawing.style import LABEL
 
-JETS_PER_BIN = 50
+JETS_PER_BIN = 100
 """Wanted in each bin of mass on average, so that its quantiles mean something."""
 FEWEST_BINS, MOST_BINS = 10, 40
 
 
 def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Sequence[str]) -> Figure:
-    """Distribution of the predicted mass in each bin of generated mass, both (N,) GeV, with a legend of these lines of text."""
-    low, high = mass.min(), mass.max()
+    """Predicted mass in each bin of generated mass, both (N,) GeV, with these lines of text."""
+    low, high = mass.min(), max(mass.max(), mass.min() + 1)
     bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
     edges = np.linspace(low, high, bins + 1)
     below, above = np.quantile(predicted, (0.001, 0.999))
     rows = np.linspace(min(low, below), max(high, above), bins + 1)
-    figure = Figure(figsize=(9.5, 9))
+    figure = Figure(figsize=(9.5, 9), layout="constrained")
     axes = figure.subplots()
     counts = np.histogram2d(mass, predicted, (edges, rows))[0]
     share = 100 * counts / (np.maximum(np.histogram(mass, edges)[0], 1)[:, None] * np.diff(rows))
@@ -43,6 +43,6 @@ def draw_quantiles(axes: Axes, mass: np.ndarray, predicted: np.ndarray, edges: n
     filled = np.unique(bin_of)
     low, median, high = np.array([np.quantile(predicted[bin_of == i], (0.16, 0.5, 0.84)) for i in filled]).T
     middle = (edges[:-1] + edges[1:])[filled] / 2
-    axes.plot(middle, median, color="C2", label="median")
-    axes.plot(middle, low, ":", color="C2", label="16% and 84%")
-    axes.plot(middle, high, ":", color="C2")
+    axes.plot(middle, median, color="C1", label="median")
+    axes.plot(middle, low, ":", color="C1", label="16% and 84%")
+    axes.plot(middle, high, ":", color="C1")

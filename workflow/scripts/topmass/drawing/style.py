@@ -18,7 +18,6 @@ TARGET_SCALE = 500.0
 """GeV; what networks regress, and so the loss, is in units of this."""
 RASTER_DPI = 150
 ADJUSTED = {
-    "figure.constrained_layout.use": True,
     "font.size": 17,
     "axes.titlesize": "medium",
     "axes.linewidth": 1.3,
@@ -47,6 +46,9 @@ def styled(colours: Sequence[str]) -> Iterator[None]:
 
 def save(figure: Figure, png: Path, pdf: Path) -> None:
     """Write the figure twice. The bytes depend on what is drawn alone: no date, no program that wrote it."""
+    figure.draw_without_rendering()
+    # The layout is found; to find it again for each file would take longer than all the drawing.
+    figure.set_layout_engine(None)
     with whole(png) as part:
         figure.savefig(part, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     with whole(pdf) as part:

@@ -36,8 +36,8 @@ class Predictions:
     def load(cls, path: Path) -> "Predictions":
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
         try:
-            table = pq.read_table(path, columns=list(COLUMNS))
-        except (pa.ArrowException, KeyError) as error:
+            table = pq.read_table(path)
+        except pa.ArrowException as error:
             raise BadInput(f"{path}: not a table of predictions ({error})") from None
         missing = [name for name in COLUMNS if name not in table.column_names]
         if missing:

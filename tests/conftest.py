@@ -1,0 +1,71 @@
+"""Made-up jets, and the repository, for all tests."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from topmass.jets import JetBatch, write_jets
+from topmass.layers import LAYERS, SIDE
+
+REPOSITORY = Path(__file__).parents[1]
+SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2}
+UNBIAS = {
+    "by": ["mass"],
+    "mass": {"range": [85, 500], "bins": 4},
+    "pt": {"range": [400, 1000], "bins": 2},
+}
+
+
+def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) -> JetBatch:
+    """Jets of two an event with random pixels in all layers, and more of them at small masses."""
+    rng = np.random.default_rng(seed)
+    pixels = []
+    for _ in range(jets):
+        for index, layer in enumerate(LAYERS):
+            chosen = np.sort(rng.choice((SIDE // layer.cell) ** 2, values // len(LAYERS), replace=False))
+            value = rng.exponential(2, len(chosen)) * (rng.choice([-1, 1], len(chosen)) if layer.signed else 1)
+            pixels.append((chosen, np.full(len(chosen), index), value))
+    pixel, layer, value = (np.concatenate(parts) for parts in zip(*pixels, strict=True))
+    masses = 85 + 415 * rng.random(jets) ** 1.2
+    known = {
+        name: rng.uniform(0.1, 1, jets).astype("f4") for name in ("eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
+    }
+    return JetBatch(
+        np.arange(jets + 1) * len(LAYERS) * (values // len(LAYERS)),
+        pixel.astype("u2"),
+        layer.astype("u1"),
+        value.astype("f4"),
+        mass=masses.astype("f4"),
+        pt=rng.uniform(400, 1000, jets).astype("f4"),
+        ieta=rng.integers(-20, 20, jets).astype("i2") * 5 + 2,
+        iphi=rng.integers(0, 72, jets).astype("i2") * 5 + 2,
+        event=first_event + np.arange(jets) // 2,
+        **known,
+    )
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[Path]:
+    """Three jet tables of 200 made-up jets each."""
+    paths = [tmp_path / "jets" / f"{block}.parquet" for block in range(3)]
+    for block, path in enumerate(paths):
+        write_jets(path, [make_jets(200, block, 1000 * block)], LAYERS, {"made up": True})
+    return paths
+
+
+@pytest.fixture
+def dataset(tables: list[Path], tmp_path: Path) -> tuple[Path, dict[str, list[Path]]]:
+    """Statistics and shards, by split, of those tables, with all eight layers."""
+    from make_shards import make_shards
+    from measure import measure
+
+    statistics = tmp_path / "statistics.json"
+    measure(tables, statistics, "made_up", SPLIT, [layer.name for layer in LAYERS], {}, 0.99, UNBIAS)
+    shards: dict[str, list[Path]] = {split: [] for split in SPLIT}
+    for table in tables:
+        here = {split: tmp_path / split / f"{table.stem}.npz" for split in SPLIT}
+        make_shards(table, statistics, here, 1e-5, "none")
+        for split, path in here.items():
+            shards[split].append(path)
+    return statistics, shards

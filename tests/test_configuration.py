@@ -1,0 +1,67 @@
+"""A configuration that is wrong is refused with the key and what is wrong with it."""
+
+import copy
+import json
+
+import pytest
+import yaml
+
+from configuration import find_problem
+from conftest import REPOSITORY
+
+# The detour by JSON parts what YAML anchors share.
+CONFIG = json.loads(json.dumps(yaml.safe_load((REPOSITORY / "config.yaml").read_text())))
+SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
+
+WRONG = {
+    "a misspelt key": ("experiments.laptop.recipe.epoch", 3, "no such key; did you mean 'epochs'?"),
+    "a key of nowhere": ("colour", "red", "no such key; there are run, samples"),
+    "a text for a number": ("samples.gun.jets", "many", "'many' is not of type 'integer'"),
+    "a number that YAML takes for a text": ("datasets.flat.zero_suppression", "1e-5", "write 1.0e-5"),
+    "a range the wrong way round": ("samples.gun.simulate.generator.mass", [500, 85], "500 comes before 85"),
+    "a range of pT the wrong way round": ("datasets.flat.unbias.pt.range", [900, 400], "900 comes before 400"),
+    "a top that cannot decay": ("samples.gun.simulate.generator.mass.0", 80, "80 is less than the minimum of 85"),
+    "a layer that does not exist": ("datasets.flat.layers", ["ecal", "muon"], "'muon' is not one of"),
+    "a layer twice": ("datasets.flat.layers", ["ecal", "ecal"], "has non-unique elements"),
+    "splits that do not add up": ("datasets.flat.split.test", 0.2, "fractions add up to 1.15, not to 1"),
+    "more jets than a block can number": (
+        "samples.gun.jets_per_block",
+        2_000_000,
+        "greater than the maximum of 1000000",
+    ),
+    "a sample that does not exist": ("datasets.flat.sample", "gnu", "there is no 'gnu'; known are gun"),
+    "a dataset that does not exist": ("experiments.laptop.dataset", "round", "there is no 'round'"),
+    "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
+    "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
+    "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
+    "bins in disorder": ("evaluate.mass_bins", [85, 300, 200], "300 comes before 200"),
+    "a name that climbs out": ("samples.../../etc", CONFIG["samples"]["gun"], "does not match"),
+}
+
+
+def change(config: dict, key: str, value: object) -> dict:
+    changed = copy.deepcopy(config)
+    at = changed
+    *steps, last = key.split(".", 1) if key.startswith("samples...") else key.split(".")
+    for step in steps:
+        at = at[step]
+    at[int(last) if isinstance(at, list) else last] = value
+    return changed
+
+
+def test_the_configuration_that_comes_with_it_is_right():
+    assert find_problem(CONFIG, SCHEMA) is None
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_named(key, value, message):
+    found, said = find_problem(change(CONFIG, key, value), SCHEMA)
+    assert message in said and "\n" not in said
+    assert key.startswith(".".join(found)) or ".".join(found).startswith(key)
+
+
+def test_a_missing_key_is_named():
+    config = copy.deepcopy(CONFIG)
+    del config["experiments"]["laptop"]["recipe"]["epochs"]
+    found, said = find_problem(config, SCHEMA)
+    assert found == ("experiments", "laptop", "recipe") and "'epochs' is a required property" in said

@@ -1,0 +1,177 @@
+"""What keeps the house in order: imports one way, one set of pins, a described configuration, rules alike."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import REPOSITORY
+from imports import content_hash, imported, reached
+
+SCRIPTS = REPOSITORY / "workflow/scripts"
+LIBRARY = SCRIPTS / "topmass"
+RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
+TIERS = [
+    ["files", "layers"],
+    ["console", "jets"],
+    ["simulation", "preprocessing"],
+    ["scoring", "drawing", "learning"],
+]
+"""What stands in a line may import from the lines above it, and from its own wing."""
+TORCH = {"torch", "safetensors"}
+
+
+def wing(file: Path) -> str:
+    return file.relative_to(LIBRARY).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", sorted(LIBRARY.rglob("*.py")), ids=lambda file: str(file.relative_to(LIBRARY)))
+def test_the_library_imports_one_way(file):
+    height = {name: level for level, names in enumerate(TIERS) for name in names} | {"__init__": -1}
+    for other in imported(file, SCRIPTS):
+        assert wing(other) == wing(file) or height[wing(other)] < height[wing(file)], f"{file} imports {other}"
+
+
+def test_no_file_of_the_library_reaches_itself():
+    for file in LIBRARY.rglob("*.py"):
+        chain = set().union(*(imported(other, SCRIPTS) | {other} for other in imported(file, SCRIPTS)))
+        if file.name != "__init__.py":
+            assert file not in chain
+
+
+def test_only_learning_imports_torch():
+    for file in LIBRARY.rglob("*.py"):
+        modules = {name.split(".")[0] for name in modules_of(file)}
+        assert wing(file) == "learning" or not modules & TORCH, file
+
+
+def test_scripts_do_not_import_scripts():
+    scripts = {file.stem for file in SCRIPTS.glob("*.py")}
+    for file in SCRIPTS.glob("*.py"):
+        assert not {name.split(".")[0] for name in modules_of(file)} & scripts, file
+
+
+def modules_of(file: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    """Name and version of each line `name==version`; any other line is an error."""
+    found = dict(re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines)
+    assert len(found) == len(lines)
+    return found
+
+
+def requirements() -> dict[str, str]:
+    lines = (REPOSITORY / "envs/requirements.txt").read_text().splitlines()
+    return pins([line for line in lines if line and not line.startswith("#")])
+
+
+@pytest.mark.parametrize("file", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_pins_of_conda_are_those_of_pip(file):
+    environment = yaml.safe_load(file.read_text())
+    python, pip, packages = environment["dependencies"]
+    assert python == "python=3.11" and pip == "pip"
+    for name, version in pins(packages["pip"]).items():
+        assert requirements()[name] == version
+
+
+def test_an_environment_lists_what_its_scripts_import():
+    import_names = {"pyyaml": "yaml"}
+    known = {import_names.get(name, name): name for name in requirements()}
+    for rule_file in RULE_FILES:
+        for rule in re.split(r"\n(?=rule |use rule )", rule_file.read_text()):
+            script, environment = (re.search(pattern, rule) for pattern in (r'scripts/(\w+\.py)"', r"envs/(\w+\.yaml)"))
+            if not script or not environment:
+                continue
+            listed = set(
+                pins(yaml.safe_load((REPOSITORY / "envs" / environment[1]).read_text())["dependencies"][2]["pip"])
+            )
+            modules = {name.split(".")[0] for file in reached(SCRIPTS / script[1]) for name in modules_of(file)}
+            assert {known[module] for module in modules if module in known} <= listed, script[1]
+
+
+def keys(schema: dict, path: str = ""):
+    for name, value in schema.get("properties", {}).items():
+        yield f"{path}.{name}", value
+        yield from keys(value, f"{path}.{name}")
+
+
+SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+KEYS = [*keys(SCHEMA), *(pair for name, value in SCHEMA["$defs"].items() for pair in keys(value, name))]
+
+
+@pytest.mark.parametrize(("key", "value"), KEYS, ids=[key for key, _ in KEYS])
+def test_every_key_of_the_configuration_is_described(key, value):
+    described = value if "description" in value else SCHEMA["$defs"][value["$ref"].split("/")[-1]]
+    assert described["description"]
+
+
+def test_every_object_of_the_configuration_is_closed():
+    def objects(schema):
+        if isinstance(schema, dict):
+            if schema.get("type") == "object":
+                yield schema
+            for value in schema.values():
+                yield from objects(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                yield from objects(value)
+
+    assert all("additionalProperties" in schema for schema in objects(SCHEMA))
+
+
+def test_the_layers_of_the_schema_are_those_of_the_library():
+    from topmass.layers import LAYERS
+
+    assert SCHEMA["$defs"]["layer"]["enum"] == [layer.name for layer in LAYERS]
+
+
+RULES = [
+    pytest.param(text, id=re.match(r"rule (\w+)", text)[1])
+    for file in RULE_FILES
+    for text in re.split(r"\n(?=rule |use rule |def |# )", file.read_text())
+    if text.startswith("rule ") and "script:" in text
+]
+
+
+@pytest.mark.parametrize("text", RULES)
+def test_every_rule_has_log_benchmark_environment_and_code_hash(text):
+    for directive in ("log:", "benchmark:", "conda:", "output:"):
+        assert f"    {directive}\n" in text
+    script = re.search(r'"\.\./scripts/(\w+\.py)"', text)[1]
+    assert f'code=code_hash("{script}")' in text
+
+
+@pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.stem)
+def test_every_rule_file_opens_with_what_it_reads_and_writes(file):
+    header = file.read_text().split('"""')[1]
+    assert file.stem == "common" or ("\nreads " in header and "\nwrites " in header)
+
+
+def test_the_code_hash_follows_content_and_nothing_else(tmp_path):
+    library = tmp_path / "topmass"
+    library.mkdir()
+    for name, text in (("__init__", ""), ("used", "X = 1\n"), ("deep", "Y = 1\n"), ("unused", "Z = 1\n")):
+        (library / f"{name}.py").write_text(text)
+    script = tmp_path / "script.py"
+    script.write_text("from topmass.used import X\n")
+    (library / "used.py").write_text("from topmass import deep\n")
+    hashes = [content_hash(script)]
+    for file, text in (
+        (library / "unused.py", "Z = 2\n"),
+        (library / "deep.py", "Y = 2\n"),
+        (script, "import topmass.used\n"),
+    ):
+        file.write_text(text)
+        imported.cache_clear()
+        hashes.append(content_hash(script))
+    assert hashes[0] == hashes[1] != hashes[2] != hashes[3]

@@ -1,0 +1,198 @@
+"""Batches, networks, training, models, and the stages `train` and `predict`."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from predict import predict
+from topmass.files import BadInput
+from topmass.layers import LAYERS, SIDE
+from topmass.learning.batches import MASS_SCALE, SparseJets
+from topmass.learning.device import find_device, find_precision
+from topmass.learning.model import Model
+from topmass.learning.networks.resnet15 import ResNet15
+from topmass.preprocessing.shards import Shard, load_shards
+from topmass.preprocessing.statistics import digest_of
+from topmass.scoring.predictions import Predictions
+from train import train
+
+CPU = torch.device("cpu")
+RECIPE = {"epochs": 2, "batch": 32, "learning_rate": 1e-3, "plateau_factor": 0.5, "plateau_patience": 0}
+
+
+def dense_by_hand(shard: Shard, jet: int) -> np.ndarray:
+    """The image (C, H, W) of one jet of a shard, value by value."""
+    image = np.zeros((len(LAYERS), SIDE, SIDE), np.float32)
+    for k in range(shard.offset[jet], shard.offset[jet + 1]):
+        layer, pixel, value = (shard.arrays[name][k] for name in ("layer", "pixel", "value"))
+        cell = LAYERS[layer].cell
+        row, column = divmod(int(pixel), SIDE // cell)
+        image[layer, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = value
+    return image
+
+
+@pytest.fixture
+def jets(dataset) -> SparseJets:
+    return SparseJets(load_shards(dataset[1]["train"], digest_of(dataset[0])), CPU)
+
+
+def test_a_dense_image_has_each_value_in_its_place(dataset, jets):
+    shards = [Shard.load(path) for path in dataset[1]["train"]]
+    chosen = torch.tensor([0, len(shards[0]) + 3, 5])
+    batch = jets.batch(chosen)
+    assert batch.image.shape == (3, 8, SIDE, SIDE) and batch.image.is_contiguous(memory_format=torch.channels_last)
+    for image, (shard, row) in zip(batch.image, [(0, 0), (1, 3), (0, 5)], strict=True):
+        assert np.array_equal(image.numpy(), dense_by_hand(shards[shard], row))
+    assert batch.target[1] == np.float32(shards[1].arrays["mass"][3]) / np.float32(MASS_SCALE)
+    assert batch.position[1].tolist() == pytest.approx(
+        [shards[1].arrays["iphi"][3] / 360, shards[1].arrays["ieta"][3] / 170]
+    )
+
+
+def test_an_epoch_holds_every_jet_once_in_an_order_of_its_own(jets):
+    first, again, second, other = (
+        torch.cat([batch.target for batch in jets.shuffled(32, seed, epoch)])
+        for seed, epoch in ((1, 1), (1, 1), (1, 2), (2, 1))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second) and not torch.equal(first, other)
+    assert torch.equal(first.sort().values, jets.target.sort().values)
+
+
+def test_the_order_of_batches_is_that_of_the_shards(jets):
+    assert torch.equal(torch.cat([batch.target for batch in jets.in_order(50)]), jets.target)
+
+
+def test_resnet15_is_the_network_of_the_reference():
+    network = ResNet15(3)
+    assert sum(weights.numel() for weights in network.parameters()) == 86_243
+    convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert len([each for each in convolutions if each.kernel_size != (1, 1)]) == 15 and all(
+        each.bias is not None for each in convolutions
+    )
+    sizes = []
+    for module in (network.stem, network.blocks[0], network.blocks[6]):
+        module.register_forward_hook(lambda module, given, output: sizes.append(tuple(output.shape[1:])))
+    assert network(torch.zeros(2, 3, SIDE, SIDE), torch.zeros(2, 2)).shape == (2,)
+    assert sizes == [(16, 121, 121), (16, 60, 60), (32, 30, 30)]
+
+
+def test_the_position_enters_the_prediction_linearly():
+    network = ResNet15(1).eval()
+    image = torch.rand(1, 1, SIDE, SIDE)
+    weights = network.head.weight[0, -2:].detach()
+    moved = network(image, torch.tensor([[0.5, 0.25]])) - network(image, torch.zeros(1, 2))
+    assert moved.item() == pytest.approx(float(0.5 * weights[0] + 0.25 * weights[1]), abs=1e-6)
+
+
+def test_pooling_adds_up_squares_of_pixels():
+    network = ResNet15(2, pool=2)
+    seen = []
+    network.stem.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    image = torch.rand(1, 2, SIDE, SIDE)
+    network(image, torch.zeros(1, 2))
+    assert seen[0].shape == (1, 2, 63, 63) and float(seen[0].sum()) == pytest.approx(float(image.sum()), rel=1e-4)
+    assert float(seen[0][0, 1, 2, 3]) == pytest.approx(float(image[0, 1, 4:6, 6:8].sum()))
+
+
+def run(dataset, folder, **changes):
+    """Train two epochs on the made-up jets; paths of best, last and history."""
+    statistics, shards = dataset
+    paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
+    settings = {"network": "resnet15", "pool": 8, "recipe": RECIPE, "seed": 1, "device": "cpu", "precision": "float32"}
+    train(shards, statistics, *paths, **(settings | {"threads": 1} | changes))
+    return paths
+
+
+def test_same_seed_same_weights_and_another_seed_others(dataset, tmp_path):
+    (first, _, _), (again, _, _), (other, _, _) = (
+        run(dataset, tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+
+
+def test_the_history_tells_each_epoch_and_the_best_weights_are_those_of_the_best(dataset, tmp_path):
+    best, last, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 3, "learning_rate": 0.05})
+    rows = pd.read_csv(history)
+    assert rows["epoch"].tolist() == [1, 2, 3] and (rows["learning_rate"].diff()[1:] <= 0).all()
+    assert rows["mae"].to_numpy() == pytest.approx(rows["validation_loss"] * MASS_SCALE)
+    predict(best, dataset[1]["validation"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    predicted = Predictions.load(tmp_path / "p.parquet")
+    assert np.abs(predicted.predicted - predicted.mass).mean() == pytest.approx(rows["mae"].min(), rel=1e-5)
+    if rows["mae"].idxmin() == 2:
+        assert best.read_bytes() == last.read_bytes()
+
+
+def test_training_learns_what_can_be_learnt(dataset, tmp_path):
+    """The mass is written into the images: the sum of a layer is proportional to it."""
+    for paths in dataset[1].values():
+        for path in paths:
+            shard = Shard.load(path)
+            row = np.repeat(np.arange(len(shard)), np.diff(shard.offset))
+            shard.arrays["value"][:] = shard.arrays["mass"][row] / 500
+            shard.save(path)
+    _, _, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 12, "batch": 16, "learning_rate": 3e-3})
+    mae = pd.read_csv(history)["mae"]
+    assert mae.min() < 50 < mae[0]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training_and_leaves_nothing(dataset, tmp_path):
+    with pytest.raises(BadInput, match=r"epoch 1: the loss is not finite"):
+        run(dataset, tmp_path, recipe=RECIPE | {"learning_rate": 1e30})
+    assert not list(tmp_path.glob("*.safetensors")) and not (tmp_path / "history.csv").exists()
+
+
+def test_a_model_survives_the_round_trip(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path)
+    model = Model.load(best)
+    model.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == best.read_bytes()
+    assert model.shards == Shard.load(dataset[1]["test"][0]).meta
+
+
+def test_predictions_keep_the_order_and_the_columns_of_the_shards(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path)
+    predict(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    predictions = Predictions.load(tmp_path / "p.parquet")
+    for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass"):
+        expected = np.concatenate([Shard.load(path).arrays[name] for path in dataset[1]["test"]])
+        assert np.array_equal(getattr(predictions, name), expected)
+
+
+def test_a_model_is_not_applied_to_other_shards(dataset, tables, tmp_path):
+    from make_shards import make_shards
+
+    best, _, _ = run(dataset, tmp_path)
+    other = {split: tmp_path / f"other_{split}.npz" for split in dataset[1]}
+    make_shards(tables[0], dataset[0], other, 0.3, "log")
+    with pytest.raises(BadInput, match=r"zero suppression 0.3, compression log.* is not what .*model\.safetensors"):
+        predict(best, [other["test"]], tmp_path / "p.parquet", "cpu", "float32", 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_file_that_is_no_model_is_refused(content, tmp_path):
+    (tmp_path / "m.safetensors").write_bytes(content)
+    with pytest.raises(BadInput, match=r"m\.safetensors: not a model of topmass"):
+        Model.load(tmp_path / "m.safetensors")
+
+
+def test_a_truncated_model_is_refused(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path)
+    best.write_bytes(best.read_bytes()[:-10])
+    with pytest.raises(BadInput, match="not a model of topmass"):
+        Model.load(best)
+
+
+def test_devices_and_precisions_are_found():
+    assert find_device("cpu") == CPU
+    assert find_precision("bfloat16", CPU) == torch.bfloat16
+    assert find_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+
+
+def test_bfloat16_predicts_what_float32_does_to_its_precision(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path)
+    for precision in ("float32", "bfloat16"):
+        predict(best, dataset[1]["test"], tmp_path / precision, "cpu", precision, 1)
+    exact, rough = (Predictions.load(tmp_path / precision).predicted for precision in ("float32", "bfloat16"))
+    assert not np.array_equal(exact, rough) and np.abs(exact - rough).max() < 0.02 * np.abs(exact).max()

@@ -1,0 +1,215 @@
+"""The stages `measure` and `make_shards`."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import SPLIT, UNBIAS, make_jets
+from make_shards import make_shards
+from measure import measure
+from topmass.files import BadInput
+from topmass.jets import JetTable, join, write_jets
+from topmass.layers import LAYERS
+from topmass.preprocessing.shards import Shard, load_shards
+from topmass.preprocessing.split import SPLITS, split_of, uniform
+from topmass.preprocessing.statistics import Statistics, digest_of
+
+NAMES = [layer.name for layer in LAYERS]
+
+
+def all_jets(tables):
+    return join([batch for table in tables for batch in JetTable(table).batches()])
+
+
+def test_scales_are_quantiles_of_the_training_jets(dataset, tables):
+    statistics = Statistics.load(dataset[0])
+    jets = all_jets(tables)
+    training = np.repeat(split_of("made_up", jets.event, SPLIT) == 0, np.diff(jets.offset))
+    for index, scale in enumerate(statistics.scales):
+        values = np.abs(jets.value[training & (jets.layer == index)])
+        assert scale == pytest.approx(np.quantile(values, 0.99), rel=0.03)
+
+
+def test_statistics_do_not_depend_on_how_jets_are_spread_over_files(dataset, tables, tmp_path):
+    together = tmp_path / "together.parquet"
+    write_jets(together, [all_jets(tables)], LAYERS, {})
+    measure([together], tmp_path / "again.json", "made_up", SPLIT, NAMES, {}, 0.99, UNBIAS)
+    assert (tmp_path / "again.json").read_bytes() == dataset[0].read_bytes()
+
+
+def test_a_given_scale_is_taken(tables, tmp_path):
+    measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal", "hcal"], {"hcal": 7.5}, 0.99, UNBIAS)
+    assert Statistics.load(tmp_path / "s.json").scales[1] == 7.5
+
+
+def test_every_jet_that_is_kept_is_in_the_shard_of_its_split_and_nowhere_else(dataset, tables):
+    statistics, shards = dataset
+    known, jets = Statistics.load(statistics), all_jets(tables)
+    kept = known.flattening.keeps(jets.mass, jets.pt, uniform("made_up", "unbias", jets.event))
+    split = split_of("made_up", jets.event, SPLIT)
+    for index, name in enumerate(SPLITS):
+        found = np.concatenate([Shard.load(path).arrays["mass"] for path in shards[name]])
+        assert sorted(found) == sorted(jets.mass[kept & (split == index)])
+        assert known.kept[name]["jets"] == len(found)
+
+
+def test_no_event_is_on_two_sides(dataset):
+    events = [set(np.concatenate([Shard.load(path).arrays["event"] for path in dataset[1][name]])) for name in SPLITS]
+    assert not (events[0] & events[1] or events[0] & events[2] or events[1] & events[2])
+
+
+def test_pixels_survive_the_way_into_the_shard(dataset, tables):
+    known, jets = Statistics.load(dataset[0]), all_jets(tables)
+    shard = Shard.load(dataset[1]["train"][1])
+    for i in range(len(shard)):
+        here = slice(shard.offset[i], shard.offset[i + 1])
+        row = int(np.flatnonzero(jets.mass == shard.arrays["mass"][i])[0])
+        there = np.arange(jets.offset[row], jets.offset[row + 1])
+        there = there[np.abs(jets.value[there]) >= 1e-5 * np.array(known.scales)[jets.layer[there]]]
+        assert np.array_equal(shard.arrays["pixel"][here], jets.pixel[there])
+        assert np.array_equal(shard.arrays["layer"][here], jets.layer[there])
+        scaled = np.clip(jets.value[there] / np.array(known.scales)[jets.layer[there]], -1, 1)
+        assert np.allclose(shard.arrays["value"][here], scaled, rtol=1e-3)
+
+
+def test_layers_are_taken_in_the_order_asked_for(dataset, tables, tmp_path):
+    measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["hcal", "track_pt"], {}, 0.99, UNBIAS)
+    paths = {split: tmp_path / f"two_{split}.npz" for split in SPLITS}
+    make_shards(tables[0], tmp_path / "s.json", paths, 0, "none")
+    two, eight = Shard.load(paths["train"]), Shard.load(dataset[1]["train"][0])
+    assert two.meta.layers == ("hcal", "track_pt") and two.meta.cells == (5, 1)
+    hcal = eight.arrays["layer"] == NAMES.index("hcal")
+    assert np.array_equal(two.arrays["pixel"][two.arrays["layer"] == 0], eight.arrays["pixel"][hcal])
+
+
+def test_zero_suppression_removes_small_values_of_either_sign(dataset, tables, tmp_path):
+    paths = {split: tmp_path / f"hard_{split}.npz" for split in SPLITS}
+    make_shards(tables[0], dataset[0], paths, 0.2, "none")
+    hard, soft = Shard.load(paths["train"]), Shard.load(dataset[1]["train"][0])
+    # float16 puts a value next to the threshold on either side of it.
+    hard_values, soft_values = (v[np.abs(np.abs(v) - 0.2) > 1e-3] for v in (hard.arrays["value"], soft.arrays["value"]))
+    assert np.array_equal(hard_values, soft_values[np.abs(soft_values) > 0.2])
+    assert (hard.arrays["value"] < 0).any()
+
+
+def test_same_table_same_bytes(dataset, tables, tmp_path):
+    paths = {split: tmp_path / f"again_{split}.npz" for split in SPLITS}
+    make_shards(tables[0], dataset[0], paths, 1e-5, "none")
+    assert all(paths[split].read_bytes() == dataset[1][split][0].read_bytes() for split in SPLITS)
+
+
+def refused(message):
+    return pytest.raises(BadInput, match=message)
+
+
+def test_a_table_that_lacks_a_layer_is_refused(tables, tmp_path):
+    write_jets(tables[0], [make_jets(50)], LAYERS[:5], {})
+    with refused(r"0\.parquet: row 0: layer 5 does not exist"):
+        measure(tables[:1], tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, UNBIAS)
+    with refused(r"0\.parquet: no layer 'bpix1'; it has track_pt"):
+        measure(tables[:1], tmp_path / "s.json", "made_up", SPLIT, ["bpix1"], {}, 0.99, UNBIAS)
+    assert not (tmp_path / "s.json").exists()
+
+
+def test_a_mass_distribution_with_an_empty_bin_is_refused(tables, tmp_path):
+    wide = UNBIAS | {"mass": {"range": [85, 900], "bins": 10}}
+    with refused("cannot be flattened: no training jet has mass 574–655.5 GeV"):
+        measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, wide)
+
+
+def test_a_split_without_a_jet_is_refused(tables, tmp_path):
+    with refused("no jet is left in the split 'test'"):
+        measure(
+            tables,
+            tmp_path / "s.json",
+            "made_up",
+            {"train": 0.5, "validation": 0.5, "test": 0},
+            ["ecal"],
+            {},
+            0.99,
+            UNBIAS,
+        )
+
+
+def test_jets_outside_the_range_are_dropped_and_counted(tables, tmp_path):
+    narrow = UNBIAS | {"mass": {"range": [100, 400], "bins": 2}}
+    measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, narrow)
+    mass = all_jets(tables).mass
+    assert Statistics.load(tmp_path / "s.json").outside == np.sum((mass < 100) | (mass > 400))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole parquet file"),
+        (lambda path: path.write_text("event,mass\n1,170\n"), "not a whole parquet file"),
+        (lambda path: pq.write_table(pa.table({"x": [1]}), path), "not a jet table of topmass"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(spoil, message, tables, tmp_path):
+    spoil(tables[1])
+    with refused(rf"1\.parquet: .*{message}"):
+        measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, UNBIAS)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "not a whole shard"),
+        (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "not a whole shard"),
+        (lambda path: path.write_text("hello"), "not a whole shard"),
+        (lambda path: np.savez(path, offset=np.zeros(1)), "not a whole shard"),
+    ],
+)
+def test_a_shard_that_is_none_is_refused(spoil, message, dataset):
+    spoil(dataset[1]["train"][1])
+    with refused(rf"1\.npz: {message}"):
+        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+
+
+@pytest.mark.parametrize(("array", "value"), [("value", np.nan), ("mass", np.inf), ("pixel", 65535), ("layer", 9)])
+def test_a_shard_with_an_impossible_number_is_refused_with_its_row(array, value, dataset):
+    path = dataset[1]["train"][0]
+    shard = Shard.load(path)
+    at = shard.offset[2] if array in ("value", "pixel", "layer") else 2
+    shard.arrays[array][at] = value
+    shard.save(path)
+    with refused(r"0\.npz: row 2: "):
+        Shard.load(path)
+
+
+def test_a_shard_made_with_other_statistics_is_refused(dataset):
+    content = json.loads(dataset[0].read_text())
+    content["scales"][0] *= 2
+    dataset[0].write_text(json.dumps(content))
+    with refused("a shard made with other statistics: .* instead of"):
+        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+
+
+def test_shards_of_two_datasets_are_refused_with_what_differs(dataset, tables, tmp_path):
+    paths = {split: tmp_path / f"other_{split}.npz" for split in SPLITS}
+    make_shards(tables[0], dataset[0], paths, 0.01, "none")
+    shutil.copy(paths["train"], dataset[1]["train"][2])
+    with refused(r"2\.npz: a shard of other preprocessing: zero suppression 0.01"):
+        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+
+
+def test_shards_without_a_jet_are_refused(dataset):
+    paths = dataset[1]["test"]
+    for path in paths:
+        shard = Shard.load(path)
+        empty = {name: values[:0] for name, values in shard.arrays.items()}
+        Shard(np.zeros(1, np.int64), empty, shard.meta).save(path)
+    with refused("no jet in any shard"):
+        load_shards(paths, digest_of(dataset[0]))
+
+
+def test_statistics_that_are_none_are_refused(tmp_path):
+    for text in ("", "[]", "{}", '{"version": 99, "flattening": {}}'):
+        (tmp_path / "s.json").write_text(text)
+        with refused(r"s\.json: "):
+            Statistics.load(tmp_path / "s.json")

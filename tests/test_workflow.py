@@ -1,0 +1,207 @@
+"""The whole workflow, small, through the `snakemake` command; and which rules run again after which change."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
+KEPT = shutil.ignore_patterns(".git", ".venv", "results", ".snakemake", ".*_cache", "*.part")
+
+
+def snakemake(house: Path, *arguments: str, folder: Path | None = None, check: bool = True) -> str:
+    """Run the workflow of this copy of the house, in this folder; what it says."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", house / "Snakefile", "--cores", "2"]
+    command += ["--configfile", house / "tests/tiny.yaml", *arguments]
+    ended = subprocess.run(command, cwd=folder or house, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert not check or ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
+def would_run(house: Path, *arguments: str) -> dict[str, int]:
+    """Rules that a run would execute, each with its number of jobs."""
+    said = snakemake(house, "--dry-run", *arguments)
+    if "Nothing to be done" in said:
+        return {}
+    table = said.rsplit("Job stats:", 1)[1].split("\n\n")[0]
+    return {
+        rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.M) if rule not in ("all", "total")
+    }
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Path:
+    """A copy of the repository, with the workflow run in it once."""
+    house = tmp_path_factory.mktemp("clone") / "topmass"
+    shutil.copytree(REPOSITORY, house, ignore=KEPT)
+    said = snakemake(house)
+    assert "best constant for MAE" in said and "results/report.html" in said
+    return house
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """Everything that does not tell the time: tables, shards, models, metrics, figures."""
+    kinds = (".parquet", ".npz", ".safetensors", ".json", ".png", ".pdf", ".txt")
+    results = folder / "results"
+    return {
+        str(path.relative_to(results)): path.read_bytes() for path in sorted(results.rglob("*")) if path.suffix in kinds
+    }
+
+
+def test_everything_is_there(house):
+    expected = {
+        *(f"jets/gun/{block:05d}.parquet" for block in range(3)),
+        "preprocess/flat/statistics.json",
+        *(f"shards/flat/{split}/{block:05d}.npz" for split in ("train", "validation", "test") for block in range(3)),
+        *(f"train/tiny/1/{name}" for name in ("model.safetensors", "last.safetensors")),
+        "predict/tiny/1/predictions.parquet",
+        *(f"evaluate/tiny/1/{name}" for name in ("metrics.json", "summary.txt")),
+        *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in (
+            "gun/average_images", "gun/single_jets", "flat/masses", "tiny/1/loss", "tiny/1/errors", "tiny/1/predicted")),
+    }  # fmt: skip
+    assert expected <= set(outputs(house))
+    assert (house / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
+    assert not list((house / "results").rglob("*.part"))
+
+
+def test_the_report_holds_every_figure(house):
+    page = (house / "results/report.html").read_text()
+    for name in (
+        "average_images.png",
+        "single_jets.png",
+        "masses.png",
+        "loss.png",
+        "errors.png",
+        "predicted.png",
+        "summary.txt",
+    ):
+        assert name in page
+    assert not re.search(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', page)
+
+
+def test_a_second_run_elsewhere_gives_the_same_bytes(house, tmp_path):
+    snakemake(house, "--directory", str(tmp_path), folder=tmp_path)
+    here, there = outputs(house), outputs(tmp_path)
+    assert here.keys() == there.keys()
+    assert [name for name in here if here[name] != there[name]] == []
+
+
+FIGURES = {"figure_images", "figure_masses", "figure_history", "figure_predictions"}
+LAST = {"predict", "evaluate", "figure_predictions", "report"}
+TRAINING = {"train", "figure_history"} | LAST
+AFTER_STATISTICS = {"shards", "figure_masses"} | TRAINING
+ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
+
+
+def append(path: str, line: str = "# a comment\n"):
+    """A change that adds a line to a file."""
+    return lambda house: (house / path).write_text((house / path).read_text() + line)
+
+
+def touch(*paths: str):
+    """A change of times alone."""
+    return lambda house: [os.utime(house / path) for path in paths]
+
+
+def configure(**changes):
+    """A change of the configuration, given by keys with two underscores for a step."""
+
+    def apply(house: Path) -> None:
+        path = house / "tests/tiny.yaml"
+        config = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            *steps, last = key.split("__")
+            at = config
+            for step in steps:
+                at = at.setdefault(step, {})
+            at[last] = value
+        path.write_text(yaml.safe_dump(config))
+
+    return apply
+
+
+LIBRARY = "workflow/scripts/topmass"
+CHANGES = {
+    "nothing": (lambda house: None, set()),
+    "touch of scripts": (touch("workflow/scripts/simulate.py", "workflow/scripts/train.py"), set()),
+    "touch of a library module": (touch(f"{LIBRARY}/files.py", f"{LIBRARY}/jets.py"), set()),
+    "touch of the configuration": (touch("config.yaml", "tests/tiny.yaml"), set()),
+    "a comment in the configuration": (append("config.yaml"), set()),
+    "more jets": (configure(samples__gun__jets=400), {"simulate", "statistics"} | AFTER_STATISTICS),
+    "another seed of the simulation": (configure(samples__gun__seed=2), ALL),
+    "another detector": (configure(samples__gun__simulate={"detector": {"magnetic_field": 2.0}}), ALL),
+    "another zero suppression": (configure(datasets__flat__zero_suppression=1.0e-3), AFTER_STATISTICS),
+    "other layers": (configure(datasets__flat__layers=["ecal", "hcal"]), {"statistics"} | AFTER_STATISTICS),
+    "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
+    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "figure_predictions", "report"}),
+    "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | {"report"}),
+    "another caption": (append("workflow/report/loss.rst", "More.\n"), {"report"}),
+    "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | {"report"}),
+    "a module that only training uses": (append(f"{LIBRARY}/learning/training.py"), TRAINING),
+    "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
+    "a module that all use": (append(f"{LIBRARY}/files.py"), ALL),
+}
+
+
+@pytest.mark.parametrize(("change", "rules"), CHANGES.values(), ids=CHANGES)
+def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path):
+    files = [
+        path for path in house.rglob("*") if path.suffix in (".py", ".yaml", ".rst") and "results" not in path.parts
+    ]
+    before = {path: path.read_bytes() for path in files if ".snakemake" not in path.parts}
+    try:
+        change(house)
+        found = would_run(house)
+    finally:
+        for path, content in before.items():
+            if path.read_bytes() != content:
+                path.write_bytes(content)
+    assert set(found) == rules
+    if "more jets" in os.environ["PYTEST_CURRENT_TEST"]:
+        assert found["simulate"] == 1 and found["shards"] == 4
+
+
+def test_a_wrong_configuration_is_one_line_that_names_the_file_and_the_key(house, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("datasets: {flat: {layers: [ecal, muon]}}\n")
+    said = snakemake(house, "--dry-run", "--configfile", str(house / "tests/tiny.yaml"), str(wrong), check=False)
+    assert f"{wrong}: datasets.flat.layers.1: 'muon' is not one of" in said and "Traceback" not in said
+
+
+def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house, tmp_path):
+    shutil.copytree(house / "results", tmp_path / "results")
+    shutil.copytree(house / ".snakemake", tmp_path / ".snakemake")
+    table = tmp_path / "results/jets/gun/00001.parquet"
+    table.write_bytes(table.read_bytes()[:-50])
+    shutil.rmtree(tmp_path / "results/shards")
+    said = snakemake(house, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
+    assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
+    assert not list((tmp_path / "results/shards").rglob("00001.npz"))
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_bytes(house, tmp_path):
+    clone = tmp_path / "topmass"
+    shutil.copytree(house, clone, ignore=KEPT)
+    command = [sys.executable, "workflow/start.py", "--configfile", "tests/tiny.yaml", "--cores", "2"]
+    waits = random.Random(1)
+    for _ in range(6):
+        run = subprocess.Popen(
+            command, cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(waits.uniform(3, 9))
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    subprocess.run(command, cwd=clone, check=True, capture_output=True)
+    here, there = outputs(house), outputs(clone)
+    assert [name for name in here if here[name] != there.get(name)] == []
+    assert not list((clone / "results").rglob("*.part"))
