@@ -1,0 +1,112 @@
+"""What simulating costs beyond Pythia itself.
+
+    python workflow/scripts/benchmark_simulation.py [--config config.yaml] [--events 3000]
+
+Three ways to the same events, with the settings of the first simulated sample of the configuration:
+
+(a) `next()`: Pythia alone, its events thrown away. What no simulation with Pythia can beat.
+(b) read-out: the same events as arrays of final particles, `Generator.batch`.
+(c) chain: detector, jets and images as well, up to a jet table on disk.
+
+Rates are per CPU second of one process, after Pythia has started and all is compiled. The three take turns, in
+rounds of 500 events, so that noise of the machine hits all alike; a ratio is taken within each round, and
+its mean and standard deviation over the rounds are printed. The share of each part is its part of the time of (c).
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import yaml
+
+from topmass.jets import JetBatch, write_jets
+from topmass.layers import LAYERS
+from topmass.simulation.clustering import JetSettings, find_jets
+from topmass.simulation.detector import DetectorSettings, detect
+from topmass.simulation.generator import Generator, GeneratorSettings
+from topmass.simulation.imaging import take_images
+
+ROUND, WARM_UP = 500, 20
+"""Events."""
+PARTS = ("generation", "detector", "jets", "images", "table")
+Settings = tuple[GeneratorSettings, DetectorSettings, JetSettings]
+
+
+def benchmark_simulation(config: Path, events: int) -> str:
+    """Measure so many events, rounded up to whole rounds, in each of the three ways; return a table to print."""
+    settings = read_settings(config)
+    bare, arrays, whole = (Generator(settings[0], np.random.SeedSequence(1)) for _ in range(3))
+    seconds, parts, jets = [], [], 0
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "jets.parquet"
+        for size in [WARM_UP] + [ROUND] * -(-events // ROUND):
+            next_seconds = cpu_seconds(lambda size=size: [bare.pythia.next() for _ in range(size)])
+            batch_seconds = cpu_seconds(lambda size=size: arrays.batch(size))
+            by_part, found = chain(whole, settings, size, table)
+            if size == ROUND:
+                seconds.append((next_seconds, batch_seconds, sum(by_part)))
+                parts.append(by_part)
+                jets += found
+    return describe(np.array(seconds), np.array(parts), jets)
+
+
+def read_settings(config: Path) -> Settings:
+    """The settings of the first simulated sample of a configuration."""
+    samples = yaml.safe_load(config.read_text())["samples"].values()
+    simulate = next(sample["simulate"] for sample in samples if "simulate" in sample)
+    kinds = {"generator": GeneratorSettings, "detector": DetectorSettings, "selection": JetSettings}
+    return tuple(kind(**simulate[name]) for name, kind in kinds.items())
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds that the work takes in this process."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def chain(events: Generator, settings: Settings, n: int, table: Path) -> tuple[list[float], int]:
+    """CPU seconds of each of the PARTS for n events, as the stage `simulate` does them; and the number of jets."""
+    _, detector_settings, jet_settings = settings
+    rng = np.random.default_rng(1)
+    clock = [time.process_time()]
+    particles, tops = events.batch(n)
+    clock.append(time.process_time())
+    readout = detect(particles, detector_settings, rng)
+    clock.append(time.process_time())
+    jets = find_jets(readout, tops, jet_settings)
+    clock.append(time.process_time())
+    images = take_images(readout, jets, detector_settings, rng)
+    clock.append(time.process_time())
+    sparse = (images.hits[name] for name in ("pixel", "layer", "value"))
+    known = {name: value for name, value in jets._asdict().items() if name != "event"}
+    batch = JetBatch(images.offset, *sparse, ieta=images.ieta, iphi=images.iphi, event=jets.event, **known)
+    write_jets(table, [batch], LAYERS, {})
+    clock.append(time.process_time())
+    return np.diff(clock).tolist(), len(batch)
+
+
+def describe(seconds: np.ndarray, parts: np.ndarray, jets: int) -> str:
+    """The table, from seconds (rounds, 3), parts (rounds, len(PARTS)) and the number of jets in all rounds."""
+    ratio = seconds[:, :1] / seconds
+    events_rate = len(seconds) * ROUND / seconds.sum(axis=0)
+    jets_rate = ("–", "–", f"{jets / seconds[:, 2].sum():,.0f}")
+    lines = [f"{len(seconds)} rounds of {ROUND} events, CPU seconds of one process", ""]
+    lines.append(f"{'':16}events/s  jets/s  ratio to (a)")
+    for i, name in enumerate(("(a) next()", "(b) read-out", "(c) chain")):
+        spread = f"{ratio[:, i].mean():.3f} ± {ratio[:, i].std():.3f}" if i else "1"
+        lines.append(f"{name:16}{events_rate[i]:8,.0f}{jets_rate[i]:>8}  {spread}")
+    share = parts.sum(axis=0) / parts.sum()
+    lines += ["", "share of (c): " + ", ".join(f"{name} {part:.0%}" for name, part in zip(PARTS, share, strict=True))]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="What simulating costs beyond Pythia itself.")
+    parser.add_argument("--config", type=Path, default=Path(__file__).parents[2] / "config.yaml")
+    parser.add_argument("--events", type=int, default=3000, help="in each of the three ways")
+    arguments = parser.parse_args()
+    print(benchmark_simulation(arguments.config, arguments.events))
