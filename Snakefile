@@ -35,9 +35,9 @@ include: "workflow/rules/report.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         "results/report.html",
+    localrule: True
 
 
 onsuccess:

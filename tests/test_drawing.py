@@ -18,7 +18,6 @@ from topmass.drawing.history import losses
 from topmass.drawing.images import average, colour_scale, mean_images, single_jets
 from topmass.drawing.masses import mass_distribution
 from topmass.drawing.predictions import predicted_against_true
-from topmass.drawing.style import TARGET_SCALE
 from topmass.files import BadInput
 from topmass.jets import PER_JET, JetBatch, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER, find_layer
@@ -172,11 +171,6 @@ def test_epochs_are_ticked_at_whole_numbers(epochs):
     axes = losses(epoch, 1 / epoch, 1.1 / epoch, epochs).axes[0]
     ticks = [tick for tick in axes.get_xticks() if 0.5 <= tick <= epochs + 0.5]
     assert ticks and all(tick == int(tick) for tick in ticks)
-
-
-def test_the_scale_of_the_target_is_that_of_training():
-    # Read rather than imported: that module needs torch, which this wing does without.
-    assert f"\nMASS_SCALE = {TARGET_SCALE}\n" in (SCRIPTS / "topmass/learning/batches.py").read_text()
 
 
 def test_drawing_does_without_torch():

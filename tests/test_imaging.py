@@ -111,7 +111,6 @@ def test_the_hottest_tower_is_in_the_middle_of_a_window_that_is_aligned_with_tow
     assert images.iphi[0] == math.floor(phi % (2 * math.pi) / TOWER_PHI) * 5 + 2
 
 
-@pytest.mark.xfail(strict=True, reason="the hottest tower is sought before the towers share their showers")
 def test_no_tower_near_the_axis_is_hotter_than_the_one_in_the_middle():
     for seed in range(20):
         images = image(busy_event(seed), [(5.5 * TOWER_ETA, 0.5 * TOWER_PHI)], QUIET)

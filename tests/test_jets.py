@@ -79,7 +79,6 @@ def test_what_is_written_is_read_back(tmp_path, written):
     assert same(join(read), join(written)) if read else len(table) == 0
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="pyarrow refuses row groups of no rows")
 def test_an_empty_batch_adds_nothing(table):
     before = join(list(JetTable(table).batches()))
     write_jets(table, [random_jets([]), before, random_jets([])], LAYERS, SOURCE)

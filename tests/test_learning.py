@@ -8,11 +8,11 @@ import torch
 from predict import predict
 from topmass.files import BadInput
 from topmass.layers import LAYERS, SIDE
-from topmass.learning.batches import MASS_SCALE, SparseJets
+from topmass.learning.batches import SparseJets
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.model import Model
 from topmass.learning.networks.resnet15 import ResNet15
-from topmass.preprocessing.shards import Shard, load_shards
+from topmass.preprocessing.shards import MASS_SCALE, Shard, load_shards
 from topmass.preprocessing.statistics import digest_of
 from topmass.scoring.predictions import Predictions
 from train import train
@@ -132,9 +132,8 @@ def test_training_learns_what_can_be_learnt(dataset, tmp_path):
             row = np.repeat(np.arange(len(shard)), np.diff(shard.offset))
             shard.arrays["value"][:] = shard.arrays["mass"][row] / 500
             shard.save(path)
-    _, _, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 12, "batch": 16, "learning_rate": 3e-3})
-    mae = pd.read_csv(history)["mae"]
-    assert mae.min() < 50 < mae[0]
+    _, _, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 4, "batch": 16, "learning_rate": 3e-3})
+    assert pd.read_csv(history)["mae"].min() < 60  # the best constant has 104
 
 
 def test_a_loss_that_is_not_a_number_ends_the_training_and_leaves_nothing(dataset, tmp_path):

@@ -16,16 +16,16 @@ rule evaluate:
             category="Results",
             labels={"experiment": "{experiment}", "seed": "{seed}", "what": "errors"},
         ),
-    params:
-        mass_bins=lookup(within=config, dpath="evaluate/mass_bins"),
-        mass_above=lookup(within=config, dpath="evaluate/mass_above"),
-        bootstrap=lookup(within=config, dpath="evaluate/bootstrap"),
-        code=code_hash("evaluate.py"),
     log:
         "results/log/evaluate/{experiment}/{seed}.log",
     benchmark:
         "results/benchmark/evaluate/{experiment}/{seed}.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    params:
+        mass_bins=lookup(within=config, dpath="evaluate/mass_bins"),
+        mass_above=lookup(within=config, dpath="evaluate/mass_above"),
+        bootstrap=lookup(within=config, dpath="evaluate/bootstrap"),
+        code=code_hash("evaluate.py"),
     script:
         "../scripts/evaluate.py"

@@ -25,15 +25,15 @@ rule figure_images:
             labels={"sample": "{sample}", "what": "six single jets"},
         ),
         single_pdf="results/figures/{sample}/single_jets.pdf",
-    params:
-        colours=lookup(within=config, dpath="figures/colours"),
-        code=code_hash("draw_images.py"),
     log:
         "results/log/figure_images/{sample}.log",
     benchmark:
         "results/benchmark/figure_images/{sample}.tsv"
     conda:
         "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_images.py"),
     script:
         "../scripts/draw_images.py"
 
@@ -52,15 +52,15 @@ rule figure_masses:
             labels={"dataset": "{dataset}", "what": "mass after unbiasing"},
         ),
         pdf="results/figures/{dataset}/masses.pdf",
-    params:
-        colours=lookup(within=config, dpath="figures/colours"),
-        code=code_hash("draw_masses.py"),
     log:
         "results/log/figure_masses/{dataset}.log",
     benchmark:
         "results/benchmark/figure_masses/{dataset}.tsv"
     conda:
         "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_masses.py"),
     script:
         "../scripts/draw_masses.py"
 
@@ -83,15 +83,15 @@ rule figure_history:
             labels={"experiment": "{experiment}", "seed": "{seed}", "what": "MAE and MRE by epoch"},
         ),
         errors_pdf="results/figures/{experiment}/{seed}/errors.pdf",
-    params:
-        colours=lookup(within=config, dpath="figures/colours"),
-        code=code_hash("draw_history.py"),
     log:
         "results/log/figure_history/{experiment}/{seed}.log",
     benchmark:
         "results/benchmark/figure_history/{experiment}/{seed}.tsv"
     conda:
         "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_history.py"),
     script:
         "../scripts/draw_history.py"
 
@@ -108,14 +108,14 @@ rule figure_predictions:
             labels={"experiment": "{experiment}", "seed": "{seed}", "what": "predicted against true mass"},
         ),
         pdf="results/figures/{experiment}/{seed}/predicted.pdf",
-    params:
-        colours=lookup(within=config, dpath="figures/colours"),
-        code=code_hash("draw_predictions.py"),
     log:
         "results/log/figure_predictions/{experiment}/{seed}.log",
     benchmark:
         "results/benchmark/figure_predictions/{experiment}/{seed}.tsv"
     conda:
         "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_predictions.py"),
     script:
         "../scripts/draw_predictions.py"

@@ -11,6 +11,12 @@ rule statistics:
         tables=tables,
     output:
         statistics="results/preprocess/{dataset}/statistics.json",
+    log:
+        "results/log/statistics/{dataset}.log",
+    benchmark:
+        "results/benchmark/statistics/{dataset}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
     params:
         sample=lookup(within=config, dpath="datasets/{dataset}/sample"),
         split=lookup(within=config, dpath="datasets/{dataset}/split"),
@@ -19,12 +25,6 @@ rule statistics:
         scale_quantile=lookup(within=config, dpath="datasets/{dataset}/scale_quantile"),
         unbias=lookup(within=config, dpath="datasets/{dataset}/unbias"),
         code=code_hash("measure.py"),
-    log:
-        "results/log/statistics/{dataset}.log",
-    benchmark:
-        "results/benchmark/statistics/{dataset}.tsv"
-    conda:
-        "../../envs/preprocess.yaml"
     script:
         "../scripts/measure.py"
 
@@ -37,15 +37,15 @@ rule shards:
         train="results/shards/{dataset}/train/{block}.npz",
         validation="results/shards/{dataset}/validation/{block}.npz",
         test="results/shards/{dataset}/test/{block}.npz",
-    params:
-        zero_suppression=lookup(within=config, dpath="datasets/{dataset}/zero_suppression"),
-        compression=lookup(within=config, dpath="datasets/{dataset}/compression"),
-        code=code_hash("make_shards.py"),
     log:
         "results/log/shards/{dataset}/{block}.log",
     benchmark:
         "results/benchmark/shards/{dataset}/{block}.tsv"
     conda:
         "../../envs/preprocess.yaml"
+    params:
+        zero_suppression=lookup(within=config, dpath="datasets/{dataset}/zero_suppression"),
+        compression=lookup(within=config, dpath="datasets/{dataset}/compression"),
+        code=code_hash("make_shards.py"),
     script:
         "../scripts/make_shards.py"

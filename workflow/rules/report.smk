@@ -6,7 +6,6 @@ writes  results/report.html
 
 
 rule results:
-    localrule: True
     input:
         runs("results/evaluate/{experiment}/{seed}/summary.txt"),
         runs("results/figures/{experiment}/{seed}/loss.png"),
@@ -16,23 +15,24 @@ rule results:
             "results/figures/{sample}/average_images.png",
             sample=sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()}),
         ),
+    localrule: True
 
 
 rule report:
-    localrule: True
     input:
         rules.results.input,
         captions=sorted(Path(workflow.basedir).glob("workflow/report/*.rst")),
     output:
         "results/report.html",
-    params:
-        snakefile=workflow.main_snakefile,
-        code=code_hash("make_report.py"),
     log:
         "results/log/report.log",
     benchmark:
         "results/benchmark/report.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
+    params:
+        snakefile=workflow.main_snakefile,
+        code=code_hash("make_report.py"),
     script:
         "../scripts/make_report.py"

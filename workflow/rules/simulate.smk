@@ -10,18 +10,18 @@ rule simulate:
         trial="results/jets/{sample}/trial.parquet",
     output:
         table="results/jets/{sample}/{block}.parquet",
-    params:
-        block=lambda wildcards: int(wildcards.block),
-        jets=lookup(within=config, dpath="samples/{sample}/jets_per_block"),
-        seed=lookup(within=config, dpath="samples/{sample}/seed"),
-        settings=lookup(within=config, dpath="samples/{sample}/simulate"),
-        code=code_hash("simulate.py"),
     log:
         "results/log/simulate/{sample}/{block}.log",
     benchmark:
         "results/benchmark/simulate/{sample}/{block}.tsv"
     conda:
         "../../envs/simulate.yaml"
+    params:
+        block=lambda wildcards: int(wildcards.block),
+        jets=lookup(within=config, dpath="samples/{sample}/jets_per_block"),
+        seed=lookup(within=config, dpath="samples/{sample}/seed"),
+        settings=lookup(within=config, dpath="samples/{sample}/simulate"),
+        code=code_hash("simulate.py"),
     script:
         "../scripts/simulate.py"
 
@@ -33,13 +33,13 @@ use rule simulate as trial with:
         [],
     output:
         table="results/jets/{sample}/trial.parquet",
+    log:
+        "results/log/simulate/{sample}/trial.log",
+    benchmark:
+        "results/benchmark/trial/{sample}.tsv"
     params:
         block=0,
         jets=10,
         seed=lookup(within=config, dpath="samples/{sample}/seed"),
         settings=lookup(within=config, dpath="samples/{sample}/simulate"),
         code=code_hash("simulate.py"),
-    log:
-        "results/log/simulate/{sample}/trial.log",
-    benchmark:
-        "results/benchmark/trial/{sample}.tsv"

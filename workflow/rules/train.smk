@@ -15,6 +15,13 @@ rule train:
         best="results/train/{experiment}/{seed}/model.safetensors",
         last="results/train/{experiment}/{seed}/last.safetensors",
         history="results/train/{experiment}/{seed}/history.csv",
+    log:
+        "results/log/train/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/train/{experiment}/{seed}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
     params:
         network=lookup(within=config, dpath="experiments/{experiment}/network"),
         pool=lookup(within=config, dpath="experiments/{experiment}/pool"),
@@ -22,13 +29,6 @@ rule train:
         device=lookup(within=config, dpath="compute/device"),
         precision=lookup(within=config, dpath="compute/precision"),
         code=code_hash("train.py"),
-    log:
-        "results/log/train/{experiment}/{seed}.log",
-    benchmark:
-        "results/benchmark/train/{experiment}/{seed}.tsv"
-    threads: 8
-    conda:
-        "../../envs/train.yaml"
     script:
         "../scripts/train.py"
 
@@ -39,16 +39,16 @@ rule predict:
         shards=shards("test"),
     output:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
-    params:
-        device=lookup(within=config, dpath="compute/device"),
-        precision=lookup(within=config, dpath="compute/precision"),
-        code=code_hash("predict.py"),
     log:
         "results/log/predict/{experiment}/{seed}.log",
     benchmark:
         "results/benchmark/predict/{experiment}/{seed}.tsv"
-    threads: 8
     conda:
         "../../envs/train.yaml"
+    threads: 8
+    params:
+        device=lookup(within=config, dpath="compute/device"),
+        precision=lookup(within=config, dpath="compute/precision"),
+        code=code_hash("predict.py"),
     script:
         "../scripts/predict.py"

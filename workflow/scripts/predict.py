@@ -8,11 +8,11 @@ import torch
 
 from topmass.console import say, stage
 from topmass.files import BadInput
-from topmass.learning.batches import MASS_SCALE, SparseJets
+from topmass.learning.batches import SparseJets
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.model import Model
 from topmass.learning.training import predict as predict_all
-from topmass.preprocessing.shards import load_shards
+from topmass.preprocessing.shards import MASS_SCALE, load_shards
 from topmass.scoring.predictions import Predictions
 
 

@@ -44,7 +44,10 @@ def produce(block: int, seed: int, generator: Mapping, detector: Mapping, select
     for_generator, for_detector = np.random.SeedSequence((seed, block)).spawn(2)
     events = Generator(GeneratorSettings(**generator), for_generator)
     rng = np.random.default_rng(for_detector)
-    detector_settings, jet_settings = DetectorSettings(**detector), JetSettings(**selection)
+    detector_settings, jet_settings = (
+        DetectorSettings(**{name: float(value) for name, value in detector.items()}),
+        JetSettings(**selection),
+    )
     found = 0
     for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
         if first >= HOPELESS and not found:

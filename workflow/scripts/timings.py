@@ -15,7 +15,9 @@ def timings(benchmarks: Path) -> pd.DataFrame:
     for stage in sorted(path for path in benchmarks.iterdir()):
         files = [stage] if stage.is_file() else sorted(stage.rglob("*.tsv"))
         jobs = pd.concat([pd.read_csv(file, sep="\t", na_values="-") for file in files if file.suffix == ".tsv"])
-        rows.append({"stage": stage.stem, "jobs": len(jobs), **{COLUMNS[name]: jobs[name].sum() for name in ("s", "cpu_time")}})
+        rows.append(
+            {"stage": stage.stem, "jobs": len(jobs), **{COLUMNS[name]: jobs[name].sum() for name in ("s", "cpu_time")}}
+        )
         rows[-1][COLUMNS["max_rss"]] = jobs["max_rss"].max()
     return pd.DataFrame(rows).set_index("stage")
 

@@ -85,9 +85,9 @@ def write_jets(path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer],
         "source": source,
     }
     schema = SCHEMA.with_metadata({"topmass": json.dumps(about, sort_keys=True)})
-    options = {"compression": "zstd", "use_dictionary": ["layer.list.element"]}
+    options = {"compression": "zstd", "use_dictionary": ["layer.list.element"], "write_page_checksum": True}
     with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
-        for batch in batches:
+        for batch in filter(len, batches):
             writer.write_table(_to_arrow(batch, schema), row_group_size=len(batch))
 
 
@@ -111,22 +111,28 @@ class JetTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.file = pq.ParquetFile(path)
-        except pa.ArrowInvalid as error:
+            self.file = pq.ParquetFile(path, page_checksum_verification=True)
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowInvalid, OSError) as error:
             raise BadInput(f"{path}: not a whole parquet file ({error})") from None
         about = (self.file.schema_arrow.metadata or {}).get(b"topmass")
         if about is None:
             raise BadInput(f"{path}: a parquet file, but not a jet table of topmass (no 'topmass' in its metadata)")
-        self.about = json.loads(about)
-        if self.about["version"] != VERSION:
-            raise BadInput(f"{path}: jet table of version {self.about['version']}, this code reads {VERSION}")
+        try:
+            self.about = json.loads(about)
+            known = (self.about["version"], self.about["side"])
+            self.layers = tuple(find_layer(each["name"])._replace(cell=each["cell"]) for each in self.about["layers"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{path}: metadata of no known jet table ({error!r})") from None
+        if known != (VERSION, SIDE):
+            raise BadInput(f"{path}: jet table of (version, side) {known}, this code reads {(VERSION, SIDE)}")
         for field in SCHEMA:
             if field.name not in self.file.schema_arrow.names:
                 raise BadInput(f"{path}: no column '{field.name}'")
-            if not self.file.schema_arrow.field(field.name).type.equals(field.type):
-                found = self.file.schema_arrow.field(field.name).type
+            found = self.file.schema_arrow.field(field.name).type
+            if not found.equals(field.type):
                 raise BadInput(f"{path}: column '{field.name}' is {found}, not {field.type}")
-        self.layers = tuple(find_layer(layer["name"])._replace(cell=layer["cell"]) for layer in self.about["layers"])
 
     def __len__(self) -> int:
         return self.file.metadata.num_rows

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from topmass.drawing.style import LABEL, TARGET_SCALE
+from topmass.drawing.style import LABEL
+from topmass.preprocessing.shards import MASS_SCALE
 
 
 def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Figure:
@@ -16,7 +17,7 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
     axes.plot(epoch, validation_loss, "s-", color="C1", label="validation")
     mark_best(axes, epoch, validation_loss, best)
     frame(axes, np.concatenate([loss, validation_loss]))
-    axes.set_ylabel(f"Loss: mean $|$predicted $-$ $m|$ / {TARGET_SCALE:g} GeV")
+    axes.set_ylabel(f"Loss: mean $|$predicted $-$ $m|$ / {MASS_SCALE:g} GeV")
     axes.set_title(LABEL, loc="left")
     axes.legend()
     label_epochs(axes, epoch)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from topmass.drawing.style import LABEL, TARGET_SCALE
+from topmass.drawing.style import LABEL
+from topmass.preprocessing.shards import MASS_SCALE
 
 MARKERS = "osD^v"
 
@@ -38,7 +39,7 @@ def mass_distribution(mass: Mapping[str, np.ndarray], edges: np.ndarray, before:
     axes.set_xlabel("Generated top mass $m$ (GeV)")
     axes.set_ylabel("Density of jets ($10^{-3}$ / GeV)")
     axes.tick_params(axis="x", which="both", top=False)
-    upper = axes.secondary_xaxis("top", functions=(lambda m: m / TARGET_SCALE, lambda target: target * TARGET_SCALE))
-    upper.set_xlabel(f"Target $m$ / {TARGET_SCALE:g} GeV")
+    upper = axes.secondary_xaxis("top", functions=(lambda m: m / MASS_SCALE, lambda target: target * MASS_SCALE))
+    upper.set_xlabel(f"Target $m$ / {MASS_SCALE:g} GeV")
     axes.legend(handles=handles, title=LABEL, alignment="left", loc="upper left")
     return figure

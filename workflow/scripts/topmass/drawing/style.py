@@ -14,8 +14,6 @@ from topmass.files import BadInput, whole
 
 LABEL = r"$\mathbf{topmass}$ $\mathit{simulation}$"
 """Stands on every figure: these are jets of a fast simulation, not of an experiment."""
-TARGET_SCALE = 500.0
-"""GeV; what networks regress, and so the loss, is in units of this."""
 RASTER_DPI = 150
 ADJUSTED = {
     "font.size": 17,

@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topmass.preprocessing.shards import Shard
+from topmass.preprocessing.shards import MASS_SCALE, Shard
 
-MASS_SCALE = 500.0
-"""GeV; networks regress mass / MASS_SCALE, as in the reference."""
 LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
 """Positions are divided by these, as in the reference."""
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from topmass.files import BadInput
-from topmass.learning.batches import MASS_SCALE, Batch, SparseJets
+from topmass.learning.batches import Batch, SparseJets
 from topmass.learning.device import autocast
+from topmass.preprocessing.shards import MASS_SCALE
 
 PREDICTED_AT_ONCE = 256
 """Jets a batch where no gradients are needed; larger batches are no faster on a CPU."""

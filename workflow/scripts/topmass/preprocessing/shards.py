@@ -11,6 +11,8 @@ import numpy as np
 from topmass.files import BadInput, whole
 
 VERSION = 1
+MASS_SCALE = 500.0
+"""GeV; networks regress mass / MASS_SCALE, as in the reference."""
 SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
 PER_JET = {
     **dict.fromkeys(("mass", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass"), np.dtype("f4")),

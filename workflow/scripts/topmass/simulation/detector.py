@@ -16,7 +16,7 @@ from topmass.simulation.helix import impact_parameters, to_cylinder
 
 ECAL_RADIUS, ECAL_HALF_LENGTH = 1.29, 3.17
 PIXEL_RADII, PIXEL_HALF_LENGTH = (0.029, 0.068, 0.109), 0.27
-TRACKER_RADIUS = 1.10
+TRACKER_RADIUS, TRACKER_HALF_LENGTH = 1.10, 2.80
 LARGEST_ETA = 3.0
 """Particles outside leave nothing."""
 SMALLEST_PT = 0.1
@@ -223,7 +223,8 @@ def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, r
         # Radiation lengths of the tracker, and the chance 1 − exp(−7/9 t) of a conversion in them.
         material = 1.3 * (0.25 + 0.20 * min(2.0, abs(math.asinh(pz / pt))))
         if rng.random() < 1 - math.exp(-7 / 9 * material):
-            step = rng.uniform(0.04, TRACKER_RADIUS) - math.hypot(x, y)
+            furthest = min(TRACKER_RADIUS, TRACKER_HALF_LENGTH * pt / max(abs(pz), 1e-9))
+            step = rng.uniform(0.04, furthest) - math.hypot(x, y)
             share = rng.random()
             if step > 0:
                 for charge in (1, -1):

@@ -90,18 +90,19 @@ def pixel_of(eta, phi, first_eta, first_phi):
 def hottest_tower(deposits, eta, phi):
     """The tower (η index, φ index) with the most hadronic energy near the jet axis; the axis' own if there is none."""
     axis_eta, axis_phi = math.floor(eta / (TOWER * PIXEL_ETA)), math.floor(phi / (TOWER * PIXEL_PHI))
-    energy = np.zeros((2 * REACH + 1, 2 * REACH + 1))
+    first_eta, first_phi = (axis_eta - TOWERS // 2) * TOWER, (axis_phi - TOWERS // 2) * TOWER
+    energy = np.zeros((TOWERS, TOWERS))
     for k in range(len(deposits)):
         if deposits[k].kind == HADRONIC:
-            row, column = place(
-                deposits[k].eta, deposits[k].phi, (axis_eta - REACH) * TOWER, (axis_phi - REACH) * TOWER
-            )
-            if 0 <= row < energy.shape[0] * TOWER and 0 <= column < energy.shape[1] * TOWER:
-                energy[int(row / TOWER), int(column / TOWER)] += deposits[k].energy
-    hottest = np.argmax(energy)
-    if energy.max() == 0:
+            row, column = place(deposits[k].eta, deposits[k].phi, first_eta, first_phi)
+            if 0 <= row < SIDE and 0 <= column < SIDE:
+                share_towers(energy, row / TOWER, column / TOWER, deposits[k].energy)
+    first = TOWERS // 2 - REACH
+    near = energy[first : first + 2 * REACH + 1, first : first + 2 * REACH + 1].copy()
+    hottest = np.argmax(near)
+    if near.max() == 0:
         return axis_eta, axis_phi
-    return axis_eta - REACH + hottest // energy.shape[1], axis_phi - REACH + hottest % energy.shape[1]
+    return axis_eta - REACH + hottest // near.shape[1], axis_phi - REACH + hottest % near.shape[1]
 
 
 @njit(cache=True)
