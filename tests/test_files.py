@@ -5,10 +5,17 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
+from conftest import make_jets
 
 from topmass.console import stage
 from topmass.files import BadInput, whole
+from topmass.jets import write_jets
+from topmass.layers import LAYERS
+from topmass.learning.model import Model
+from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -69,8 +76,35 @@ def test_an_unexpected_error_names_the_log_which_has_the_traceback(tmp_path, cap
     assert "Traceback" in (tmp_path / "log").read_text()
 
 
-def test_a_full_disk_leaves_no_part(tmp_path):
-    with pytest.raises(OSError), whole(tmp_path / "file") as part, part.open("wb") as file:
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, "full")
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder with room for 64 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def write_table(path):
+    write_jets(path, [make_jets(200)], LAYERS, {})
+
+
+def write_shard(path):
+    values = {name: np.zeros(30_000, dtype) for name, dtype in (SPARSE | PER_JET).items()}
+    Shard(np.arange(30_001), values, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+
+
+def write_model(path):
+    torch.manual_seed(1)
+    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+
+
+@pytest.mark.parametrize("write", [write_table, write_shard, write_model])
+def test_a_full_disk_is_one_line_and_leaves_nothing(write, small_disk, tmp_path, capsys):
+    with pytest.raises(SystemExit), stage("stage", str(tmp_path / "log")):
+        write(small_disk / "file")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith(f"stage: error: {small_disk / 'file'}: ") and "space" in said
+    assert list(small_disk.iterdir()) == []

@@ -173,7 +173,9 @@ def test_a_column_of_another_type_is_named(table):
 
 def test_a_table_of_another_version_is_refused(table, monkeypatch):
     monkeypatch.setattr(jets_module, "VERSION", 2)
-    with pytest.raises(BadInput, match=r"jets\.parquet: jet table of version 1, this code reads 2"):
+    with pytest.raises(
+        BadInput, match=r"jets\.parquet: jet table of \(version, side\) \(1, 125\), this code reads \(2, 125\)"
+    ):
         JetTable(table)
 
 

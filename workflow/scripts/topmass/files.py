@@ -30,6 +30,10 @@ def whole(path: Path) -> Iterator[Path]:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
+    except OSError as error:
+        # Libraries that write through an open file do not say which; and nobody knows the part.
+        error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

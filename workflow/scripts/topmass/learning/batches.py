@@ -82,11 +82,12 @@ def scatter(row: Tensor, layer: Tensor, pixel: Tensor, value: Tensor, jets: int,
     result does not depend on the order in which they are written.
     """
     image = value.new_zeros(jets, side, side, len(cells))
-    for cell in sorted(set(cells.tolist())):
-        chosen = cells[layer] == cell
-        per_row = side // cell
-        corner_row, corner_column = pixel[chosen] // per_row * cell, pixel[chosen] % per_row * cell
-        for i in range(cell):
-            for k in range(cell):
-                image[row[chosen], corner_row + i, corner_column + k, layer[chosen]] = value[chosen]
+    cell = cells[layer]
+    row_in_image, column = pixel // (side // cell) * cell, pixel % (side // cell) * cell
+    corner = ((row * side + row_in_image) * side + column) * len(cells) + layer
+    for size in sorted(set(cells.tolist())):
+        steps = torch.arange(size, device=value.device)
+        inside = ((steps[:, None] * side + steps) * len(cells)).flatten()
+        chosen = torch.nonzero(cell == size).squeeze(1)
+        image.view(-1)[corner[chosen, None] + inside] = value[chosen, None]
     return image.permute(0, 3, 1, 2)
