@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import make_jets
 
+from conftest import make_jets
 from topmass.console import stage
 from topmass.files import BadInput, whole
 from topmass.jets import write_jets

@@ -21,8 +21,8 @@ def made_up(jets: int, seed: int = 0) -> Predictions:
     rng = np.random.default_rng(seed)
     mass = rng.uniform(85, 500, jets)
     return Predictions(
-        event=np.arange(jets) // 2, mass=mass, predicted=mass + rng.normal(0, 20, jets), pt=rng.uniform(400, 1000, jets),
-        jet_mass=mass * 0.7, softdrop_mass=mass * 0.5,
+        event=np.arange(jets) // 2, mass=mass, predicted=mass + rng.normal(0, 20, jets),
+        pt=rng.uniform(400, 1000, jets), jet_mass=mass * 0.7, softdrop_mass=mass * 0.5,
     )  # fmt: skip
 
 

@@ -58,6 +58,12 @@ def outputs(folder: Path) -> dict[str, bytes]:
     }
 
 
+FIGURE_FILES = (
+    *("gun/average_images", "gun/single_jets", "flat/masses"),
+    *("tiny/1/loss", "tiny/1/errors", "tiny/1/predicted"),
+)
+
+
 def test_everything_is_there(house):
     expected = {
         *(f"jets/gun/{block:05d}.parquet" for block in range(3)),
@@ -66,9 +72,8 @@ def test_everything_is_there(house):
         *(f"train/tiny/1/{name}" for name in ("model.safetensors", "last.safetensors")),
         "predict/tiny/1/predictions.parquet",
         *(f"evaluate/tiny/1/{name}" for name in ("metrics.json", "summary.txt")),
-        *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in (
-            "gun/average_images", "gun/single_jets", "flat/masses", "tiny/1/loss", "tiny/1/errors", "tiny/1/predicted")),
-    }  # fmt: skip
+        *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in FIGURE_FILES),
+    }
     assert expected <= set(outputs(house))
     assert (house / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
     assert not list((house / "results").rglob("*.part"))
@@ -125,7 +130,7 @@ def configure(**changes):
             for step in steps:
                 at = at.setdefault(step, {})
             at[last] = value
-        path.write_text(yaml.safe_dump(config))
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     return apply
 
