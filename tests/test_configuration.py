@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from configuration import find_problem
+from configuration import find_problem, source_of
 from conftest import REPOSITORY
 
 # The detour by JSON parts what YAML anchors share.
@@ -65,3 +65,15 @@ def test_a_missing_key_is_named():
     del config["experiments"]["laptop"]["recipe"]["epochs"]
     found, said = find_problem(config, SCHEMA)
     assert found == ("experiments", "laptop", "recipe") and "'epochs' is a required property" in said
+
+
+def test_the_source_of_a_value_is_the_file_that_wins_or_the_command_line(tmp_path):
+    files = {"overlay": {"a": {"b": 1}}, "second": {"a": {"b": 2}, "l": [5, 6]}, "default": {"a": {"b": 0, "c": 3}}}
+    for name, content in files.items():
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    config = {"a": {"b": 2, "c": 3}, "l": [5, 6], "x": 7}
+    paths = [tmp_path / name for name in files]
+    expected = {("a", "b"): "second", ("a", "c"): "default", ("l", "1"): "second", ("a",): "second"}
+    for key, name in expected.items():
+        assert source_of(key, config, paths) == str(tmp_path / name)
+    assert source_of(("x",), config, paths) == "--config"

@@ -1,11 +1,10 @@
 """What every rule uses: the checked configuration, lists of files, and a hash of the code behind a script."""
 
+import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 # These two lie beside this file.
-from configuration import find_problem
+from configuration import find_problem, source_of
 from imports import content_hash
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -17,18 +16,9 @@ def check_config(config):
     problem = find_problem(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     if problem:
         key, message = problem
-        raise WorkflowError(f"{source_of(key)}: {'.'.join(key) or 'top level'}: {message}")
-
-
-def source_of(key):
-    """The last of the configuration files that has this key, or the command line."""
-    for file in reversed(workflow.configfiles):
-        content = load_configfile(file)
-        for step in key[:-1]:
-            content = content.get(step, {}) if isinstance(content, dict) else {}
-        if not key or not isinstance(content, dict) or key[-1] in content:
-            return file
-    return "--config"
+        # Not an exception: Snakemake would wrap it into lines of its own code.
+        source = source_of(key, config, workflow.configfiles)
+        sys.exit(f"{source}: {'.'.join(key) or 'top level'}: {message}")
 
 
 def code_hash(script):

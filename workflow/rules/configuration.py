@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -83,3 +83,24 @@ def exists(key: tuple[str, ...], name: str, known: Mapping) -> Iterator[Problem]
     """A problem unless the name is known."""
     if name not in known:
         yield key, f"there is no '{name}'; known are {', '.join(known)}"
+
+
+def source_of(key: tuple[str, ...], config: Mapping, files: Sequence[str | Path]) -> str:
+    """Where a key has its value from: the configuration file that wins, or the command line."""
+    *overlays, default = files
+    for file in (*reversed(overlays), default):
+        found = value_at(key, yaml.safe_load(Path(file).read_text()))
+        # A part of a section is enough: the files are merged.
+        if found is not None and (isinstance(found, dict) or found == value_at(key, config)):
+            return str(file)
+    return "--config"
+
+
+def value_at(key: tuple[str, ...], content: object) -> object:
+    """What a configuration has at this key; None if nothing."""
+    for step in key:
+        if isinstance(content, list) and step.isdecimal():
+            content = dict(enumerate(content)).get(int(step))
+        else:
+            content = content.get(step) if isinstance(content, dict) else None
+    return content
