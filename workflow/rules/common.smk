@@ -1,4 +1,4 @@
-"""What every rule uses: the checked configuration, lists of files, and a hash of the code behind a script."""
+"""What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
 import sys
 from pathlib import Path
