@@ -88,7 +88,7 @@ def small_disk(tmp_path):
 
 
 def write_table(path):
-    write_jets(path, [make_jets(200)], LAYERS, {})
+    write_jets(path, [make_jets(1500)], LAYERS, {})
 
 
 def write_shard(path):
