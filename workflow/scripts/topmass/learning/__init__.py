@@ -1,1 +1,7 @@
 """From shards to a model, and from a model to predictions. The only part of the library that imports torch."""
+
+import os
+
+# Before torch loads it: only in this mode does Intel's MKL promise the same bits from run to run, whatever the
+# alignment of its arrays.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
