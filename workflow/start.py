@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -19,17 +20,20 @@ def at_work() -> list[int]:
     return found
 
 
-def start(arguments: list[str]) -> int:
-    """Wait, unlock, run; the status of Snakemake."""
+def start(arguments: list[str]) -> NoReturn:
+    """Wait, unlock, and become Snakemake."""
     snakemake = [sys.executable, "-m", "snakemake"]
     if waited_for := at_work():
         print(f"waiting for the run that is at work in this folder (process {waited_for[0]})", file=sys.stderr)
     while at_work():
         time.sleep(1)
     if any(Path(".snakemake/locks").glob("*")):
-        subprocess.run([*snakemake, "--unlock", "--quiet", "all", *arguments], check=True, stderr=subprocess.DEVNULL)
-    return subprocess.call([*snakemake, *arguments])
+        unlocked = subprocess.run([*snakemake, "--unlock", *arguments], capture_output=True, text=True)
+        if unlocked.returncode:
+            sys.exit(unlocked.stderr.strip())
+    # In place of this process, so that Ctrl-C and signals reach Snakemake itself.
+    os.execv(sys.executable, [*snakemake, *arguments])
 
 
 if __name__ == "__main__":
-    sys.exit(start(sys.argv[1:]))
+    start(sys.argv[1:])

@@ -32,7 +32,8 @@ def whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     except OSError as error:
         # Libraries that write through an open file do not say which; and nobody knows the part.
-        error.filename = str(path)
+        if error.filename is None or str(error.filename) == str(part):
+            error.filename = str(path)
         raise
     finally:
         part.unlink(missing_ok=True)

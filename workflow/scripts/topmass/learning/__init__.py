@@ -2,6 +2,6 @@
 
 import os
 
-# Before torch loads it: only in this mode does Intel's MKL promise the same bits from run to run, whatever the
+# MKL reads it at its first call. Only in this mode does it promise the same bits from run to run, whatever the
 # alignment of its arrays.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

@@ -85,6 +85,10 @@ class Shard:
                 raise BadInput(f"{path}: a shard of other {name}: {found} instead of {wanted}")
 
     def _check(self, path: Path) -> None:
+        if self.meta.version != VERSION:
+            raise BadInput(f"{path}: shard of version {self.meta.version}, this code reads {VERSION}")
+        if self.offset.ndim != 1 or not len(self.offset) or self.offset[0] != 0:
+            raise BadInput(f"{path}: the offsets of a shard start at 0")
         lengths = {len(self.arrays[name]) for name in PER_JET}
         if lengths != {len(self)} or {len(self.arrays[name]) for name in SPARSE} != {self.offset[-1]}:
             raise BadInput(f"{path}: arrays of a shard differ in length")

@@ -29,7 +29,7 @@ SHOWER, MINIMUM_IONISING, DIFFUSE, HADRONIC = 0, 1, 2, 3
 
 
 class DetectorSettings(NamedTuple):
-    """What a physicist may want to change. Tesla, GeV; resolutions are relative, as a ⊕ b √E or a ⊕ b pT."""
+    """What a physicist may want to change. Tesla, GeV. Relative resolutions: stochastic / √E ⊕ constant; constant ⊕ slope × pT."""
 
     magnetic_field: float
     track_pt_min: float
