@@ -29,7 +29,10 @@ SHOWER, MINIMUM_IONISING, DIFFUSE, HADRONIC = 0, 1, 2, 3
 
 
 class DetectorSettings(NamedTuple):
-    """What a physicist may want to change. Tesla, GeV. Relative resolutions: stochastic / √E ⊕ constant; constant ⊕ slope × pT."""
+    """What a physicist may want to change. Tesla, GeV.
+
+    Relative resolutions: stochastic / √E ⊕ constant in the calorimeters, constant ⊕ slope × pT of tracks.
+    """
 
     magnetic_field: float
     track_pt_min: float
