@@ -85,8 +85,7 @@ def test_pins_of_conda_are_those_of_pip(file):
 
 
 def test_an_environment_lists_what_its_scripts_import():
-    import_names = {"pyyaml": "yaml"}
-    known = {import_names.get(name, name): name for name in requirements()}
+    known = requirements()
     for rule_file in RULE_FILES:
         for rule in re.split(r"\n(?=rule |use rule )", rule_file.read_text()):
             script, environment = (re.search(pattern, rule) for pattern in (r'scripts/(\w+\.py)"', r"envs/(\w+\.yaml)"))
@@ -96,7 +95,7 @@ def test_an_environment_lists_what_its_scripts_import():
                 pins(yaml.safe_load((REPOSITORY / "envs" / environment[1]).read_text())["dependencies"][2]["pip"])
             )
             modules = {name.split(".")[0] for file in reached(SCRIPTS / script[1]) for name in modules_of(file)}
-            assert {known[module] for module in modules if module in known} <= listed, script[1]
+            assert {module for module in modules if module in known} <= listed, script[1]
 
 
 def keys(schema: dict, path: str = ""):

@@ -8,7 +8,6 @@ from configuration import find_problem, source_of
 from imports import content_hash
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-SPLITS = ("train", "validation", "test")
 
 
 def check_config(config):
