@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).parents[1]
 SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2}
 UNBIAS = {
     "by": ["mass"],
+    "method": "reject",
     "mass": {"range": [85, 500], "bins": 4},
     "pt": {"range": [400, 1000], "bins": 2},
 }

@@ -58,13 +58,13 @@ def masses(folder: Path, mass_bins: int = 5) -> dict:
     flattening = Flattening(edges, np.array([400.0, 600, 1000]), np.linspace(0.5, 1, 2 * mass_bins).reshape(-1, 2))
     statistics = folder / "statistics.json"
     kept = dict.fromkeys(SPLITS, KEPT)
-    Statistics("gun", {}, ["ecal"], [1.0], flattening, {}, 0, kept).save(statistics)
+    Statistics("gun", {}, ["ecal"], [1], [1.0], flattening, "reject", {}, 0, kept).save(statistics)
     meta = ShardMeta(("ecal",), (1,), SIDE, digest_of(statistics), "")
     found = {}
     for split in SPLITS:
         arrays = {name: np.zeros(0, dtype) for name, dtype in shard_files.SPARSE.items()}
         arrays |= {name: np.zeros(90, dtype) for name, dtype in shard_files.PER_JET.items()}
-        arrays["mass"] = np.linspace(90, 490, 90, dtype="f4")
+        arrays |= {"mass": np.linspace(90, 490, 90, dtype="f4"), "weight": np.ones(90, "f4")}
         found[split] = [folder / f"{split}.npz"]
         Shard(np.zeros(91, np.int64), arrays, meta).save(found[split][0])
     return {"shards": found, "statistics": statistics}
@@ -142,7 +142,9 @@ def test_single_jets_are_spread_over_the_mass():
 
 def test_density_of_the_mass_integrates_to_one():
     edges = np.array([100.0, 200.0, 400.0])
-    axes = mass_distribution({"some": np.array([150.0, 160.0, 300.0, 310.0])}, edges, np.array([3.0, 1.0])).axes[0]
+    axes = mass_distribution(
+        {"some": (np.array([150.0, 160.0, 300.0, 310.0]), np.ones(4))}, edges, np.array([3.0, 1.0])
+    ).axes[0]
     points, before = axes.containers[0][0].get_ydata(), axes.lines[-1].get_ydata()
     np.testing.assert_allclose(points, [5, 2.5])
     np.testing.assert_allclose(before[:2], [7.5, 1.25])

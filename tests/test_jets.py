@@ -182,8 +182,8 @@ def test_a_table_of_another_version_is_refused(table, monkeypatch):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"value": np.nan}, "value is not finite"),
-        ({"value": -np.inf}, "value is not finite"),
+        ({"value": np.nan}, "value in layer .* is not finite"),
+        ({"value": -np.inf}, "value in layer .* is not finite"),
         ({"mass": np.inf}, "mass is not finite"),
         ({"pt": np.nan}, "pt is not finite"),
         ({"layer": 8}, "layer 8 does not exist"),

@@ -14,6 +14,7 @@ from measure import measure
 from topmass.files import BadInput
 from topmass.jets import JetTable, join, write_jets
 from topmass.layers import LAYERS
+from topmass.preprocessing.repeats import overlapping
 from topmass.preprocessing.shards import Shard, load_shards
 from topmass.preprocessing.split import SPLITS, split_of, uniform
 from topmass.preprocessing.statistics import Statistics, digest_of
@@ -102,6 +103,58 @@ def test_same_table_same_bytes(dataset, tables, tmp_path):
     assert all(paths[split].read_bytes() == dataset[1][split][0].read_bytes() for split in SPLITS)
 
 
+def test_weights_flatten_the_training_jets_and_leave_the_others_to_rejection(tables, tmp_path):
+    weighted = UNBIAS | {"method": "weights"}
+    measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, weighted)
+    known, jets = Statistics.load(tmp_path / "s.json"), all_jets(tables)
+    shards = {split: [] for split in SPLITS}
+    for table in tables:
+        paths = {split: tmp_path / f"{table.stem}_{split}.npz" for split in SPLITS}
+        make_shards(table, tmp_path / "s.json", paths, 0, "none")
+        for split in SPLITS:
+            shards[split].append(Shard.load(paths[split]))
+    training = Shard.join(shards["train"]).arrays
+    assert len(training["mass"]) == np.sum(split_of("made_up", jets.event, SPLIT) == 0)
+    in_bins = np.histogram(training["mass"], known.flattening.mass_edges, weights=training["weight"])[0]
+    assert in_bins == pytest.approx(np.full(4, len(training["mass"]) / 4), rel=1e-4)
+    for split in ("validation", "test"):
+        assert (Shard.join(shards[split]).arrays["weight"] == 1).all()
+        assert len(Shard.join(shards[split])) == known.kept[split]["jets"]
+
+
+def test_a_layer_in_coarse_cells_is_spread_out_if_another_table_has_it_by_pixels(tables, tmp_path):
+    fine = [layer._replace(cell=1) if layer.name == "hcal" else layer for layer in LAYERS]
+    write_jets(tables[2], [make_jets(200, 2, 2000)], fine, {})
+    measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal", "hcal"], {}, 0.99, UNBIAS)
+    assert Statistics.load(tmp_path / "s.json").cells == [1, 1]
+    images = []
+    for statistics, table in (("s", 0), ("coarse", 0), ("s", 2)):
+        if statistics == "coarse":
+            measure(tables[:2], tmp_path / "coarse.json", "made_up", SPLIT, ["ecal", "hcal"],
+                    dict(zip(("ecal", "hcal"), Statistics.load(tmp_path / "s.json").scales, strict=True)),
+                    0.99, UNBIAS)  # fmt: skip
+        paths = {split: tmp_path / f"{split}.npz" for split in SPLITS}
+        make_shards(tables[table], tmp_path / f"{statistics}.json", paths, 0, "none")
+        shard = Shard.load(paths["train"])
+        assert shard.meta.cells == ((1, 5) if statistics == "coarse" else (1, 1))
+        images.append({event: image for event, image in zip(shard.arrays["mass"], dense(shard), strict=True)})
+    common = images[0].keys() & images[1].keys()
+    assert len(common) > 50 and all(np.array_equal(images[0][mass], images[1][mass]) for mass in common)
+
+
+def dense(shard: Shard) -> np.ndarray:
+    """Images (N, C, H, W), value by value."""
+    side = shard.meta.side
+    images = np.zeros((len(shard), len(shard.meta.layers), side, side), "f2")
+    for jet in range(len(shard)):
+        for k in range(shard.offset[jet], shard.offset[jet + 1]):
+            layer, pixel, value = (shard.arrays[name][k] for name in ("layer", "pixel", "value"))
+            cell = shard.meta.cells[layer]
+            row, column = divmod(int(pixel), side // cell)
+            images[jet, layer, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = value
+    return images
+
+
 def refused(message):
     return pytest.raises(BadInput, match=message)
 
@@ -113,6 +166,37 @@ def test_a_table_that_lacks_a_layer_is_refused(tables, tmp_path):
     with refused(r"0\.parquet: no layer 'bpix1'; it has track_pt"):
         measure(tables[:1], tmp_path / "s.json", "made_up", SPLIT, ["bpix1"], {}, 0.99, UNBIAS)
     assert not (tmp_path / "s.json").exists()
+
+
+def test_a_jet_that_a_table_has_twice_is_refused(tables, tmp_path):
+    jets = make_jets(200)
+    again = jets.take(np.append(np.arange(200), 7))
+    write_jets(tables[0], [again], LAYERS, {})
+    with refused(r"0\.parquet: row 200: the same jet of the same event as row 7; a sample must"):
+        measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, UNBIAS)
+
+
+def test_a_jet_that_two_tables_have_is_refused(tables, tmp_path):
+    write_jets(tables[2], [make_jets(300).take(np.arange(150, 300)), make_jets(200).take(np.array([20]))], LAYERS, {})
+    with refused(r"2\.parquet: row 150: the same jet of the same event as row 20 of .*0\.parquet"):
+        measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, UNBIAS)
+
+
+def test_event_numbers_that_overlap_are_no_repeated_jets(tables, tmp_path):
+    write_jets(tables[2], [make_jets(200, seed=9)], LAYERS, {})
+    measure(tables, tmp_path / "s.json", "made_up", SPLIT, ["ecal"], {}, 0.99, UNBIAS)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "shared"),
+    [
+        ([[0, 9], [10, 19], [20, 29]], [False, False, False]),
+        ([[20, 29], [0, 9], [9, 12]], [False, True, True]),
+        ([[0, 99], [10, 19], [20, 29], [100, 120]], [True, True, True, False]),
+    ],
+)
+def test_tables_whose_events_overlap_are_found(ranges, shared):
+    assert overlapping(np.array(ranges)).tolist() == shared
 
 
 def test_a_mass_distribution_with_an_empty_bin_is_refused(tables, tmp_path):

@@ -9,7 +9,7 @@ from topmass.console import say, stage
 from topmass.drawing.masses import mass_distribution
 from topmass.drawing.style import save, styled
 from topmass.files import BadInput
-from topmass.preprocessing.shards import Shard
+from topmass.preprocessing.shards import read_numbers
 from topmass.preprocessing.statistics import Statistics, digest_of
 
 TITLES = {"train": "training"}
@@ -22,12 +22,12 @@ def draw_masses(
 ) -> None:
     """Draw the masses of the shards of each split, with what the statistics say of the unbiasing."""
     known = Statistics.load(statistics)
-    masses = {}
+    jets = {}
     for split, paths in shards.items():
         if split not in known.kept:
             raise BadInput(f"{statistics}: nothing about the split '{split}'")
-        mass = read_masses(paths, digest_of(statistics))
-        masses[describe(TITLES.get(split, split), len(mass), known.kept[split])] = mass
+        mass, weight = read_numbers(paths, ("mass", "weight"), digest_of(statistics))
+        jets[describe(TITLES.get(split, split), len(mass), known.kept[split])] = (mass, weight)
         say(f"{split}: {len(mass):,} jets")
     edges = known.flattening.mass_edges
     if len(edges) > 2:
@@ -35,28 +35,13 @@ def draw_masses(
     else:
         edges, before = np.linspace(edges[0], edges[-1], BINS + 1), None
     with styled(colours):
-        save(mass_distribution(masses, edges, before), png, pdf)
+        save(mass_distribution(jets, edges, before), png, pdf)
 
 
 def describe(split: str, jets: int, kept: Mapping[str, float]) -> str:
     """A split's number of jets, the share that unbiasing has kept and how flat they are."""
     flat = rf", $\chi^2$/ndf = {kept['chi2']:.0f}/{kept['degrees_of_freedom']}" if kept["degrees_of_freedom"] else ""
     return f"{split}: {jets:,} jets, {kept['share']:.0%} kept{flat}"
-
-
-def read_masses(paths: Sequence[Path], statistics: str) -> np.ndarray:
-    """Generated mass of all jets of a split, GeV. BadInput if there is none, or a shard has other statistics."""
-    found = []
-    for path in paths:
-        shard = Shard.load(path)
-        if shard.meta.statistics != statistics:
-            raise BadInput(
-                f"{path}: a shard made with other statistics: {shard.meta.statistics} instead of {statistics}"
-            )
-        found.append(shard.arrays["mass"])
-    if not sum(map(len, found)):
-        raise BadInput(f"{paths[0].parent}: no jet in any shard")
-    return np.concatenate(found)
 
 
 if __name__ == "__main__":

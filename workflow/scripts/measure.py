@@ -7,7 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from topmass.console import say, stage
-from topmass.preprocessing.statistics import ANY_PT, Statistics, measure_all
+from topmass.preprocessing.measuring import ANY_PT, measure_all
+from topmass.preprocessing.statistics import Statistics
 
 
 def measure(
@@ -22,7 +23,8 @@ def measure(
 ) -> None:
     """Write the scales of the layers and the flattening of the mass, as JSON; see `topmass.preprocessing.statistics`.
 
-    `unbias` has the variables to flatten (`by`, of "mass" and "pt"), and for each its range in GeV and number of bins.
+    `unbias` has the variables to flatten (`by`, of "mass" and "pt"), for each its range in GeV and number of bins, and
+    the `method`, "reject" or "weights".
     """
     edges = {name: np.linspace(*unbias[name]["range"], unbias[name]["bins"] + 1) for name in ("mass", "pt")}
     if "mass" not in unbias["by"]:
@@ -31,7 +33,7 @@ def measure(
         edges["pt"] = np.array(ANY_PT)
     found = measure_all(
         tables, sample, split, layers, scales, scale_quantile, edges["mass"],
-        edges["pt"], lambda paths: tqdm(paths, "statistics", unit="block", disable=None),
+        edges["pt"], unbias["method"], lambda paths: tqdm(paths, "statistics", unit="block", disable=None),
     )  # fmt: skip
     found.save(statistics)
     report(found)

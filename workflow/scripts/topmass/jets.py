@@ -15,6 +15,10 @@ from topmass.layers import SIDE, Layer, find_layer
 VERSION = 1
 ROW_GROUP = 2000
 """Jets a row group: about 5 MB, small enough to stay in a cache while it is decoded."""
+READ_AHEAD = 1 << 20
+"""Bytes read of a column at a time: without it, pyarrow reads a column of a row group whole."""
+LARGEST_BLOCK = 200_000
+"""Jets a table, so that a stage that holds one in memory stays far below 2 GB."""
 EVENTS_PER_BLOCK = 10_000_000
 """Event numbers of a block start at its own multiple of this."""
 SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f4")}
@@ -59,21 +63,50 @@ class JetBatch:
 
     def take(self, jets: np.ndarray) -> "JetBatch":
         """The jets at these indices, in this order."""
-        length = np.diff(self.offset)[jets]
-        offset = np.concatenate([[0], np.cumsum(length)])
-        values = np.arange(offset[-1]) + np.repeat(self.offset[jets] - offset[:-1], length)
+        offset, values = take_values(self.offset, jets)
         sparse = {name: getattr(self, name)[values] for name in SPARSE}
         return JetBatch(offset, **sparse, **{name: getattr(self, name)[jets] for name in PER_JET})
 
 
+def take_values(offset: np.ndarray, jets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For jets of these indices (M,): their own offsets (M + 1,), and the indices of their values, jet by jet."""
+    length = np.diff(offset)[jets]
+    taken = np.concatenate([[0], np.cumsum(length)])
+    return taken, np.arange(taken[-1]) + np.repeat(offset[jets] - taken[:-1], length)
+
+
 def join(batches: Sequence[JetBatch]) -> JetBatch:
     """One batch of all the jets of several."""
-    starts = np.concatenate([[0], np.cumsum([batch.offset[-1] for batch in batches])])
-    offset = np.concatenate(
-        [[0], *(batch.offset[1:] + start for batch, start in zip(batches, starts[:-1], strict=True))]
-    )
+    offset = join_offsets([batch.offset for batch in batches])
     rest = {field.name: np.concatenate([getattr(b, field.name) for b in batches]) for field in fields(JetBatch)[1:]}
     return JetBatch(offset, **rest)
+
+
+def join_offsets(offsets: Sequence[np.ndarray]) -> np.ndarray:
+    """The offsets of several batches, put one after another."""
+    return np.concatenate([[0], np.cumsum(np.concatenate([np.diff(offset) for offset in offsets]))])
+
+
+def flaws(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray, str]]:
+    """What makes jets unusable: the rows (at least one) that have a flaw, in order, and what it is in the first."""
+    size = np.zeros(256, np.int64)
+    size[: len(layers)] = [(SIDE // layer.cell) ** 2 for layer in layers]
+    beyond = np.flatnonzero(batch.pixel >= size[batch.layer])
+    for values, what in (
+        (beyond[batch.layer[beyond] >= len(layers)], "layer"),
+        (beyond[batch.layer[beyond] < len(layers)], "pixel"),
+        (np.flatnonzero(~np.isfinite(batch.value)), "value"),
+    ):
+        if len(values):
+            first = values[0]
+            trouble = "is not finite" if what == "value" else f"{getattr(batch, what)[first]} does not exist"
+            if what == "value" and len(layers) > batch.layer[first]:
+                what = f"value in layer '{layers[batch.layer[first]].name}'"
+            yield np.unique(np.searchsorted(batch.offset, values, side="right") - 1), f"{what} {trouble}"
+    for name in ("mass", "pt"):
+        rows = np.flatnonzero(~np.isfinite(getattr(batch, name)))
+        if len(rows):
+            yield rows, f"{name} is not finite"
 
 
 def write_jets(path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer], source: dict) -> None:
@@ -111,7 +144,7 @@ class JetTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.file = pq.ParquetFile(path, page_checksum_verification=True)
+            self.file = pq.ParquetFile(path, page_checksum_verification=True, buffer_size=READ_AHEAD)
         except FileNotFoundError:
             raise
         except (pa.ArrowInvalid, OSError) as error:
@@ -141,9 +174,10 @@ class JetTable:
         """All jets, in batches of at most a row group's, checked to be usable."""
         first_row = 0
         try:
-            for rows in self.file.iter_batches(ROW_GROUP):
+            for rows in self.file.iter_batches(ROW_GROUP, use_threads=False):
                 batch = _from_arrow(rows)
-                self._check(batch, first_row)
+                for at, flaw in flaws(batch, self.layers):
+                    raise BadInput(f"{self.path}: row {first_row + at[0]}: {flaw}")
                 yield batch
                 first_row += len(batch)
         except (pa.ArrowInvalid, OSError) as error:
@@ -151,26 +185,8 @@ class JetTable:
 
     def columns(self, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
         """Some of the columns with one number a jet, in large batches."""
-        for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names)):
+        for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
             yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
-
-    def _check(self, batch: JetBatch, first_row: int) -> None:
-        row = np.repeat(np.arange(len(batch)), np.diff(batch.offset))
-        cells = np.array([(SIDE // layer.cell) ** 2 for layer in self.layers])
-        for wrong, what in (
-            (batch.layer >= len(cells), "layer"),
-            (batch.pixel >= cells[np.minimum(batch.layer, len(cells) - 1)], "pixel"),
-            (~np.isfinite(batch.value), "value"),
-        ):
-            if wrong.any():
-                at = int(np.argmax(wrong))
-                found = getattr(batch, what)[at]
-                trouble = "is not finite" if what == "value" else f"{found} does not exist"
-                raise BadInput(f"{self.path}: row {first_row + row[at]}: {what} {trouble}")
-        for name in ("mass", "pt"):
-            wrong = ~np.isfinite(getattr(batch, name))
-            if wrong.any():
-                raise BadInput(f"{self.path}: row {first_row + int(np.argmax(wrong))}: {name} is not finite")
 
 
 def _from_arrow(rows: pa.RecordBatch) -> JetBatch:

@@ -11,22 +11,25 @@ from topmass.preprocessing.shards import MASS_SCALE
 MARKERS = "osD^v"
 
 
-def mass_distribution(mass: Mapping[str, np.ndarray], edges: np.ndarray, before: np.ndarray | None) -> Figure:
+def mass_distribution(
+    jets: Mapping[str, tuple[np.ndarray, np.ndarray]], edges: np.ndarray, before: np.ndarray | None
+) -> Figure:
     """Density of the mass of several sets of jets in bins with these edges.
 
-    `mass` has (N,) GeV by the name in the legend; bars are Poisson errors, of one jet at least. `before`, (bins,), is
-    proportional to the number of jets in each bin before unbiasing, or None for no such line.
+    `jets` has masses (N,), GeV, and weights (N,) by the name in the legend; bars are Poisson errors, of one jet at
+    least. `before`, (bins,), is proportional to the number of jets in each bin before unbiasing, or None for no such
+    line.
     """
     width = np.diff(edges)
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
     handles, highest = [], 0.0
-    for i, (name, values) in enumerate(mass.items()):
-        counts = np.histogram(values, edges)[0]
+    for i, (name, (mass, weight)) in enumerate(jets.items()):
+        counts, squares = (np.histogram(mass, edges, weights=weight**power)[0] for power in (1, 2))
         unit = 1e3 / (counts.sum() * width)
         # Beside each other in the bin, so that no error bar hides another.
-        middle = edges[:-1] + width * (i + 1) / (len(mass) + 1)
-        error = np.sqrt(np.maximum(counts, 1)) * unit
+        middle = edges[:-1] + width * (i + 1) / (len(jets) + 1)
+        error = np.sqrt(np.maximum(squares, 1)) * unit
         handles.append(axes.errorbar(middle, counts * unit, error, fmt=MARKERS[i], label=name))
         highest = max(highest, (counts * unit + error).max())
     if before is not None:

@@ -2,20 +2,22 @@
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from topmass.files import BadInput, whole
+from topmass.jets import join_offsets, take_values
 
-VERSION = 1
+VERSION = 2
 MASS_SCALE = 500.0
 """GeV; networks regress mass / MASS_SCALE, as in the reference."""
 SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
 PER_JET = {
-    **dict.fromkeys(("mass", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+    **dict.fromkeys(("mass", "weight", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass"), np.dtype("f4")),
     "event": np.dtype("i8"),
 }
 
@@ -48,7 +50,10 @@ class ShardMeta:
 
 @dataclass
 class Shard:
-    """N jets, sparse as in a JetBatch: `offset` (N + 1,), the arrays of SPARSE by value, those of PER_JET by jet."""
+    """N jets, sparse as in a JetBatch: `offset` (N + 1,), the arrays of SPARSE by value, those of PER_JET by jet.
+
+    `weight` makes the training jets flat together; it is one where unbiasing has dropped jets instead.
+    """
 
     offset: np.ndarray
     arrays: dict[str, np.ndarray]
@@ -56,6 +61,18 @@ class Shard:
 
     def __len__(self) -> int:
         return len(self.offset) - 1
+
+    @classmethod
+    def join(cls, shards: Sequence["Shard"]) -> "Shard":
+        """One shard of all the jets of several (one or more) of one dataset."""
+        arrays = {name: np.concatenate([shard.arrays[name] for shard in shards]) for name in shards[0].arrays}
+        return cls(join_offsets([shard.offset for shard in shards]), arrays, shards[0].meta)
+
+    def take(self, jets: np.ndarray) -> "Shard":
+        """The jets at these indices, in this order."""
+        offset, values = take_values(self.offset, jets)
+        arrays = {name: each[values if name in SPARSE else jets] for name, each in self.arrays.items()}
+        return Shard(offset, arrays, self.meta)
 
     def save(self, path: Path) -> None:
         """Write, uncompressed."""
@@ -65,14 +82,12 @@ class Shard:
     @classmethod
     def load(cls, path: Path, expected: ShardMeta | None = None) -> "Shard":
         """Read and check; BadInput if the file is no whole shard, or one of another dataset than `expected`."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                meta = ShardMeta.parse(str(file["meta"]))
-                offset = file["offset"]
-                arrays = {name: file[name] for name in (*SPARSE, *PER_JET)}
-        except (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{path}: not a whole shard ({error})") from None
-        shard = cls(offset, arrays, meta)
+        with opened(path) as file:
+            # A shard of another version may lack arrays: that it is of another version says more.
+            meta = ShardMeta.parse(str(file["meta"]))
+            if meta.version != VERSION:
+                raise BadInput(f"{path}: shard of version {meta.version}, this code reads {VERSION}")
+            shard = cls(file["offset"], {name: file[name] for name in (*SPARSE, *PER_JET)}, meta)
         if expected is not None:
             shard._compare(path, expected)
         shard._check(path)
@@ -85,21 +100,18 @@ class Shard:
                 raise BadInput(f"{path}: a shard of other {name}: {found} instead of {wanted}")
 
     def _check(self, path: Path) -> None:
-        if self.meta.version != VERSION:
-            raise BadInput(f"{path}: shard of version {self.meta.version}, this code reads {VERSION}")
         if self.offset.ndim != 1 or not len(self.offset) or self.offset[0] != 0:
             raise BadInput(f"{path}: the offsets of a shard start at 0")
         lengths = {len(self.arrays[name]) for name in PER_JET}
         if lengths != {len(self)} or {len(self.arrays[name]) for name in SPARSE} != {self.offset[-1]}:
             raise BadInput(f"{path}: arrays of a shard differ in length")
-        grid = np.array([(self.meta.side // cell) ** 2 for cell in self.meta.cells])
-        layer, pixel = self.arrays["layer"], self.arrays["pixel"]
-        wrong = layer >= len(grid)
-        wrong = wrong | (pixel >= grid[np.where(wrong, 0, layer)]) | ~np.isfinite(self.arrays["value"])
+        size = np.zeros(256, np.int64)
+        size[: len(self.meta.cells)] = [(self.meta.side // cell) ** 2 for cell in self.meta.cells]
+        wrong = (self.arrays["pixel"] >= size[self.arrays["layer"]]) | ~np.isfinite(self.arrays["value"])
         if wrong.any() or (np.diff(self.offset) < 0).any():
             row = int(np.searchsorted(self.offset, np.argmax(wrong), side="right")) - 1
             raise BadInput(f"{path}: row {row}: a pixel that does not exist or a value that is not finite")
-        for name in ("mass", "pt", "ieta", "iphi"):
+        for name in ("mass", "weight", "pt", "ieta", "iphi"):
             wrong = ~np.isfinite(self.arrays[name])
             if wrong.any():
                 raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
@@ -110,10 +122,36 @@ def load_shards(paths: Sequence[Path], statistics: str) -> list[Shard]:
     shards: list[Shard] = []
     for path in paths:
         shards.append(Shard.load(path, shards[0].meta if shards else None))
-        if shards[0].meta.statistics != statistics:
-            raise BadInput(
-                f"{path}: a shard made with other statistics: {shards[0].meta.statistics} instead of {statistics}"
-            )
+        require_statistics(path, shards[0].meta, statistics)
     if not sum(map(len, shards)):
         raise BadInput(f"{paths[0].parent}: no jet in any shard")
     return shards
+
+
+def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
+    """Some numbers of all jets of a split, (N,) each, without their images; BadInput as for `load_shards`."""
+    found: list[list[np.ndarray]] = []
+    for path in paths:
+        with opened(path) as file:
+            require_statistics(path, ShardMeta.parse(str(file["meta"])), statistics)
+            found.append([file[name] for name in names])
+    numbers = [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
+    if not len(numbers[0]):
+        raise BadInput(f"{paths[0].parent}: no jet in any shard")
+    return numbers
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """A shard's file, of which each array is read when it is asked for; BadInput if it turns out not to be one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            yield file
+    except (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path}: not a whole shard ({error})") from None
+
+
+def require_statistics(path: Path, meta: ShardMeta, statistics: str) -> None:
+    """BadInput unless the shard was made with these statistics."""
+    if meta.statistics != statistics:
+        raise BadInput(f"{path}: a shard made with other statistics: {meta.statistics} instead of {statistics}")

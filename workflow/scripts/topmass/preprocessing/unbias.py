@@ -1,4 +1,4 @@
-"""Accept–reject that makes the distribution of the mass, or of mass and pT together, flat."""
+"""The distribution of the mass, or of mass and pT together, made flat: by accept–reject or by weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +21,13 @@ class Flattening:
         mass_bin, pt_bin, inside = find_bins(self.mass_edges, self.pt_edges, mass, pt)
         return inside & (draw < self.acceptance[mass_bin, pt_bin])
 
+    def weights(self, mass: np.ndarray, pt: np.ndarray) -> np.ndarray:
+        """Weights, float32, that flatten instead: their mean over the training jets is one; zero outside the bins."""
+        mass_bin, pt_bin, inside = find_bins(self.mass_edges, self.pt_edges, mass, pt)
+        # A bin's acceptance goes as one over its number of training jets.
+        mean_acceptance = self.acceptance.size / (1 / self.acceptance).sum()
+        return (inside * self.acceptance[mass_bin, pt_bin] / mean_acceptance).astype(np.float32)
+
 
 def find_bins(mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt: np.ndarray) -> tuple[np.ndarray, ...]:
     """Bin in mass, bin in pT, and whether both are inside the edges; the last edge belongs to the last bin."""
@@ -31,12 +38,14 @@ def find_bins(mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt
     return found[0], found[1], inside
 
 
-def count(mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt: np.ndarray) -> np.ndarray:
-    """Number of jets in each bin, (mass bins, pT bins)."""
+def count(
+    mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Number of jets in each bin, or sum of their weights, (mass bins, pT bins)."""
     mass_bin, pt_bin, inside = find_bins(mass_edges, pt_edges, mass, pt)
-    counts = np.zeros((len(mass_edges) - 1, len(pt_edges) - 1), np.int64)
-    np.add.at(counts, (mass_bin[inside], pt_bin[inside]), 1)
-    return counts
+    shape = (len(mass_edges) - 1, len(pt_edges) - 1)
+    weights = None if weight is None else weight[inside]
+    return np.bincount((mass_bin * shape[1] + pt_bin)[inside], weights, shape[0] * shape[1]).reshape(shape)
 
 
 def flatten(mass_edges: Sequence[float], pt_edges: Sequence[float], counts: np.ndarray) -> Flattening:
