@@ -1,4 +1,4 @@
-"""The mass of boosted top quarks from images of their jets: simulate, preprocess, train, evaluate, draw."""
+"""The mass of boosted top quarks from images of their jets: simulate or download, preprocess, train, evaluate, draw."""
 
 from snakemake.utils import min_version
 
@@ -26,6 +26,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/simulate.smk"
+include: "workflow/rules/download.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"

@@ -4,20 +4,22 @@ import sys
 from pathlib import Path
 
 # These two lie beside this file.
-from configuration import find_problem, source_of
+from configuration import SAFE_NAME, file_name, fill_in, find_problem, source_of
 from imports import content_hash
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
 def check_config(config):
-    """End with one line on what is wrong with the configuration, if anything is."""
-    problem = find_problem(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    """End with one line on what is wrong with the configuration, if anything is; else fill in defaults."""
+    schema = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+    problem = find_problem(config, schema)
     if problem:
         key, message = problem
         # Not an exception: Snakemake would wrap it into lines of its own code.
         source = source_of(key, config, workflow.configfiles)
         sys.exit(f"{source}: {'.'.join(key) or 'top level'}: {message}")
+    fill_in(config, schema)
 
 
 def code_hash(script):
@@ -28,7 +30,18 @@ def code_hash(script):
 def blocks(sample):
     """Numbers of the blocks that hold the jets asked of a sample, as they stand in file names."""
     settings = config["samples"][sample]
-    return [f"{block:05d}" for block in range(-(-settings["jets"] // settings["jets_per_block"]))]
+    if "files" in settings:
+        number = len(settings["files"]) * settings["blocks_per_file"]
+    else:
+        number = -(-settings["jets"] // settings["jets_per_block"])
+    return [f"{block:05d}" for block in range(number)]
+
+
+def samples(of_files):
+    """A pattern of the names of all samples of files, or of all others."""
+    names = [name for name, settings in config["samples"].items() if ("files" in settings) == of_files]
+    # A pattern must match something; no sample has a name like this.
+    return "|".join(names) or "-"
 
 
 def tables(wildcards):

@@ -1,15 +1,20 @@
 """What can be wrong with a configuration: first its form, by the schema, then what a schema cannot say."""
 
+import copy
 import difflib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Of a file that is saved: it cannot climb out of its folder."""
 Problem = tuple[tuple[str, ...], str]
 """The path of a key and what is wrong with its value."""
 
@@ -21,6 +26,21 @@ def find_problem(config: Mapping, schema_file: Path) -> Problem | None:
     if error is not None:
         return explain(error)
     return next(contradictions(config), None)
+
+
+def fill_in(config: MutableMapping, schema_file: Path) -> None:
+    """Give the samples of files the schema's defaults for what they leave out."""
+    known = yaml.safe_load(schema_file.read_text())["$defs"]["sample_of_files"]["properties"]
+    for sample in config["samples"].values():
+        if "files" in sample:
+            for key, about in known.items():
+                if "default" in about:
+                    sample.setdefault(key, copy.deepcopy(about["default"]))
+
+
+def file_name(file: Mapping) -> str:
+    """The name that a file is saved by: its own, else the last part of the URL's path."""
+    return file.get("name") or unquote(urlsplit(file["url"]).path).rsplit("/", 1)[-1]
 
 
 def explain(error: ValidationError) -> Problem:
@@ -52,12 +72,19 @@ def reads_as_number(text: str) -> bool:
 def contradictions(config: Mapping) -> Iterator[Problem]:
     """Values that are well formed each, and cannot be meant together."""
     for name, sample in config["samples"].items():
+        if "files" in sample:
+            yield from wrong_files(("samples", name, "files"), sample["files"])
+            continue
         generator = sample["simulate"]["generator"]
         for quantity in ("mass", "pt"):
             yield from ascending(("samples", name, "simulate", "generator", quantity), generator[quantity])
     for name, dataset in config["datasets"].items():
         here = ("datasets", name)
         yield from exists((*here, "sample"), dataset["sample"], config["samples"])
+        layers = config["samples"][dataset["sample"]].get("layers") or dataset["layers"]
+        for i, layer in enumerate(dataset["layers"]):
+            if layer not in layers:
+                yield (*here, "layers", str(i)), f"the sample '{dataset['sample']}' has {', '.join(layers)} only"
         total = sum(dataset["split"].values())
         if not math.isclose(total, 1, abs_tol=1e-9):
             yield (*here, "split"), f"fractions add up to {total:g}, not to 1"
@@ -70,6 +97,32 @@ def contradictions(config: Mapping) -> Iterator[Problem]:
     for i, name in enumerate(config["run"]["experiments"]):
         yield from exists(("run", "experiments", str(i)), name, config["experiments"])
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
+
+
+def wrong_files(key: tuple[str, ...], files: Sequence[Mapping]) -> Iterator[Problem]:
+    """Files that are neither on this disk nor to be had, that cannot be saved, or that are there twice."""
+    for i, file in enumerate(files):
+        here = (*key, str(i))
+        if ("url" in file) == ("path" in file):
+            yield here, "give a file either a url, to download it, or a path, to read it where it lies"
+        elif "path" in file:
+            only_url = sorted(set(file) - {"path"})
+            if only_url:
+                yield (*here, only_url[0]), "goes with a url, not with a path"
+        elif not re.fullmatch(SAFE_NAME, file_name(file)):
+            yield here, f"cannot be saved as '{file_name(file)}'; give the file a 'name' of letters, digits, _, . and -"
+    for what in ("url", "path", "checksum"):
+        twice = first_repeated([file.get(what) for file in files])
+        if twice is not None:
+            yield (*key, str(twice), what), "is that of an earlier file: no jet may be in a sample twice"
+    twice = first_repeated([file_name(file) if "url" in file else None for file in files])
+    if twice is not None:
+        yield (*key, str(twice)), f"would be saved as '{file_name(files[twice])}' like an earlier one; give it a 'name'"
+
+
+def first_repeated(values: Sequence[str | None]) -> int | None:
+    """Index of the first value, other than None, that has been there before."""
+    return next((i for i, value in enumerate(values) if value is not None and value in values[:i]), None)
 
 
 def ascending(key: tuple[str, ...], values: list[float]) -> Iterator[Problem]:

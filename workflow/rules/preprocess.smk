@@ -41,6 +41,9 @@ rule shards:
         "results/log/shards/{dataset}/{block}.log",
     benchmark:
         "results/benchmark/shards/{dataset}/{block}.tsv"
+    # A job of seconds: on a cluster, so many together as the profile says.
+    group:
+        "shards"
     conda:
         "../../envs/preprocess.yaml"
     params:

@@ -14,6 +14,8 @@ rule simulate:
         "results/log/simulate/{sample}/{block}.log",
     benchmark:
         "results/benchmark/simulate/{sample}/{block}.tsv"
+    wildcard_constraints:
+        sample=samples(of_files=False),
     conda:
         "../../envs/simulate.yaml"
     params:

@@ -1,0 +1,306 @@
+"""The stage `sparsify`: dense or sparse parquet of somebody else to jet tables, without loss."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import sparsify as sparsify_module
+from conftest import make_jets
+from dense_files import CMS_COLUMNS, nested, write_dense
+from sparsify import sparsify
+from topmass.files import BadInput
+from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join, write_jets
+from topmass.layers import LAYERS, SIDE, TOWER
+from topmass.sources import parquet as parquet_module
+from topmass.sources.dense import NotUniform, to_dense, to_sparse
+
+NAMES = [layer.name for layer in LAYERS]
+THREE = [LAYERS[i] for i in (0, 3, 4)]
+SAME = ("offset", "pixel", "layer", "value", "mass", "pt", "ieta", "iphi")
+
+
+def read(path: Path) -> JetBatch:
+    return join(list(JetTable(path).batches()))
+
+
+def same(one: JetBatch, other: JetBatch, names: tuple[str, ...] = SAME) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def only(jets: JetBatch, layers: list) -> JetBatch:
+    """The values of these layers alone, numbered in this order."""
+    number = np.full(len(LAYERS), 99)
+    number[[NAMES.index(layer.name) for layer in layers]] = np.arange(len(layers))
+    kept = number[jets.layer] < 99
+    offset = np.concatenate([[0], np.cumsum(kept)])[jets.offset]
+    sparse = (jets.pixel[kept], number[jets.layer[kept]].astype("u1"), jets.value[kept])
+    return JetBatch(offset, *sparse, **{field.name: getattr(jets, field.name) for field in fields(JetBatch)[4:]})
+
+
+VINTAGES = {
+    "the public files": {},
+    "single precision": {"leaf": "f4"},
+    "lists of a fixed size": {"fixed": True},
+    "many jets a row group": {"row_group": 7},
+    "three layers, other names": {"layers": THREE, "columns": CMS_COLUMNS | {"image": "X_jets", "mass": "genM"}},
+    "our own names": {"columns": {name: name for name in CMS_COLUMNS}},
+}
+
+
+@pytest.mark.parametrize("options", VINTAGES.values(), ids=VINTAGES)
+def test_any_vintage_gives_the_same_numbers_back(options, tmp_path):
+    layers = options.get("layers", LAYERS)
+    jets = only(make_jets(20), layers)
+    write_dense(tmp_path / "dense.parquet", jets, **options)
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=[layer.name for layer in layers])
+    assert same(read(tmp_path / "jets.parquet"), jets)
+    assert np.array_equal(to_dense(read(tmp_path / "jets.parquet"), layers), to_dense(jets, layers))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_sparse_to_dense_to_sparse_is_the_same(jets, seed):
+    made = make_jets(jets, seed) if jets else make_jets(1).take(np.zeros(0, int))
+    offset, sparse = to_sparse(to_dense(made, LAYERS), LAYERS)
+    assert np.array_equal(offset, made.offset)
+    assert all(np.array_equal(sparse[name], getattr(made, name)) for name in sparse)
+
+
+def test_the_parts_of_a_file_are_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_module, "ROW_GROUP", 5)
+    jets = make_jets(41)
+    for row_group in (1, 6, 41):
+        write_dense(tmp_path / "dense.parquet", jets, row_group=row_group)
+        for part in range(3):
+            sparsify(tmp_path / "dense.parquet", tmp_path / f"{part}.parquet", 2, part, 3, NAMES)
+        together = join([read(tmp_path / f"{part}.parquet") for part in range(3)])
+        assert same(together, jets)
+        # Each jet is an event of its own, and no other file has it.
+        assert np.array_equal(together.event, 2 * EVENTS_PER_BLOCK + np.arange(41))
+
+
+def test_what_the_file_does_not_know_is_null(tmp_path):
+    write_dense(tmp_path / "dense.parquet", make_jets(3))
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES)
+    assert np.isnan(read(tmp_path / "jets.parquet").jet_mass).all()
+
+
+def test_event_numbers_and_more_are_taken_where_they_are_there(tmp_path):
+    jets = make_jets(10, first_event=70)
+    known = {name: name for name in ("event", "jet_mass", "eta")}
+    write_dense(tmp_path / "dense.parquet", jets, columns=CMS_COLUMNS | known)
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", number=3, layers=NAMES)
+    assert same(read(tmp_path / "jets.parquet"), jets, ("event", "jet_mass", "eta"))
+
+
+def test_towers_are_stored_once_and_pixels_where_a_tower_is_not_uniform(tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    jets = make_jets(30)
+    images = to_dense(jets, LAYERS)
+    hcal = NAMES.index("hcal")
+    row, column = np.argwhere(images[20, hcal])[0]
+    images[20, hcal, row, column] *= 2
+    write_dense(tmp_path / "dense.parquet", jets, images=images)
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES)
+    table = JetTable(tmp_path / "jets.parquet")
+    assert [layer.cell for layer in table.layers] == [1] * 8
+    assert "hcal is not uniform in its cells" in caplog.text
+    assert np.array_equal(to_dense(read(tmp_path / "jets.parquet"), table.layers), images)
+
+
+@pytest.mark.parametrize("spoil", [0, 2.0])
+def test_a_pixel_that_differs_or_is_missing_makes_a_tower_not_uniform(spoil):
+    image = np.zeros((1, 1, SIDE, SIDE))
+    image[0, 0, 5:10, 10:15] = 1
+    hcal = [LAYERS[NAMES.index("hcal")]]
+    assert to_sparse(image, hcal)[1]["pixel"].tolist() == [SIDE // TOWER + 2]
+    for at in ((5, 10), (9, 14)):
+        changed = image.copy()
+        changed[0, 0, *at] = spoil
+        with pytest.raises(NotUniform):
+            to_sparse(changed, hcal)
+
+
+def test_values_that_are_no_float32_are_rounded_and_counted(tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    jets = make_jets(4)
+    images = to_dense(jets, LAYERS).astype("f8")
+    images[images != 0] *= 1 + 1e-12
+    write_dense(tmp_path / "dense.parquet", jets, images=images)
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES)
+    assert f"{len(jets.value):,} values were no float32" in caplog.text
+    assert same(read(tmp_path / "jets.parquet"), jets)
+
+
+SPARSE_SOURCES = {
+    "lists of wide types": lambda table: pa.table(
+        {name: table[name].cast(pa.list_(pa.int64())) for name in ("pixel", "layer")}
+        | {"value": table["value"].cast(pa.list_(pa.float64()))}
+        | {name: table[name] for name in ("mass", "pt", "ieta", "iphi", "event")}
+    ),
+    "a jet table of our own": lambda table: table,
+}
+
+
+@pytest.mark.parametrize("change", SPARSE_SOURCES.values(), ids=SPARSE_SOURCES)
+def test_sparse_jets_are_taken_as_they_are(change, tmp_path):
+    jets = make_jets(50, first_event=5)
+    write_jets(tmp_path / "ours.parquet", [jets], LAYERS, {})
+    table = change(pq.read_table(tmp_path / "ours.parquet"))
+    pq.write_table(table, tmp_path / "theirs.parquet", row_group_size=9)
+    ours = b"topmass" in (table.schema.metadata or {})
+    sparsify(tmp_path / "theirs.parquet", tmp_path / "jets.parquet", layers=[] if ours else NAMES)
+    assert same(read(tmp_path / "jets.parquet"), jets, (*SAME, "event"))
+
+
+def refused(message: str):
+    return pytest.raises(BadInput, match=message)
+
+
+def spoiled(tmp_path: Path, layers: list[str] = NAMES, **numbers) -> None:
+    """Sparsify ten jets of which the fourth has other numbers."""
+    jets = make_jets(10)
+    images = to_dense(jets, LAYERS).astype("f8")
+    for name, number in numbers.items():
+        if name == "image":
+            images[3] = number
+        elif name in NAMES:
+            images[3, NAMES.index(name), 62, 62] = number
+        else:
+            setattr(jets, name, getattr(jets, name).astype("f8"))
+            getattr(jets, name)[3] = number
+    write_dense(tmp_path / "dense.parquet", jets, images=images)
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=layers)
+
+
+FLAWS = {
+    "NaN in a pixel": ({"ecal": np.nan}, "value in layer 'ecal' is not finite"),
+    "infinity in a pixel": ({"bpix1": np.inf}, "value in layer 'bpix1' is not finite"),
+    "NaN in a tower": ({"hcal": np.nan}, "value in layer 'hcal' is not finite"),
+    "more than a float32": ({"ecal": 1e300}, "value in layer 'ecal' is not finite"),
+    "no pixel": ({"image": 0}, "no pixel is set"),
+    "no mass": ({"mass": np.nan}, "mass is not finite"),
+    "a negative mass": ({"mass": -173.0}, "the mass is not positive"),
+    "a negative pT": ({"pt": -1.0}, "pt is not positive"),
+}
+
+
+@pytest.mark.parametrize(("numbers", "message"), FLAWS.values(), ids=FLAWS)
+def test_a_jet_that_cannot_be_used_is_refused_with_file_and_row(numbers, message, tmp_path):
+    with refused(rf"dense\.parquet: row 3: {message}; to leave such jets out, give the sample 'unusable: drop'"):
+        spoiled(tmp_path, **numbers)
+    assert [path.name for path in tmp_path.iterdir()] == ["dense.parquet"]
+
+
+@pytest.mark.parametrize("numbers", [numbers for numbers, _ in FLAWS.values()], ids=FLAWS)
+def test_or_left_out_and_counted(numbers, tmp_path, caplog):
+    with refused("row 3"):
+        spoiled(tmp_path, **numbers)
+    caplog.set_level("INFO", "topmass")
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES, unusable="drop")
+    assert "1 of 10 jets cannot be used and are left out" in caplog.text
+    assert same(read(tmp_path / "jets.parquet"), make_jets(10).take(np.delete(np.arange(10), 3)))
+    assert JetTable(tmp_path / "jets.parquet").layers == LAYERS
+
+
+def test_rows_are_those_of_the_file_in_every_part(tmp_path):
+    with refused("row 3"):
+        spoiled(tmp_path, mass=-1.0)
+    with refused("row 3: the mass"):
+        sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", 0, 1, 4, NAMES)
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", 0, 0, 4, NAMES)
+
+
+def rewrite(change):
+    """Write the dense file anew with its table changed."""
+    return lambda path: pq.write_table(change(pq.read_table(path)), path)
+
+
+def short_row(table: pa.Table) -> pa.Table:
+    """The third image has a row of 124 pixels."""
+    jets = table["X_jet"].to_pylist()
+    jets[2][1][7].pop()
+    return table.set_column(0, "X_jet", pa.array(jets))
+
+
+BROKEN = {
+    "a truncated file": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole parquet file"),
+    "no parquet": (lambda path: path.write_text("m,pt\n1,2\n"), "not a whole parquet file"),
+    "a hole": (lambda path: path.write_bytes(b"PAR1" + bytes(1500) + path.read_bytes()[1504:]), "damaged after row 0"),
+    "no mass": (rewrite(lambda table: table.drop_columns("m")), "no column known as mass; name it under 'columns'"),
+    "no image": (rewrite(lambda table: table.drop_columns("X_jet")), "neither dense images nor lists of values"),
+    "two masses": (rewrite(lambda t: t.append_column("am", t["m"])), "m and am could both be the mass: say which"),
+    "a mass of text": (
+        rewrite(lambda t: t.set_column(1, "m", t["m"].cast(pa.string()))),
+        "row 0: mass is string, not a number",
+    ),
+    "a position between towers": (
+        rewrite(lambda t: t.set_column(3, "ieta", pa.array([1.5] * len(t)))),
+        "row 0: ieta 1.5 is not a int16",
+    ),
+    "a null position": (
+        rewrite(lambda t: t.set_column(3, "ieta", pa.array([1.0, None] + [1.0] * (len(t) - 2)))),
+        "row 1: ieta is null",
+    ),
+    "images of another side": (
+        rewrite(lambda t: t.set_column(0, "X_jet", nested(np.ones((len(t), 8, 64, 64))))),
+        "row 0: images are 8 × 64 × 64 instead of 8 × 125 × 125",
+    ),
+    "flat images": (
+        rewrite(lambda t: t.set_column(0, "X_jet", pa.array([1.0] * len(t)))),
+        "row 0: images are single numbers",
+    ),
+    "a short row": (rewrite(short_row), "row 2: the image has a part that is missing or of another length"),
+    "a null image": (
+        rewrite(lambda t: t.set_column(0, "X_jet", pa.array([None, *t["X_jet"].to_pylist()[1:]]))),
+        "row 0: the image has a part that is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_file_of_no_known_form_is_refused(spoil, message, tmp_path):
+    write_dense(tmp_path / "dense.parquet", make_jets(4))
+    spoil(tmp_path / "dense.parquet")
+    with refused(rf"dense\.parquet: {message}"):
+        sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES)
+    assert [path.name for path in tmp_path.iterdir()] == ["dense.parquet"]
+
+
+BROKEN_LISTS = {
+    "pixels between pixels": ({"pixel": [[1.5]]}, "row 0: pixel 1.5 is not a uint16"),
+    "a negative pixel": ({"pixel": [[-1]]}, "row 0: pixel -1 is not a uint16"),
+    "lists of two lengths": ({"pixel": [[1, 2]]}, "row 0: pixel, layer and value differ in length"),
+    "a layer that is not listed": ({"layer": [[8]]}, "row 0: layer 8 does not exist"),
+    "a pixel outside": ({"pixel": [[15625]]}, "row 0: pixel 15625 does not exist"),
+    "no lists": ({"pixel": [1]}, "row 0: pixel is int64, not a list of numbers"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN_LISTS.values(), ids=BROKEN_LISTS)
+def test_lists_of_no_known_form_are_refused(change, message, tmp_path):
+    row = {"pixel": [[7]], "layer": [[0]], "value": [[1.0]], "mass": [170.0], "pt": [500.0], "ieta": [1], "iphi": [1]}
+    pq.write_table(pa.table(row | change), tmp_path / "lists.parquet")
+    with refused(rf"lists\.parquet: {message}"):
+        sparsify(tmp_path / "lists.parquet", tmp_path / "jets.parquet", layers=NAMES)
+
+
+def test_layers_that_are_not_listed_or_too_few_are_asked_for(tmp_path):
+    with refused("it does not say what its layers are: list them, in its order, under 'layers'"):
+        spoiled(tmp_path, layers=[])
+    with refused(r"row 0: images are 8 × 125 × 125 instead of 3 × 125 × 125 \(the sample lists 3 layers\)"):
+        spoiled(tmp_path, layers=NAMES[:3])
+
+
+def test_a_block_that_is_too_large_says_how_many_there_must_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(sparsify_module, "LARGEST_BLOCK", 4)
+    with refused(r"10 jets in 1 block\(s\); give 'blocks_per_file' of at least 3"):
+        spoiled(tmp_path)
+    with refused("10 jets cannot fill 11 blocks: give 'blocks_per_file' of at most 10"):
+        sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", 0, 0, 11, NAMES)

@@ -1,0 +1,126 @@
+"""Bring a range of rows of somebody's parquet file into a jet table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from tqdm import tqdm
+
+from topmass.console import say, stage
+from topmass.files import BadInput
+from topmass.jets import EVENTS_PER_BLOCK, LARGEST_BLOCK, JetBatch, JetTable, flaws, write_jets
+from topmass.layers import Layer, find_layer
+from topmass.sources.dense import NotUniform
+from topmass.sources.parquet import Source
+
+
+def sparsify(
+    source: Path,
+    table: Path,
+    number: int = 0,
+    part: int = 0,
+    parts: int = 1,
+    layers: Sequence[str] = (),
+    columns: Mapping[str, str] = MappingProxyType({}),
+    unusable: str = "refuse",
+) -> None:
+    """Write one of so many equal parts of the source's rows as a jet table.
+
+    `number` is that of the file in its sample, from 0; `layers` name those of the images, in the order of the file.
+    Jets that cannot be used are refused, or with `unusable` "drop" left out. Lossless, but for values that are no
+    float32.
+    """
+    opened = Source(source, columns)
+    known = layers_of(opened, layers)
+    first, last = (len(opened) * i // parts for i in (part, part + 1))
+    if last - first > LARGEST_BLOCK:
+        least = -(-len(opened) // LARGEST_BLOCK)
+        raise BadInput(
+            f"{source}: {len(opened):,} jets in {parts} block(s); give 'blocks_per_file' of at least {least}"
+        )
+    if len(opened) < parts:
+        most = f"give 'blocks_per_file' of at most {len(opened)}"
+        raise BadInput(f"{source}: {len(opened):,} jets cannot fill {parts} blocks: {most}")
+    if len(opened) >= EVENTS_PER_BLOCK:
+        raise BadInput(f"{source}: {len(opened):,} jets; a file may have {EVENTS_PER_BLOCK - 1:,}: divide it")
+    say(
+        f"{source.name}: rows {first:,} to {last:,}; "
+        + ", ".join(f"{ours}: {name}" for ours, name in opened.columns.items())
+    )
+    about = {"file": source.name, "rows": [first, last], "columns": opened.columns}
+
+    def write(layers: Sequence[Layer]) -> None:
+        with tqdm(total=last - first, desc=table.stem, unit="jet", leave=False, disable=None) as progress:
+            batches = usable(opened, opened.batches(first, last, layers), layers, first, unusable)
+            write_jets(table, numbered(batches, opened, number, progress), layers, about)
+
+    try:
+        write(known)
+    except NotUniform:
+        coarse = ", ".join(layer.name for layer in known if layer.cell > 1)
+        say(f"{source.name}: {coarse} is not uniform in its cells: stored pixel by pixel, at 25 times the size")
+        write([layer._replace(cell=1) for layer in known])
+    if opened.rounded:
+        say(f"{source.name}: {opened.rounded:,} values were no float32 and have been rounded to the nearest")
+
+
+def layers_of(source: Source, names: Sequence[str]) -> tuple[Layer, ...]:
+    """The layers of a file's images: those that a jet table of ours names, else those of the sample."""
+    if not source.dense and b"topmass" in (source.file.schema_arrow.metadata or {}):
+        return JetTable(source.path).layers
+    if not names:
+        raise BadInput(f"{source.path}: it does not say what its layers are: list them, in its order, under 'layers'")
+    return tuple(find_layer(name) for name in names)
+
+
+def usable(
+    source: Source, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, unusable: str
+) -> Iterator[JetBatch]:
+    """The jets of batches that begin with row `first`, less those with a flaw; BadInput if those are refused."""
+    row, left_out = first, 0
+    for batch in batches:
+        kept = np.ones(len(batch), bool)
+        for rows, flaw in (*flaws(batch, layers), *oddities(batch)):
+            if unusable == "refuse":
+                advice = "to leave such jets out, give the sample 'unusable: drop'"
+                raise BadInput(f"{source.path}: row {row + rows[0]}: {flaw}; {advice}")
+            kept[rows] = False
+        row, left_out = row + len(batch), left_out + np.count_nonzero(~kept)
+        yield batch if kept.all() else batch.take(np.flatnonzero(kept))
+    if left_out:
+        say(f"{source.path.name}: {left_out:,} of {row - first:,} jets cannot be used and are left out")
+
+
+def oddities(batch: JetBatch) -> Iterator[tuple[np.ndarray, str]]:
+    """What no jet of a detector has, as `flaws`."""
+    for wrong, what in (
+        (np.diff(batch.offset) == 0, "no pixel is set"),
+        (batch.mass <= 0, "the mass is not positive"),
+        (batch.pt <= 0, "pt is not positive"),
+    ):
+        if wrong.any():
+            yield np.flatnonzero(wrong), what
+
+
+def numbered(batches: Iterator[JetBatch], source: Source, number: int, progress: tqdm) -> Iterator[JetBatch]:
+    """The same jets; where the file knows no events, each is one of its own, with a number that no other file has."""
+    for batch in batches:
+        if "event" not in source.columns:
+            batch.event = number * EVENTS_PER_BLOCK + batch.event
+        progress.update(len(batch))
+        yield batch
+
+
+if __name__ == "__main__":
+    with stage("sparsify", snakemake.log[0]):
+        sparsify(
+            Path(snakemake.input.source),
+            Path(snakemake.output.table),
+            snakemake.params.number,
+            snakemake.params.part,
+            snakemake.params.parts,
+            snakemake.params.layers,
+            snakemake.params.columns,
+            snakemake.params.unusable,
+        )

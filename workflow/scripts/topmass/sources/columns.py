@@ -1,0 +1,40 @@
+"""Which columns of somebody's parquet file hold what a jet table needs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from topmass.files import BadInput
+
+IMAGE = ("image",)
+SPARSE = ("pixel", "layer", "value")
+NEEDED = ("mass", "pt", "ieta", "iphi")
+WELCOME = ("event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
+"""Taken where they are there; null in the jet table, or numbered by row, where not."""
+OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
+"""Names of the known vintages of the CMS files, beside our own."""
+
+
+def find_columns(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """The file's column for each of ours: the one that is given, else the only one of a known name.
+
+    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE). BadInput if a column is missing,
+    or if several could be meant.
+    """
+    found = {}
+    for ours in (*IMAGE, *SPARSE, *NEEDED, *WELCOME):
+        choices = [given[ours]] if ours in given else [ours, *OTHER_NAMES.get(ours, ())]
+        there = [name for name in choices if name in names]
+        if ours in given and not there:
+            raise BadInput(f"{path}: no column '{given[ours]}' for {ours}; there are {', '.join(names)}")
+        if len(there) > 1:
+            raise BadInput(f"{path}: {' and '.join(there)} could both be the {ours}: say which under 'columns'")
+        if there:
+            found[ours] = there[0]
+    dense, sparse = ([ours for ours in kind if ours in found] for kind in (IMAGE, SPARSE))
+    if bool(dense) == (len(sparse) == len(SPARSE)):
+        trouble = "both dense images and lists of values" if dense else "neither dense images nor lists of values"
+        raise BadInput(f"{path}: {trouble}: name the column of the image, or pixel, layer and value, under 'columns'")
+    missing = [ours for ours in NEEDED if ours not in found]
+    if missing:
+        raise BadInput(f"{path}: no column known as {missing[0]}; name it under 'columns': {', '.join(names)}")
+    return found

@@ -1,0 +1,103 @@
+"""Somebody's parquet file of jets, dense or sparse, read as batches of a jet table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from topmass.files import BadInput
+from topmass.jets import PER_JET, READ_AHEAD, ROW_GROUP, SPARSE, JetBatch, join_offsets
+from topmass.layers import Layer
+from topmass.sources.columns import find_columns
+from topmass.sources.decoding import BadRow, images, lists, numbers
+from topmass.sources.dense import to_sparse
+
+DENSE_AT_ONCE = 8
+"""Dense jets decoded at once: a megabyte each, as doubles; more of them do not stay in the processor's cache."""
+
+
+class Source:
+    """A parquet file of jets, opened; BadInput if it is none. `rounded` counts values that are no float32."""
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self.path, self.rounded = path, 0
+        try:
+            self.file = pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise BadInput(f"{path}: not a whole parquet file ({error})") from None
+        self.columns = find_columns(path, self.file.schema_arrow.names, columns)
+        self.dense = "image" in self.columns
+        self.per_jet = {name: column for name, column in self.columns.items() if name in PER_JET}
+
+    def __len__(self) -> int:
+        return self.file.metadata.num_rows
+
+    def batches(self, first: int, last: int, layers: Sequence[Layer]) -> Iterator[JetBatch]:
+        """The jets of these rows, in row groups of a jet table; an event is the row if the file knows no better.
+
+        `layers` are those of the images, in the order of the file. A layer that has coarse cells here is stored cell by
+        cell; NotUniform if the file has other pixels. BadInput if a row cannot be read.
+        """
+        values, known, length = [], [], 0
+        for row, rows in self.rows(first, last):
+            try:
+                values.append(self.values(rows, layers))
+                known.append(rows.select(list(self.per_jet.values())))
+                length += len(rows)
+                if length >= ROW_GROUP or row + len(rows) == last:
+                    yield self.assemble(values, known, row + len(rows) - length)
+                    values, known, length = [], [], 0
+            except BadRow as error:
+                raise BadInput(f"{self.path}: row {row + error.row}: {error.why}") from None
+
+    def rows(self, first: int, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Pieces of these rows, and the row that each begins with."""
+        about = self.file.metadata
+        begin = np.cumsum([0] + [about.row_group(i).num_rows for i in range(about.num_row_groups)])
+        low, high = int(np.searchsorted(begin, first, side="right")) - 1, int(np.searchsorted(begin, last))
+        reader = self.file.iter_batches(
+            DENSE_AT_ONCE if self.dense else ROW_GROUP,
+            row_groups=range(low, high) if first < last else [],
+            columns=list(self.columns.values()),
+            use_threads=False,
+        )
+        row = int(begin[low])
+        try:
+            for rows in reader:
+                start, end = max(first, row), min(last, row + len(rows))
+                if start < end:
+                    yield start, rows.slice(start - row, end - start)
+                row += len(rows)
+        except (pa.ArrowException, OSError) as error:
+            raise BadInput(f"{self.path}: damaged after row {row} ({error})") from None
+
+    def values(self, rows: pa.RecordBatch, layers: Sequence[Layer]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Offsets and the arrays of SPARSE."""
+        if self.dense:
+            offset, sparse = to_sparse(images(rows[self.columns["image"]], len(layers)), layers)
+        else:
+            offset, sparse = lists({name: rows[self.columns[name]] for name in SPARSE})
+        with np.errstate(over="ignore"):
+            value = sparse["value"].astype(SPARSE["value"])
+        self.rounded += np.count_nonzero(value != sparse["value"]) - np.count_nonzero(np.isnan(value))
+        return offset, sparse | {"value": value}
+
+    def assemble(self, values: Sequence, known: Sequence[pa.RecordBatch], first: int) -> JetBatch:
+        """One batch of the values and numbers of consecutive rows from row `first` on."""
+        table = pa.Table.from_batches(known).combine_chunks()
+        per_jet = {"event": first + np.arange(len(table))}
+        for name, dtype in PER_JET.items():
+            if name in self.per_jet:
+                column = table[self.per_jet[name]].combine_chunks()
+                try:
+                    per_jet[name] = numbers(column, dtype, name)
+                except BadRow as error:
+                    raise BadInput(f"{self.path}: row {first + error.row}: {error.why}") from None
+            elif name not in per_jet:
+                per_jet[name] = np.full(len(table), np.nan, dtype)
+        sparse = {name: np.concatenate([part[name] for _, part in values]) for name in SPARSE}
+        return JetBatch(join_offsets([offset for offset, _ in values]), **sparse, **per_jet)
