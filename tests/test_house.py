@@ -16,7 +16,7 @@ RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 TIERS = [
     ["files", "layers"],
     ["console", "jets"],
-    ["simulation", "preprocessing"],
+    ["simulation", "preprocessing", "sources"],
     ["scoring", "drawing", "learning"],
 ]
 """What stands in a line may import from the lines above it, and from its own wing."""

@@ -1,0 +1,1 @@
+"""From a URL and somebody's parquet to a jet table."""
