@@ -214,11 +214,15 @@ def xrootd_server() -> Iterator[XRootD]:
 
 @dataclass
 class Relay:
-    """Passes every connection to `target` on; `came` are the bytes back, at most `pace` bytes a second if not 0."""
+    """Passes every connection to `target` on; `came` are the bytes back, at most `pace` bytes a second if not 0.
+
+    `connections` is their number so far.
+    """
 
     target: int
     pace: float = 0
     came: int = 0
+    connections: int = 0
     port: int = 0
 
     def pass_on(self, source: socket.socket, sink: socket.socket, back: bool) -> None:
@@ -246,6 +250,7 @@ def accept(listening: socket.socket, passing: Relay) -> None:
     with suppress(OSError):
         while True:
             near, _ = listening.accept()
+            passing.connections += 1
             try:
                 far = socket.create_connection(("127.0.0.1", passing.target))
             except OSError:

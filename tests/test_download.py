@@ -1,19 +1,25 @@
 """Downloads from real servers on this machine, with all that goes wrong on the way."""
 
+import fcntl
 import hashlib
 import importlib.util
 import itertools
 import json
 import logging
 import os
+import pty
 import random
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 
 import fsspec
@@ -113,7 +119,7 @@ def test_a_server_that_asks_for_time_gets_it_within_reason(form, web, file):
 def test_a_server_that_keeps_failing_is_one_line_and_what_came_is_kept(web, file):
     web.faults = [Fault(cut=100_000)] + [Fault(status=503)] * 10
     message = refused(web.url, file, None, None, BRISK)
-    assert "given up after 3 tries" in message and "503" in message and "100,000 bytes are kept" in message
+    assert "given up after 3 tries" in message and "503" in message and "goes on from 100,000 bytes" in message
     web.faults = []
     download(web.url, file, SHA256)
     assert web.log[-1].range == "bytes=100000-" and file.read_bytes() == BODY
@@ -261,13 +267,16 @@ def test_a_part_of_another_url_is_thrown_away(change, web, file, said):
     assert file.read_bytes() == BODY and web.log[0].range is None and "another URL" in said()
 
 
+def another_process(url, file, **settings):
+    """A download that runs in a process of its own."""
+    code = "import sys, pathlib, download; download.download(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/scripts")}
+    return subprocess.Popen([sys.executable, "-c", code, url, file], env=environment, **settings)
+
+
 def in_another_process(url, file, until):
     """Start a download in a process, wait for so many bytes, and kill it without a warning."""
-    code = (
-        "import sys; from pathlib import Path; from download import download; download(sys.argv[1], Path(sys.argv[2]))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/scripts")}
-    with subprocess.Popen([sys.executable, "-c", code, url, file], env=environment) as running:
+    with another_process(url, file) as running:
         for _ in range(1000):
             if part_of(file).exists() and part_of(file).stat().st_size >= until:
                 break
@@ -287,6 +296,19 @@ def test_a_killed_run_goes_on_and_asks_for_the_rest_only(web, file, said):
     assert f"going on at {there:,}" in said()
 
 
+def test_a_run_that_is_killed_again_and_again_fetches_nothing_twice(file):
+    with web_server(BODY) as web:
+        there = 0
+        while there < 600_000:
+            web.faults = [Fault(pace=0.02)]
+            there = in_another_process(web.url, file, there + 150_000)
+            assert there < len(BODY)
+        download(web.url, file, SHA256)
+        assert file.read_bytes() == BODY and len(web.log) > 3
+        assert [asked.status for asked in web.log] == [200] + [206] * (len(web.log) - 1)
+        assert web.log[-1].range == f"bytes={there}-"
+
+
 def test_two_downloads_of_one_file_do_not_mix(web, file):
     web.faults = [Fault(stall=100_000)]
     first = threading.Thread(target=download, args=[web.url, file, SHA256, None, replace(BRISK, read=1.5)])
@@ -296,6 +318,25 @@ def test_two_downloads_of_one_file_do_not_mix(web, file):
     assert "another process is downloading it" in refused(web.url, file, SHA256)
     first.join()
     assert file.read_bytes() == BODY
+
+
+def test_a_terminal_sees_how_far_it_is_and_a_log_does_not(web, file):
+    leave(web.url, file, BODY[:500_000], len(BODY))
+    web.faults = [Fault(pace=0.05)]
+    near, far = pty.openpty()
+    fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    with another_process(web.url, file, stderr=far) as running:
+        os.close(far)
+        seen = b""
+        with suppress(OSError):  # the end of a terminal
+            while data := os.read(near, 4096):
+                seen += data
+        assert running.wait() == 0
+    os.close(near)
+    assert b"jets.parquet:  50%" in seen and b"500k/1.00M" in seen and b"B/s" in seen
+    file.unlink()
+    with another_process(web.url, file, stderr=subprocess.PIPE) as running:
+        assert running.stderr.read() == b""
 
 
 # sizes, checksums and what is there already
@@ -465,6 +506,21 @@ def test_nothing_of_user_password_and_query_is_shown_or_written(web, file, tmp_p
         assert not any(secret in text for secret in ("somebody", "pa%2Fss", "pa/ss", "hidden"))
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://host/a@b:c", "https://host/a@b:c"),
+        ("https://host:80/a@b", "https://host:80/a@b"),
+        ("https://somebody@host", "https://host"),
+        ("https://somebody:pa/s?s@host/a", "https://host/a"),
+        ("https://host/a?b@c#d", "https://host/a?…"),
+        ("somebody:pass@host", "host"),
+    ],
+)
+def test_a_url_is_shown_without_secrets(url, words):
+    assert shown(url) == words and not {"somebody", "pa"} & set(identity(url).split(":"))
+
+
 def test_messages_from_elsewhere_lose_their_secrets():
     url = "root://somebody:pa%2Fss@host//jets?authz=hidden"
     assert shown(url) == "root://host//jets?…"
@@ -500,18 +556,15 @@ def test_xrootd(xrootd, file):
 
 
 def test_xrootd_a_killed_run_goes_on_and_reads_the_rest_only(xrootd, file):
-    with relay(xrootd.port, pace=8e6) as slow:
-        there = in_another_process(xrootd.url("jets.parquet", slow.port), file, 3_000_000)
-    assert 3_000_000 <= there < 12_000_000
-    with relay(xrootd.port) as counting:
-        leave_address(file, xrootd.url("jets.parquet", slow.port), xrootd.url("jets.parquet", counting.port))
-        download(xrootd.url("jets.parquet", counting.port), file, LARGE, patience=STEADY)
+    with relay(xrootd.port, pace=8e6) as counting:
+        url = xrootd.url("jets.parquet", counting.port)
+        there = in_another_process(url, file, 3_000_000)
+        assert 3_000_000 <= there < 12_000_000
+        time.sleep(0.1)
+        counting.pace = counting.came = 0
+        download(url, file, LARGE, patience=STEADY)
         assert 0 <= counting.came - (12_000_000 - there) < 10_000
-
-
-def leave_address(file, old, new):
-    """Let what there is be that of another URL: the two relays have two ports."""
-    state_of(file).write_text(state_of(file).read_text().replace(identity(old), identity(new)))
+    assert running_over("sha256", file).result() == Checksum.parse(LARGE)
 
 
 def test_xrootd_a_file_that_changes_in_between_is_fetched_anew(xrootd, file, said):
@@ -523,7 +576,7 @@ def test_xrootd_a_file_that_changes_in_between_is_fetched_anew(xrootd, file, sai
     assert file.read_bytes() == OTHER and "starting over: the file has changed" in said()
 
 
-def test_xrootd_a_server_that_dies_and_comes_back(xrootd, file, said):
+def test_xrootd_a_server_that_dies_and_comes_back(xrootd, file):
     def crash():
         while not part_of(file).exists() or part_of(file).stat().st_size < 3_000_000:
             time.sleep(0.01)
@@ -536,8 +589,8 @@ def test_xrootd_a_server_that_dies_and_comes_back(xrootd, file, said):
         crashing.start()
         download(xrootd.url("jets.parquet", slow.port), file, LARGE, patience=STEADY)
         crashing.join()
-        assert slow.came < 12_000_000 + 2 * (1 << 21) + 100_000
-    assert "trying again" in said()
+        assert slow.connections > 1 and slow.came < 12_000_000 + 2 * (1 << 21) + 100_000
+    assert running_over("sha256", file).result() == Checksum.parse(LARGE)
 
 
 def test_xrootd_a_dead_server_is_one_line_soon(file):
@@ -545,3 +598,30 @@ def test_xrootd_a_dead_server_is_one_line_soon(file):
     began = time.monotonic()
     message = refused(f"root://127.0.0.1:{free_port()}//jets", file, None, None, replace(STEADY, tries=3))
     assert "given up after 3 tries" in message and time.monotonic() - began < 10
+
+
+def test_xrootd_a_connection_that_stalls_is_given_up_and_the_rest_read(xrootd, file):
+    with relay(xrootd.port, pace=8e6) as slow:
+
+        def freeze():
+            while not part_of(file).exists() or part_of(file).stat().st_size < 3_000_000:
+                time.sleep(0.01)
+            slow.pace = 1
+            time.sleep(0.5)
+            slow.pace = 0
+
+        freezing = threading.Thread(target=freeze)
+        freezing.start()
+        download(xrootd.url("jets.parquet", slow.port), file, LARGE, patience=replace(STEADY, read=1))
+        freezing.join()
+        assert slow.connections > 1 and slow.came < 12_000_000 + 2 * (1 << 21) + 100_000
+    assert running_over("sha256", file).result() == Checksum.parse(LARGE)
+
+
+def test_xrootd_a_silent_server_is_one_line_soon(file):
+    pytest.importorskip("XRootD")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        url = f"root://127.0.0.1:{silent.getsockname()[1]}//jets"
+        message = refused(url, file, None, None, replace(STEADY, read=1, tries=1))
+    assert "given up" in message and time.monotonic() - began < 10

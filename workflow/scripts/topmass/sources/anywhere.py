@@ -17,7 +17,7 @@ CHUNK = 1 << 21
 TAGS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "modify", "modified", "updated", "created")
 """What file systems call that which changes when the file does, the best first."""
 NEVER = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, TypeError, ValueError)
-NEVER_XROOTD = re.compile(r"\[(30(?:00|01|02|06|10|11|13|15|16|30))\]|Auth failed|Invalid address")
+NEVER_XROOTD = re.compile(r"\[(30(?:00|01|02|06|10|11|13|15|16|30))\]|Auth failed")
 """Answers of an XRootD server that stay the same: wrong request, not allowed, not found, not a file."""
 
 
@@ -68,27 +68,26 @@ def size_anywhere(url: str, patience: Patience) -> int | None:
 def file_system(url: str, patience: Patience) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a URL, with nothing remembered from before, and the path there."""
     options = {}
-    if url.startswith(("root://", "roots://")):
-        limit_xrootd(patience)
+    if url.startswith("root://"):
         # The XRootD client by itself goes on to another server that has the file.
-        options = {"timeout": round(max(1, patience.read)), "locate_all_sources": False}
+        options = {"timeout": limit_xrootd(patience), "locate_all_sources": False}
     return url_to_fs(url, skip_instance_cache=True, **options)
 
 
-def limit_xrootd(patience: Patience) -> None:
-    """Keep the XRootD client from waiting for half an hour by itself; what the user's environment says has precedence.
+def limit_xrootd(patience: Patience) -> int:
+    """Keep the XRootD client from waiting for half an hour by itself; return the limit of one request in seconds.
 
-    Its own settings are whole seconds. It has one try; the others are made here, and are seen.
+    Its settings are whole seconds, and those in the user's environment have precedence. Of its own tries it has one:
+    ours are seen. A connection on which nothing comes has to be found dead before the request is given up, or the next
+    request is sent to the same dead connection.
     """
     from XRootD import client
 
-    connect, read = (round(max(1, seconds)) for seconds in (patience.connect, patience.read))
-    client.EnvPutInt("ConnectionWindow", connect)
-    client.EnvPutInt("ConnectionRetry", 1)
-    client.EnvPutInt("RequestTimeout", read)
-    client.EnvPutInt("StreamTimeout", read)
-    client.EnvPutInt("StreamErrorWindow", 0)
-    client.EnvPutInt("TimeoutResolution", 1)
+    connect, silence = (round(max(1, seconds)) for seconds in (patience.connect, patience.read))
+    limits = {"ConnectionWindow": connect, "ConnectionRetry": 1, "StreamTimeout": silence, "StreamErrorWindow": 0}
+    for name, value in (limits | {"RequestTimeout": 2 * silence + 1, "TimeoutResolution": 1}).items():
+        client.EnvPutInt(name, value)
+    return 2 * silence + 1
 
 
 def edition_of(info: dict) -> Edition:
@@ -124,6 +123,7 @@ def translated(url: str) -> Iterator[None]:
         yield
     except Exception as error:
         reason = without_secrets(getattr(error, "strerror", None) or str(error) or type(error).__name__, url)
+        reason = re.sub("^Failed to submit <.*> request: ", "", reason)  # fsspec-xrootd shows its own insides
         if isinstance(error, NEVER) or NEVER_XROOTD.search(reason):
             raise BadInput(f"{shown(url)}: {reason}") from None
         raise Interrupted(reason) from None

@@ -29,7 +29,7 @@ class Part:
         self.came = 0  # bytes of this run, also those of an edition that was thrown away since
         if self.length and not self.recall():
             self.restart(UNKNOWN)
-        self.checksum = running_over(kind, part_of(file))
+        self.checksum = running_over(kind, part_of(file)) if self.length else Running(kind)
 
     def recall(self) -> bool:
         """Take up what the state says; False, and a line that says why, if it is not about these bytes."""

@@ -70,8 +70,8 @@ class Remote:
     chunks: Iterator[bytes]
 
 
-URL = re.compile(r"([^:/?#]+://)?([^/?#]*@)?([^?#]*)(.*)", re.DOTALL)
-"""Scheme, user and password, host and path, query."""
+URL = re.compile(r"([^:/?#]+://)?([^/?#]*@|[^@/?#]*:(?!\d*(?:[/?#]|$)).*@)?([^?#]*)(.*)", re.DOTALL)
+"""Scheme, user and password (also one with signs that should have been escaped), host and path, query."""
 
 
 def shown(url: str) -> str:

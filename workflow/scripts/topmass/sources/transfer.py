@@ -69,9 +69,9 @@ def receive(part: Part, url: str, size: int | None, patience: Patience) -> None:
             fruitless = 0 if part.length > furthest else fruitless + 1
             furthest = max(furthest, part.length)
             if fruitless >= patience.tries:
+                kept = f"; the next run goes on from {part.length:,} bytes" if part.length else ""
                 raise BadInput(
-                    f"{shown(url)}: given up after {fruitless} tries that brought nothing new: {error}; "
-                    f"{part.length:,} bytes are kept, and another run goes on from there"
+                    f"{shown(url)}: given up after {fruitless} tries that brought nothing new: {error}{kept}"
                 ) from None
             wait = patience.wait_after(fruitless, error.wait)
             say(f"{error} (at {part.length:,} bytes); trying again in {wait:g} s")
