@@ -1,5 +1,6 @@
 """Made-up jets, and the repository, for all tests."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,14 @@ def dataset(tables: list[Path], tmp_path: Path) -> tuple[Path, dict[str, list[Pa
         for split, path in here.items():
             shards[split].append(path)
     return statistics, shards
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder with room for 64 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

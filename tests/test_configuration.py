@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from configuration import find_problem, source_of
+from configuration import fill_in, find_problem, source_of
 from conftest import REPOSITORY
 
 # The detour by JSON parts what YAML anchors share.
@@ -35,7 +35,39 @@ WRONG = {
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
     "bins in disorder": ("evaluate.mass_bins", [85, 300, 200], "300 comes before 200"),
-    "a name that climbs out": ("samples.../../etc", CONFIG["samples"]["gun"], "does not match"),
+    "a URL that is none": ("samples.top_gun.files.0.url", "top_gun.parquet", "does not fit: https, root or"),
+    "a checksum of an unknown kind": (
+        "samples.top_gun.files.0.checksum",
+        "crc32:00000000",
+        "does not fit: sha256, md5 or adler32",
+    ),
+    "a checksum of the wrong length": ("samples.top_gun.files.0.checksum", "md5:12", "does not fit"),
+    "a name that climbs out of its folder": (
+        "samples.top_gun.files.0.name",
+        "../jets",
+        "does not fit: letters, digits",
+    ),
+    "a URL whose name climbs out": (
+        "samples.top_gun.files.0.url",
+        "https://cern.ch/jets/%2e%2e",
+        "cannot be saved as '..'",
+    ),
+    "a URL without a name": ("samples.top_gun.files.0.url", "https://cern.ch/", "cannot be saved as ''"),
+    "neither url nor path": ("samples.top_gun.files.0", {"size": 1}, "give a file either a url"),
+    "both url and path": ("samples.top_gun.files.0.path", "jets.parquet", "give a file either a url"),
+    "a checksum of a file on this disk": (
+        "samples.top_gun.files.0",
+        {"path": "jets.parquet", "checksum": "md5:" + 32 * "0"},
+        "goes with a url, not with a path",
+    ),
+    "a file twice": ("samples.top_gun.files.1", CONFIG["samples"]["top_gun"]["files"][0], "is that of an earlier file"),
+    "two files of one name": (
+        "samples.top_gun.files.1.url",
+        "https://cern.ch/top_gun_opendata_0.parquet",
+        "would be saved as 'top_gun_opendata_0.parquet' like an earlier one",
+    ),
+    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are files"),
+    "a name that climbs out": ("samples.../../etc", CONFIG["samples"]["gun"], "does not fit"),
 }
 
 
@@ -44,7 +76,7 @@ def change(config: dict, key: str, value: object) -> dict:
     at = changed
     *steps, last = key.split(".", 1) if key.startswith("samples...") else key.split(".")
     for step in steps:
-        at = at[step]
+        at = at[int(step) if isinstance(at, list) else step]
     at[int(last) if isinstance(at, list) else last] = value
     return changed
 
@@ -58,6 +90,21 @@ def test_what_is_wrong_is_named(key, value, message):
     found, said = find_problem(change(CONFIG, key, value), SCHEMA)
     assert message in said and "\n" not in said
     assert key.startswith(".".join(found)) or ".".join(found).startswith(key)
+
+
+def test_a_layer_that_the_sample_lacks_is_named():
+    config = change(CONFIG, "samples.top_gun.layers", ["ecal", "hcal"])
+    key, said = find_problem(config, SCHEMA)
+    assert key == ("datasets", "top_gun", "layers", "0") and said == "the sample 'top_gun' has ecal, hcal only"
+
+
+def test_a_sample_of_files_needs_no_more_than_its_files():
+    config = change(CONFIG, "samples.mine", {"files": [{"path": "jets.parquet"}]})
+    assert find_problem(config, SCHEMA) is None
+    fill_in(config, SCHEMA)
+    given = {name: value for name, value in config["samples"]["mine"].items() if name != "files"}
+    assert given == {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse"}
+    assert find_problem(config, SCHEMA) is None
 
 
 def test_a_missing_key_is_named():

@@ -30,7 +30,6 @@ from hypothesis import strategies as st
 from conftest import REPOSITORY
 from download import download
 from servers import Fault, free_port, relay, web_server, xrootd_server
-from test_files import small_disk  # noqa: F401
 from topmass.console import stage
 from topmass.files import BadInput
 from topmass.sources.checksum import LENGTHS, Checksum, Running, running_over
@@ -431,13 +430,13 @@ def test_what_is_there_and_wrong_stays_until_the_new_one_is_whole(known, web, fi
 # disks
 
 
-def test_what_does_not_fit_is_refused_before_the_body(web, small_disk):  # noqa: F811
+def test_what_does_not_fit_is_refused_before_the_body(web, small_disk):
     message = refused(web.url, small_disk / "jets", SHA256)
     assert "1,000,000 bytes are still to come" in message and "room for 6" in message
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_full_disk_is_one_line_and_the_part_stays(web, small_disk, tmp_path, capsys):  # noqa: F811
+def test_a_full_disk_is_one_line_and_the_part_stays(web, small_disk, tmp_path, capsys):
     web.faults = [Fault(chunked=True)]
     with pytest.raises(SystemExit), stage("download", str(tmp_path / "log")):
         download(web.url, small_disk / "jets", SHA256)

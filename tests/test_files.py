@@ -76,17 +76,6 @@ def test_an_unexpected_error_names_the_log_which_has_the_traceback(tmp_path, cap
     assert "Traceback" in (tmp_path / "log").read_text()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder with room for 64 kB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 def write_table(path):
     write_jets(path, [make_jets(1500)], LAYERS, {})
 

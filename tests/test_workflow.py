@@ -1,5 +1,6 @@
 """The whole workflow, small, through the `snakemake` command; and which rules run again after which change."""
 
+import hashlib
 import os
 import random
 import re
@@ -14,7 +15,11 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, make_jets
+from dense_files import write_dense
+from servers import Fault, web_server
+from topmass.jets import JetBatch, JetTable, write_jets
+from topmass.layers import LAYERS
 
 pytestmark = pytest.mark.slow
 KEPT = shutil.ignore_patterns(".git", ".venv", "results", ".snakemake", ".*_cache", "*.part")
@@ -194,6 +199,69 @@ def test_a_wrong_configuration_is_one_line_that_names_the_file_and_the_key(house
     wrong.write_text("datasets: {flat: {layers: [ecal, muon]}}\n")
     said = snakemake(house, "--dry-run", "--configfile", str(house / "tests/tiny.yaml"), str(wrong), check=False)
     assert f"{wrong}: datasets.flat.layers.1: 'muon' is not one of" in said and "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def jets() -> JetBatch:
+    return make_jets(300)
+
+
+def overlay(folder: Path, files: list[dict], **more) -> str:
+    """A configuration of the tiny experiment on jets of these files."""
+    layers = [layer.name for layer in LAYERS]
+    sample = {"files": files, "layers": layers, "blocks_per_file": 2, **more}
+    config = {"samples": {"mine": sample}, "datasets": {"flat": {"sample": "mine"}}}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    return str(folder / "mine.yaml")
+
+
+def run_mine(house: Path, folder: Path, mine: str, *arguments: str, check: bool = True) -> str:
+    """Run the workflow in this folder, with an overlay on the tiny configuration."""
+    files = ("--configfile", str(house / "tests/tiny.yaml"), mine)
+    return snakemake(house, "--directory", str(folder), *files, *arguments, folder=folder, check=check)
+
+
+def test_from_two_urls_to_figures(house, jets, tmp_path):
+    halves = []
+    for i in range(2):
+        write_dense(tmp_path / "served", jets.take(np.arange(150 * i, 150 * (i + 1))))
+        halves.append((tmp_path / "served").read_bytes())
+    with web_server(halves[0]) as first, web_server(halves[1], faults=[Fault(cut=len(halves[1]) // 2)]) as second:
+        checksum = f"sha256:{hashlib.sha256(halves[0]).hexdigest()}"
+        files = [{"url": first.url, "name": "first.parquet", "checksum": checksum}]
+        files.append({"url": second.url, "name": "second.parquet"})
+        mine = overlay(tmp_path, files)
+        said = run_mine(house, tmp_path, mine)
+        assert "best constant for MAE" in said and "trying again" in said
+        assert (tmp_path / "results/figures/tiny/1/predicted.png").exists()
+        assert (tmp_path / "results/download/mine/second.parquet.sha256").exists()
+        assert len(first.gets) == 1 and [asked.range is None for asked in second.gets] == [True, False]
+        assert "Nothing to be done" in run_mine(house, tmp_path, mine)
+        # What is there and right is not fetched again, even if the rule runs.
+        run_mine(house, tmp_path, mine, "--forcerun", "download", "--until", "download")
+        assert len(first.gets) == 1 and len(second.gets) == 2
+        blocks = [
+            JetTable(tmp_path / f"results/jets/mine/{block:05d}.parquet").about["source"]["rows"] for block in range(4)
+        ]
+        assert blocks == [[0, 75], [75, 150]] * 2
+
+
+def test_own_sparse_jets_on_this_disk_are_read_where_they_lie(house, jets, tmp_path):
+    write_jets(tmp_path / "own.parquet", [jets], LAYERS, {})
+    run_mine(house, tmp_path, overlay(tmp_path, [{"path": "own.parquet"}], layers=[]))
+    assert (tmp_path / "results/report.html").exists() and not (tmp_path / "results/download").exists()
+
+
+def test_a_wrong_checksum_and_a_bad_file_stop_what_needs_them_and_nothing_else(house, jets, tmp_path):
+    write_dense(tmp_path / "good.parquet", jets.take(np.arange(20)))
+    (tmp_path / "short.parquet").write_bytes((tmp_path / "good.parquet").read_bytes()[:-20])
+    with web_server((tmp_path / "good.parquet").read_bytes()) as web:
+        wrong = {"url": web.url, "name": "wrong.parquet", "checksum": "md5:" + 32 * "0"}
+        files = [wrong, {"path": "short.parquet"}, {"path": "good.parquet"}]
+        said = run_mine(house, tmp_path, overlay(tmp_path, files, blocks_per_file=1), check=False)
+    assert f"and not md5:{32 * '0'} as wanted; what came is kept as results/download/mine/wrong.parquet.wrong" in said
+    assert "short.parquet: not a whole parquet file" in said and "Traceback" not in said
+    assert [path.name for path in (tmp_path / "results/jets/mine").iterdir()] == ["00002.parquet"]
 
 
 def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house, tmp_path):

@@ -58,6 +58,8 @@ def explain(error: ValidationError) -> Problem:
     if error.validator == "type" and isinstance(error.instance, str) and reads_as_number(error.instance):
         message += "; YAML takes numbers like 1e-5 for text, write 1.0e-5"
     about = error.schema.get("description")
+    if error.validator == "pattern" and about:
+        return key, f"{error.instance!r} does not fit: {about[0].lower()}{about[1:].rstrip('.')}"
     return key, f"{message} ({about})" if about else message
 
 
