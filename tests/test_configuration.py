@@ -27,7 +27,7 @@ WRONG = {
     "more jets than a block can number": (
         "samples.gun.jets_per_block",
         2_000_000,
-        "greater than the maximum of 200000",
+        "greater than the maximum of 50000",
     ),
     "a sample that does not exist": ("datasets.flat.sample", "gnu", "there is no 'gnu'; known are gun"),
     "a dataset that does not exist": ("experiments.laptop.dataset", "round", "there is no 'round'"),

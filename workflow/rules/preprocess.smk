@@ -41,11 +41,6 @@ rule shards:
         "results/log/shards/{dataset}/{block}.log",
     benchmark:
         "results/benchmark/shards/{dataset}/{block}.tsv"
-    # A job of seconds: on a cluster, so many together as the profile says.
-    group:
-        "shards"
-    conda:
-        "../../envs/preprocess.yaml"
     params:
         zero_suppression=lookup(within=config, dpath="datasets/{dataset}/zero_suppression"),
         compression=lookup(within=config, dpath="datasets/{dataset}/compression"),

@@ -17,7 +17,7 @@ ROW_GROUP = 2000
 """Jets a row group: about 5 MB, small enough to stay in a cache while it is decoded."""
 READ_AHEAD = 1 << 20
 """Bytes read of a column at a time: without it, pyarrow reads a column of a row group whole."""
-LARGEST_BLOCK = 200_000
+LARGEST_BLOCK = 50_000
 """Jets a table, so that a stage that holds one in memory stays far below 2 GB."""
 EVENTS_PER_BLOCK = 10_000_000
 """Event numbers of a block start at its own multiple of this."""
