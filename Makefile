@@ -4,7 +4,7 @@ PYTHON ?= python3
 READY := .venv/ready
 ACTIVATE := . .venv/bin/activate &&
 
-.PHONY: help run test lint format timings benchmark-simulation clean
+.PHONY: help run test lint format timings benchmark-simulation benchmark-data clean
 
 help:
 	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
@@ -13,6 +13,7 @@ help:
 	@echo "make format   let ruff and snakefmt put the code into shape"
 	@echo "make timings  seconds and memory of each stage of the last run"
 	@echo "make benchmark-simulation   rate of the simulation against that of Pythia alone"
+	@echo "make benchmark-data         rates from Pythia to shards, each against its yardstick"
 	@echo "make clean    remove results/ and what Snakemake remembers of it"
 
 $(READY): envs/requirements.txt
@@ -39,6 +40,9 @@ timings: $(READY)
 
 benchmark-simulation: $(READY)
 	@$(ACTIVATE) python workflow/scripts/benchmark_simulation.py
+
+benchmark-data: $(READY)
+	@$(ACTIVATE) python workflow/scripts/benchmark_data.py
 
 clean:
 	rm -rf results .snakemake

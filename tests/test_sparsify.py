@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import sparsify as sparsify_module
 from conftest import make_jets
-from dense_files import CMS_COLUMNS, nested, write_dense
 from sparsify import sparsify
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER
 from topmass.sources import parquet as parquet_module
 from topmass.sources.dense import NotUniform, to_dense, to_sparse
+from topmass.sources.dense_file import CMS_COLUMNS, nested, write_dense
 
 NAMES = [layer.name for layer in LAYERS]
 THREE = [LAYERS[i] for i in (0, 3, 4)]

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY, make_jets
-from dense_files import write_dense
 from servers import Fault, web_server
 from topmass.jets import JetBatch, JetTable, write_jets
 from topmass.layers import LAYERS
+from topmass.sources.dense_file import write_dense
 
 pytestmark = pytest.mark.slow
 KEPT = shutil.ignore_patterns(".git", ".venv", "results", ".snakemake", ".*_cache", "*.part")

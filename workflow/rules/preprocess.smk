@@ -41,6 +41,8 @@ rule shards:
         "results/log/shards/{dataset}/{block}.log",
     benchmark:
         "results/benchmark/shards/{dataset}/{block}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
     params:
         zero_suppression=lookup(within=config, dpath="datasets/{dataset}/zero_suppression"),
         compression=lookup(within=config, dpath="datasets/{dataset}/compression"),

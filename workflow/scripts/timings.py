@@ -12,9 +12,11 @@ COLUMNS = {"s": "seconds", "cpu_time": "CPU seconds", "max_rss": "peak MB"}
 def timings(benchmarks: Path) -> pd.DataFrame:
     """One row a stage: jobs, seconds and CPU seconds of all jobs together, peak resident memory of the largest."""
     rows = []
-    for stage in sorted(path for path in benchmarks.iterdir()):
-        files = [stage] if stage.is_file() else sorted(stage.rglob("*.tsv"))
-        jobs = pd.concat([pd.read_csv(file, sep="\t", na_values="-") for file in files if file.suffix == ".tsv"])
+    for stage in sorted(benchmarks.iterdir()):
+        files = [stage] if stage.suffix == ".tsv" else sorted(stage.rglob("*.tsv"))
+        if not files:
+            continue
+        jobs = pd.concat([pd.read_csv(file, sep="\t", na_values="-") for file in files])
         rows.append(
             {"stage": stage.stem, "jobs": len(jobs), **{COLUMNS[name]: jobs[name].sum() for name in ("s", "cpu_time")}}
         )

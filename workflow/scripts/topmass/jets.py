@@ -89,7 +89,7 @@ def join_offsets(offsets: Sequence[np.ndarray]) -> np.ndarray:
 
 def flaws(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray, str]]:
     """What makes jets unusable: the rows (at least one) that have a flaw, in order, and what it is in the first."""
-    size = np.zeros(256, np.int64)
+    size = np.zeros(256, np.uint16)
     size[: len(layers)] = [(SIDE // layer.cell) ** 2 for layer in layers]
     beyond = np.flatnonzero(batch.pixel >= size[batch.layer])
     for values, what in (

@@ -105,7 +105,7 @@ class Shard:
         lengths = {len(self.arrays[name]) for name in PER_JET}
         if lengths != {len(self)} or {len(self.arrays[name]) for name in SPARSE} != {self.offset[-1]}:
             raise BadInput(f"{path}: arrays of a shard differ in length")
-        size = np.zeros(256, np.int64)
+        size = np.zeros(256, np.uint16)
         size[: len(self.meta.cells)] = [(self.meta.side // cell) ** 2 for cell in self.meta.cells]
         wrong = (self.arrays["pixel"] >= size[self.arrays["layer"]]) | ~np.isfinite(self.arrays["value"])
         if wrong.any() or (np.diff(self.offset) < 0).any():
