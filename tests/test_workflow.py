@@ -34,9 +34,9 @@ def snakemake(house: Path, *arguments: str, folder: Path | None = None, check: b
     return ended.stdout
 
 
-def would_run(house: Path, *arguments: str) -> dict[str, int]:
+def would_run(house: Path, *arguments: str, folder: Path | None = None) -> dict[str, int]:
     """Rules that a run would execute, each with its number of jobs."""
-    said = snakemake(house, "--dry-run", *arguments)
+    said = snakemake(house, "--dry-run", *arguments, folder=folder)
     if "Nothing to be done" in said:
         return {}
     table = said.rsplit("Job stats:", 1)[1].split("\n\n")[0]
@@ -172,6 +172,7 @@ CHANGES = {
     "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | {"report"}),
     "a module that only training uses": (append(f"{LIBRARY}/learning/training.py"), TRAINING),
     "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
+    "a module that only jets from files need": (append(f"{LIBRARY}/sources/parquet.py"), set()),
     "a module that all use": (append(f"{LIBRARY}/files.py"), ALL),
 }
 
@@ -240,6 +241,11 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         # What is there and right is not fetched again, even if the rule runs.
         run_mine(house, tmp_path, mine, "--forcerun", "download", "--until", "download")
         assert len(first.gets) == 1 and len(second.gets) == 2
+        # Another treatment of what has been downloaded does not ask for it again.
+        other = overlay(tmp_path, files, unusable="drop")
+        tiny = ("--configfile", str(house / "tests/tiny.yaml"), other)
+        again = would_run(house, "--directory", str(tmp_path), *tiny, folder=tmp_path)
+        assert set(again) == {"sparsify", "figure_images", "statistics"} | AFTER_STATISTICS and again["sparsify"] == 4
         blocks = [
             JetTable(tmp_path / f"results/jets/mine/{block:05d}.parquet").about["source"]["rows"] for block in range(4)
         ]

@@ -6,23 +6,6 @@ writes  results/download/{sample}/{file}, and beside it {file}.sha256 where the 
 """
 
 
-def file_of(wildcards):
-    """The entry of the configuration for a file that is to be saved by this name."""
-    files = config["samples"][wildcards.sample]["files"]
-    return next((file for file in files if "url" in file and file_name(file) == wildcards.file), {})
-
-
-def place_in_file(wildcards):
-    """For a block: the number of its file in the sample, and which part of the file it is."""
-    return divmod(int(wildcards.block), config["samples"][wildcards.sample]["blocks_per_file"])
-
-
-def source_of_block(wildcards):
-    """The file that a block comes from."""
-    file = config["samples"][wildcards.sample]["files"][place_in_file(wildcards)[0]]
-    return file["path"] if "path" in file else f"results/download/{wildcards.sample}/{file_name(file)}"
-
-
 # Without a hash of its code: what is downloaded is fixed by URL and checksum, and gigabytes are not fetched again,
 # nor everything behind them made again, because a line of the script has changed.
 rule download:
