@@ -15,7 +15,8 @@ LIBRARY = SCRIPTS / "topmass"
 RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 TIERS = [
     ["files", "layers"],
-    ["console", "jets"],
+    ["console", "parquet"],
+    ["jets"],
     ["simulation", "preprocessing", "sources"],
     ["scoring", "drawing", "learning"],
 ]

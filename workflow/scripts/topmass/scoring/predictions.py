@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from topmass.files import BadInput, whole
+from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
     "event": np.dtype("i8"),
@@ -30,15 +31,16 @@ class Predictions:
         """Write as parquet."""
         table = pa.table({name: np.asarray(getattr(self, name), dtype) for name, dtype in COLUMNS.items()})
         with whole(path) as part:
-            pq.write_table(table, part, compression="zstd")
+            pq.write_table(table, part, compression="zstd", write_page_checksum=True)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
+        file = open_parquet(path)
         try:
-            table = pq.read_table(path)
-        except pa.ArrowException as error:
-            raise BadInput(f"{path}: not a table of predictions ({error})") from None
+            table = file.read()
+        except DAMAGED as error:
+            raise BadInput(f"{path}: damaged ({error})") from None
         missing = [name for name in COLUMNS if name not in table.column_names]
         if missing:
             raise BadInput(f"{path}: no column '{missing[0]}'")
