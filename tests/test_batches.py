@@ -12,7 +12,8 @@ from topmass.learning.augmentation import ETA, PHI, draw_flips
 from topmass.learning.batches import BYTES_PER_VALUE, SparseJets
 from topmass.learning.cutting import ahead, cut
 from topmass.learning.placement import free_memory, place
-from topmass.learning.sources import InMemory, OnDisk, ShardFiles
+from topmass.learning.shard_files import ShardFiles
+from topmass.learning.sources import InMemory, OnDisk
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from training_runs import CPU, dense, events, find

@@ -8,12 +8,11 @@ import torch
 from predict import predict
 from topmass.files import BadInput
 from topmass.layers import SIDE
-from topmass.learning.device import find_device, find_precision
 from topmass.learning.model import Model
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions
-from training_runs import CPU, RECIPE, run
+from training_runs import RECIPE, run
 
 
 def test_resnet15_is_the_network_of_the_reference():
@@ -124,12 +123,6 @@ def test_a_truncated_model_is_refused(dataset, tmp_path):
     best.write_bytes(best.read_bytes()[:-10])
     with pytest.raises(BadInput, match="not a model of topmass"):
         Model.load(best)
-
-
-def test_devices_and_precisions_are_found():
-    assert find_device("cpu") == CPU
-    assert find_precision("bfloat16", CPU) == torch.bfloat16
-    assert find_precision("auto", CPU) in (torch.float32, torch.bfloat16)
 
 
 def test_bfloat16_predicts_what_float32_does_to_its_precision(dataset, tmp_path):

@@ -13,7 +13,8 @@ import torch
 
 from topmass.learning.batches import Batch
 from topmass.learning.cutting import cut
-from topmass.learning.sources import ShardFiles, Source
+from topmass.learning.shard_files import ShardFiles
+from topmass.learning.sources import Source
 from topmass.learning.team import Team
 from topmass.preprocessing.statistics import digest_of
 from train import train
@@ -36,9 +37,11 @@ def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
     return paths
 
 
-def start(dataset: tuple[Path, Mapping], folder: Path, **changes) -> multiprocessing.Process:
+def start(
+    dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str] | None = None, **changes
+) -> multiprocessing.Process:
     """The same in a process of its own, which a signal can hit."""
-    process = SERVER.Process(target=quietly, args=(dataset, folder), kwargs=changes)
+    process = SERVER.Process(target=quietly, args=(dataset, folder, environment or {}), kwargs=changes)
     with pytest.MonkeyPatch.context() as patch:
         # The server that has torch loaded, and is started now if it does not run yet, knows no other path.
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -46,12 +49,16 @@ def start(dataset: tuple[Path, Mapping], folder: Path, **changes) -> multiproces
     return process
 
 
-def quietly(dataset: tuple[Path, Mapping], folder: Path, **changes) -> None:
+def quietly(dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str], **changes) -> None:
     """Train, with what is said in a file."""
+    os.environ.update(environment)
+    folder.mkdir(exist_ok=True)
     with (folder / "said").open("a") as said:
-        sys.stdout = sys.stderr = said
+        # The processes that it starts write there too.
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
         logging.getLogger("topmass").setLevel(logging.INFO)
-        logging.getLogger("topmass").handlers = [logging.StreamHandler(said)]
+        logging.getLogger("topmass").handlers = [logging.StreamHandler()]
         run(dataset, folder, **changes)
 
 

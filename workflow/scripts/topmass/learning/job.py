@@ -10,14 +10,17 @@ import torch
 
 from topmass.console import say
 from topmass.files import BadInput, whole
-from topmass.learning.checkpoint import Checkpoint, find_checkpoint, remove_checkpoints
+from topmass.learning.checkpoint import remove_checkpoints
 from topmass.learning.device import find_precision, make_repeatable
+from topmass.learning.health import describe_memory
 from topmass.learning.interrupt import Interrupt
+from topmass.learning.keeper import Keeper
 from topmass.learning.model import Model
 from topmass.learning.placement import place
-from topmass.learning.progress import Progress, describe_memory
+from topmass.learning.progress import Progress
 from topmass.learning.recipe import Recipe
-from topmass.learning.sources import ShardFiles, Source
+from topmass.learning.shard_files import ShardFiles
+from topmass.learning.sources import Source
 from topmass.learning.state import State
 from topmass.learning.team import Team
 from topmass.learning.training import Trainer
@@ -114,42 +117,6 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     if team.rank == 0:
         write_results(job, model, state)
         remove_checkpoints(Path(job.checkpoint))
-
-
-@dataclass(frozen=True)
-class Keeper:
-    """Writes the checkpoints of a state, and finds the one to go on from."""
-
-    path: Path
-    identity: Mapping
-    state: State
-    order: str
-    team: Team
-
-    def keep(self) -> None:
-        """Write a checkpoint; a disk that refuses is told, and the one before stays."""
-        if self.team.rank:
-            return
-        numbers = self.state.numbers() | {"order": self.order}
-        try:
-            Checkpoint(self.state.tensors(), numbers, dict(self.identity)).save(self.path)
-        except OSError as error:
-            say(f"no checkpoint written: {error.filename}: {error.strerror}; the one before it is kept")
-
-    def restore(self) -> None:
-        """Go on from the checkpoint, if there is one of this training; the first process looks before the others."""
-        if self.team.rank:
-            torch.distributed.barrier()
-        found = find_checkpoint(self.path, self.identity)
-        if self.team.size > 1 and not self.team.rank:
-            torch.distributed.barrier()
-        if found is None:
-            return
-        self.state.restore(found.tensors, found.numbers)
-        if self.team.rank == 0:
-            say(f"goes on in epoch {self.state.epoch} after {self.state.step} steps, from {self.path}")
-            if self.state.step and found.numbers["order"] != self.order:
-                say("the jets are kept in another way now: in this epoch some come twice and others not at all")
 
 
 def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:

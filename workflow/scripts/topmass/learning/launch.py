@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from torch.distributed.elastic.agent.server.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from topmass.files import BadInput
@@ -57,9 +57,15 @@ def launch(job: Job, log: Path | None) -> None:
         raise Interrupted from None
     except ChildFailedError as error:
         failures = list(error.failures.values())
-        for failure in failures:
-            if failure.message.startswith(BAD_INPUT):
-                raise BadInput(failure.message.removeprefix(BAD_INPUT)) from None
+        for message in map(told, failures):
+            if message.startswith(BAD_INPUT):
+                raise BadInput(message.removeprefix(BAD_INPUT)) from None
         if any(failure.exitcode == TRY_AGAIN for failure in failures):
             raise Interrupted from None
         raise
+
+
+def told(failure: ProcessFailure) -> str:
+    """What a worker has recorded of its end, or the launcher's words where it has recorded nothing."""
+    content = failure.message
+    return str(content.get("message", content) if isinstance(content, dict) else content)

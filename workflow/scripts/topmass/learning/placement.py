@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.sources import CHECKING, InMemory, OnDisk, ShardFiles, Source
+from topmass.learning.shard_files import CHECKING, ShardFiles
+from topmass.learning.sources import InMemory, OnDisk, Source
 
 OF_DEVICE, OF_HOST = 0.5, 0.6
 """Parts of the free memory of a GPU and of the machine that jets may take; the rest is for the network."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from topmass.console import say
@@ -80,11 +79,3 @@ class Progress:
             self.bar.close()
         if self.writer is not None:
             self.writer.close()
-
-
-def describe_memory(error: RuntimeError, batch: int) -> str | None:
-    """A line for an error that means too little memory, with a batch that may fit; None for any other."""
-    if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-        return None
-    smaller = 1 << max(0, (batch - 1).bit_length() - 1)
-    return f"out of memory with recipe.batch {batch}: try {smaller}" if batch > 1 else "out of memory with a single jet"

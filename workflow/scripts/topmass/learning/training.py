@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from topmass.console import say
-from topmass.files import BadInput, whole
+from topmass.files import BadInput
 from topmass.learning.cutting import Cut, batches
 from topmass.learning.device import autocast
+from topmass.learning.health import describe_bad
 from topmass.learning.interrupt import Interrupt, Interrupted
 from topmass.learning.sources import Source
 from topmass.learning.state import Epoch, State
@@ -23,8 +23,6 @@ from topmass.preprocessing.shards import MASS_SCALE
 
 CHECK_EVERY = {"cpu": 1, "cuda": 50}
 """Steps between two looks at what the device knows: each makes a GPU wait for the host, and costs a CPU nothing."""
-NAMED = 5
-"""Events of a bad batch that the message names; the file has all of them."""
 
 
 @dataclass
@@ -59,7 +57,7 @@ class Trainer:
         self.kept = self.clock = time.monotonic()
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train to the end from where the state stands; yields after each epoch. BadInput for a loss that is not finite."""
+        """Train to the end from where the state stands; yields after each epoch. BadInput if a loss is not finite."""
         while not self.state.finished():
             yield self.one_epoch()
 
@@ -143,7 +141,10 @@ class Trainer:
     def check(self) -> None:
         """Stop if the loss is not finite or a signal has come, and write a checkpoint if it is time."""
         if self.bad >= 0:
-            raise BadInput(self.describe_bad(int(self.bad)))
+            step = int(self.bad)
+            events = next(self.cuts(step)).event
+            rate = self.state.optimizer.param_groups[0]["lr"]
+            raise BadInput(describe_bad(self.state.epoch, step, events, self.bad_events, rate, self.team))
         if self.asked_alone() or self.stops > 0:
             self.end_early()
         if time.monotonic() - self.kept > 60 * self.keep_minutes:
@@ -154,7 +155,8 @@ class Trainer:
         self.keep_now()
         received = self.interrupt.received
         by = f" on {received.name}" if received else ""
-        say(f"ended{by} in epoch {self.state.epoch} after {self.state.step} steps; run the same again to go on")
+        if self.team.rank == 0:
+            say(f"ended{by} in epoch {self.state.epoch} after {self.state.step} steps; run the same again to go on")
         raise Interrupted
 
     def keep_now(self) -> None:
@@ -168,17 +170,3 @@ class Trainer:
         now = time.monotonic()
         self.state.seconds += now - self.clock
         self.clock = now
-
-    def describe_bad(self, step: int) -> str:
-        """A line on the batch of this step, whose events are written to a file."""
-        event = next(self.cuts(step)).event
-        if self.team.rank == 0:
-            with whole(self.bad_events) as part:
-                np.savetxt(part, event, "%d", header=f"events of epoch {self.state.epoch}, step {step + 1}")
-        first = ", ".join(map(str, event[:NAMED])) + (", …" if len(event) > NAMED else "")
-        rate = self.state.optimizer.param_groups[0]["lr"]
-        return (
-            f"epoch {self.state.epoch}: the loss is not finite at step {step + 1}, jets of the events {first} "
-            f"(all {len(event)} in {self.bad_events}); if there is nothing wrong with them, "
-            f"try a learning rate below {rate:g}"
-        )
