@@ -4,11 +4,12 @@ PYTHON ?= python3
 READY := .venv/ready
 ACTIVATE := . .venv/bin/activate &&
 
-.PHONY: help run test lint format timings benchmark-simulation benchmark-data clean
+.PHONY: help run test test-lab lint format timings benchmark-simulation benchmark-data clean
 
 help:
 	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
-	@echo "make test     the whole test suite"
+	@echo "make test     the test suite"
+	@echo "make test-lab faults on purpose, clusters and environments; long"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make format   let ruff and snakefmt put the code into shape"
 	@echo "make timings  seconds and memory of each stage of the last run"
@@ -27,7 +28,10 @@ run: $(READY)
 	@$(ACTIVATE) python workflow/start.py
 
 test: $(READY)
-	@$(ACTIVATE) pytest
+	@$(ACTIVATE) pytest -m "not lab"
+
+test-lab: $(READY)
+	@$(ACTIVATE) pytest -m lab
 
 lint: $(READY)
 	@$(ACTIVATE) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules && snakemake --lint
