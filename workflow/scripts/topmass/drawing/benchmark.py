@@ -14,13 +14,13 @@ def rates(names: Sequence[str], values: np.ndarray, spread: np.ndarray, title: s
     axes = figure.subplots()
     places = np.arange(len(names))
     axes.barh(places, values, xerr=spread, color="C0", height=0.7)
-    for place, value in zip(places, values, strict=True):
-        axes.annotate(f"{value:,.0f}", (value, place), (8, 0), textcoords="offset points", va="center")
+    for place, value, end in zip(places, values, values + spread, strict=True):
+        axes.annotate(f"{value:,.0f}", (end, place), (8, 0), textcoords="offset points", va="center")
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", which="both", length=0)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(values.min() / 2, values.max() * 3)
+    axes.set_xlim(values.min() / 2, (values + spread).max() * 2)
     axes.set_xlabel("Jets per second")
     axes.set_title(f"{LABEL}, {title}", loc="left", fontsize="small")
     return figure
