@@ -97,7 +97,7 @@ FAULTS: dict[str, Callable[[Path, random.Random], None]] = {
     "from the future": lambda path, dice: os.utime(path, (time.time() + 10**5,) * 2),
 }
 KINDS = (
-    "jets/*/*.parquet",
+    "jets/*/0*.parquet",
     "shards/**/*.npz",
     "train/**/*.safetensors",
     "predict/**/*.parquet",
