@@ -100,12 +100,14 @@ def test_the_report_holds_every_figure(house):
     assert not re.search(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', page)
 
 
-def compare(here: Path, there: Path) -> None:
+def compare(here: Path, there: Path, folders: tuple[str, ...] = ("",)) -> None:
     """Hold that two runs are the same: the metrics to rounding, all that no training has touched to the byte.
 
     Training with several threads has repeated itself to the last bit in all but one of some forty runs.
     """
-    first, second = outputs(here), outputs(there)
+    first, second = (
+        {name: content for name, content in outputs(run).items() if name.startswith(folders)} for run in (here, there)
+    )
     assert first.keys() == second.keys()
     untouched = [name for name in first if "/tiny/" not in f"/{name}"]
     assert untouched and [name for name in untouched if first[name] != second[name]] == []

@@ -111,3 +111,4 @@ def print_advice():
         "\nWhat went wrong stands above, in lines with 'error:'. What was finished is kept, and the next run goes on there."
     )
     print("A file under results/ that is damaged or of other data: remove it, and the next run makes it anew.")
+    print("A file that is younger than it can be, by a clock that was wrong: touch it.")
