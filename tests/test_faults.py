@@ -50,7 +50,7 @@ def recovers(clone: Path) -> None:
             assert "touch it" in ended.stdout
             (clone / name).touch()
         named = DAMAGED.findall(ended.stdout)
-        assert early or named and "remove it, and the next run makes it anew" in ended.stdout, ended.stdout
+        assert early or (named and "remove it, and the next run makes it anew" in ended.stdout), ended.stdout
         for name in set(named):
             # Of a whole split its folder is named.
             path = clone / name

@@ -18,7 +18,7 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
     mark_best(axes, epoch, validation_loss, best)
     frame(axes, np.concatenate([loss, validation_loss]))
     # Of whichever kind the recipe has, in units of the mass scale.
-    axes.set_ylabel(f"Loss ({MASS_SCALE:g} GeV)")
+    axes.set_ylabel(f"Loss (units of {MASS_SCALE:g} GeV)")
     axes.set_title(LABEL, loc="left")
     axes.legend()
     label_epochs(axes, epoch)
