@@ -1,4 +1,4 @@
-"""Batches, networks, training, models, and the stages `train` and `predict`."""
+"""Networks, models, and the stages `train` and `predict`."""
 
 import numpy as np
 import pandas as pd
@@ -7,61 +7,12 @@ import torch
 
 from predict import predict
 from topmass.files import BadInput
-from topmass.layers import LAYERS, SIDE
-from topmass.learning.batches import SparseJets
-from topmass.learning.device import find_device, find_precision
+from topmass.layers import SIDE
 from topmass.learning.model import Model
 from topmass.learning.networks.resnet15 import ResNet15
-from topmass.preprocessing.shards import MASS_SCALE, Shard, load_shards
-from topmass.preprocessing.statistics import digest_of
+from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions
-from train import train
-
-CPU = torch.device("cpu")
-RECIPE = {"epochs": 2, "batch": 32, "learning_rate": 1e-3, "plateau_factor": 0.5, "plateau_patience": 0}
-
-
-def dense_by_hand(shard: Shard, jet: int) -> np.ndarray:
-    """The image (C, H, W) of one jet of a shard, value by value."""
-    image = np.zeros((len(LAYERS), SIDE, SIDE), np.float32)
-    for k in range(shard.offset[jet], shard.offset[jet + 1]):
-        layer, pixel, value = (shard.arrays[name][k] for name in ("layer", "pixel", "value"))
-        cell = LAYERS[layer].cell
-        row, column = divmod(int(pixel), SIDE // cell)
-        image[layer, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = value
-    return image
-
-
-@pytest.fixture
-def jets(dataset) -> SparseJets:
-    return SparseJets(load_shards(dataset[1]["train"], digest_of(dataset[0])), CPU)
-
-
-def test_a_dense_image_has_each_value_in_its_place(dataset, jets):
-    shards = [Shard.load(path) for path in dataset[1]["train"]]
-    chosen = torch.tensor([0, len(shards[0]) + 3, 5])
-    batch = jets.batch(chosen)
-    assert batch.image.shape == (3, 8, SIDE, SIDE) and batch.image.is_contiguous(memory_format=torch.channels_last)
-    for image, (shard, row) in zip(batch.image, [(0, 0), (1, 3), (0, 5)], strict=True):
-        assert np.array_equal(image.numpy(), dense_by_hand(shards[shard], row))
-    assert batch.target[1] == np.float32(shards[1].arrays["mass"][3]) / np.float32(MASS_SCALE)
-    assert batch.position[1].tolist() == pytest.approx(
-        [shards[1].arrays["iphi"][3] / 360, shards[1].arrays["ieta"][3] / 170]
-    )
-
-
-def test_an_epoch_holds_every_jet_once_in_an_order_of_its_own(jets):
-    first, again, second, other = (
-        torch.cat([batch.target for batch in jets.shuffled(32, seed, epoch)])
-        for seed, epoch in ((1, 1), (1, 1), (1, 2), (2, 1))
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, second) and not torch.equal(first, other)
-    assert torch.equal(first.sort().values, jets.target.sort().values)
-
-
-def test_the_order_of_batches_is_that_of_the_shards(jets):
-    assert torch.equal(torch.cat([batch.target for batch in jets.in_order(50)]), jets.target)
+from training_runs import RECIPE, run
 
 
 def test_resnet15_is_the_network_of_the_reference():
@@ -94,15 +45,6 @@ def test_pooling_adds_up_squares_of_pixels():
     network(image, torch.zeros(1, 2))
     assert seen[0].shape == (1, 2, 63, 63) and float(seen[0].sum()) == pytest.approx(float(image.sum()), rel=1e-4)
     assert float(seen[0][0, 1, 2, 3]) == pytest.approx(float(image[0, 1, 4:6, 6:8].sum()))
-
-
-def run(dataset, folder, **changes):
-    """Train two epochs on the made-up jets; paths of best, last and history."""
-    statistics, shards = dataset
-    paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
-    settings = {"network": "resnet15", "pool": 8, "recipe": RECIPE, "seed": 1, "device": "cpu", "precision": "float32"}
-    train(shards, statistics, *paths, **(settings | {"threads": 1} | changes))
-    return paths
 
 
 def test_same_seed_same_weights_and_another_seed_others(dataset, tmp_path):
@@ -181,12 +123,6 @@ def test_a_truncated_model_is_refused(dataset, tmp_path):
     best.write_bytes(best.read_bytes()[:-10])
     with pytest.raises(BadInput, match="not a model of topmass"):
         Model.load(best)
-
-
-def test_devices_and_precisions_are_found():
-    assert find_device("cpu") == CPU
-    assert find_precision("bfloat16", CPU) == torch.bfloat16
-    assert find_precision("auto", CPU) in (torch.float32, torch.bfloat16)
 
 
 def test_bfloat16_predicts_what_float32_does_to_its_precision(dataset, tmp_path):

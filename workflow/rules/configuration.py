@@ -96,8 +96,13 @@ def contradictions(config: Mapping) -> Iterator[Problem]:
             yield (*here, "scales", layer), "a scale for a layer that is not in 'layers'"
     for name, experiment in config["experiments"].items():
         yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
+        recipe = experiment["recipe"]
+        if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:
+            yield ("experiments", name, "recipe", "warmup_epochs"), "the warm-up must end before the last epoch does"
     for i, name in enumerate(config["run"]["experiments"]):
         yield from exists(("run", "experiments", str(i)), name, config["experiments"])
+    if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
+        yield ("compute", "device"), "several processes take the first GPUs: write cuda"
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
 
 

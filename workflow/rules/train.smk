@@ -2,10 +2,13 @@
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
 writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, history.csv
+        results/checkpoints/{experiment}/{seed}/ while it trains, results/tensorboard/{experiment}/{seed}/ if asked
         results/predict/{experiment}/{seed}/predictions.parquet
 """
 
 
+# A training that was killed goes on from its checkpoint, which is no output: Snakemake deletes those of a failed job.
+# It ends with status 75 when it was asked to end, by SIGTERM or SIGUSR1: run again (`--retries`), it goes on.
 rule train:
     input:
         train=shards("train"),
@@ -22,12 +25,16 @@ rule train:
     conda:
         "../../envs/train.yaml"
     threads: 8
+    resources:
+        # Snakemake counts GPUs and clusters give them; the first so many that torch sees are taken.
+        gpu=config["compute"]["processes"] if config["compute"]["device"].startswith("cuda") else 0,
     params:
         network=lookup(within=config, dpath="experiments/{experiment}/network"),
         pool=lookup(within=config, dpath="experiments/{experiment}/pool"),
         recipe=lookup(within=config, dpath="experiments/{experiment}/recipe"),
-        device=lookup(within=config, dpath="compute/device"),
-        precision=lookup(within=config, dpath="compute/precision"),
+        compute=config["compute"],
+        checkpoint="results/checkpoints/{experiment}/{seed}/checkpoint.safetensors",
+        events="results/tensorboard/{experiment}/{seed}",
         code=code_hash("train.py"),
     script:
         "../scripts/train.py"

@@ -1,9 +1,8 @@
 """Predict the masses of the jets of some shards with a trained network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from topmass.console import say, stage
@@ -11,28 +10,44 @@ from topmass.files import BadInput
 from topmass.learning.batches import SparseJets
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.model import Model
-from topmass.learning.training import predict as predict_all
-from topmass.preprocessing.shards import MASS_SCALE, load_shards
-from topmass.scoring.predictions import Predictions
+from topmass.learning.sources import InMemory
+from topmass.learning.validation import predict as predict_all
+from topmass.preprocessing.shards import MASS_SCALE, Shard
+from topmass.scoring.predictions import Predictions, write_predictions
 
 
 def predict(model: Path, shards: Sequence[Path], predictions: Path, device: str, precision: str, threads: int) -> None:
-    """Write the predictions for all jets of the shards, in their order. BadInput if the model takes other shards."""
+    """Write the predictions for all jets of the shards, in their order. BadInput if the model takes other shards.
+
+    One shard is in memory at a time.
+    """
     torch.set_num_threads(threads)
     place = find_device(device)
     trained = Model.load(model)
-    loaded = load_shards(shards, trained.shards.statistics)
-    if loaded[0].meta != trained.shards:
-        raise BadInput(f"{shards[0]}: {loaded[0].meta} is not what {model} was trained on: {trained.shards}")
     trained.network.to(place, memory_format=torch.channels_last)
-    jets = SparseJets(loaded, place)
-    predicted = predict_all(trained.network, jets, find_precision(precision, place)).cpu().numpy() * MASS_SCALE
-    known = {
-        name: np.concatenate([shard.arrays[name] for shard in loaded])
-        for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass")
-    }
-    Predictions(predicted=predicted, **known).save(predictions)
-    say(f"{len(jets):,} jets")
+    parts = predict_shards(trained, model, shards, place, find_precision(precision, place))
+    jets = write_predictions(predictions, parts)
+    say(f"{jets:,} jets")
+
+
+def predict_shards(
+    trained: Model, model: Path, shards: Sequence[Path], device: torch.device, precision: torch.dtype
+) -> Iterator[Predictions]:
+    """The predictions of a model, which comes from the file `model`, shard by shard."""
+    found = False
+    for path in shards:
+        shard = Shard.load(path)
+        if shard.meta != trained.shards:
+            raise BadInput(f"{path}: {shard.meta} is not what {model} was trained on: {trained.shards}")
+        if not len(shard):
+            continue
+        found = True
+        jets = SparseJets.of(shard, device)
+        predicted = predict_all(trained.network, InMemory(jets), device, precision).cpu().numpy() * MASS_SCALE
+        known = {name: shard.arrays[name] for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass")}
+        yield Predictions(predicted=predicted, **known)
+    if not found:
+        raise BadInput(f"{shards[0].parent}: no jet in any shard")
 
 
 if __name__ == "__main__":

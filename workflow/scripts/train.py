@@ -1,22 +1,15 @@
 """Train one network with one random seed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-import torch
-from tqdm import tqdm
-
-from topmass.console import say, stage
-from topmass.files import whole
-from topmass.learning.batches import Batch, SparseJets
-from topmass.learning.device import find_device, find_precision
-from topmass.learning.model import Model
-from topmass.learning.training import Epoch, Recipe
-from topmass.learning.training import train as train_epochs
-from topmass.preprocessing.shards import load_shards
-from topmass.preprocessing.statistics import digest_of
+from topmass.console import stage
+from topmass.learning.device import find_device
+from topmass.learning.interrupt import Interrupt
+from topmass.learning.job import Compute, Job, run
+from topmass.learning.launch import launch, several
+from topmass.learning.team import Team
 
 
 def train(
@@ -25,53 +18,35 @@ def train(
     best: Path,
     last: Path,
     history: Path,
+    checkpoint: Path,
+    events: Path,
     network: str,
     pool: int,
     recipe: Mapping,
     seed: int,
-    device: str,
-    precision: str,
+    compute: Mapping,
     threads: int,
 ) -> None:
     """Train on the shards of "train", validate on those of "validation"; write best and last weights and the history.
 
-    Same shards, recipe, seed and number of threads give the same weights on one CPU.
+    Goes on from `checkpoint` if that is of the same training, and removes it when all is written. On SIGTERM and
+    SIGUSR1 a checkpoint is written and the process ends with status 75: the same call goes on from there.
+    Same shards, recipe, seed and number of threads give the same weights on one CPU, interrupted or not.
     """
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    torch.manual_seed(seed)
-    place = find_device(device)
-    digest = digest_of(statistics)
-    jets, validation = (SparseJets(load_shards(shards[name], digest), place) for name in ("train", "validation"))
-    number = find_precision(precision, place)
-    steps = Recipe(**recipe)
-    model = Model.new(network, pool, jets.meta)
-    model.network.to(place, memory_format=torch.channels_last)
-    parameters = sum(weights.numel() for weights in model.network.parameters())
-    say(
-        f"{network}, {parameters:,} parameters, pool {pool}, on {place} with {threads} threads in "
-        f"{str(number).removeprefix('torch.')}: {len(jets):,} jets, {len(validation):,} for validation, "
-        f"layers {', '.join(jets.meta.layers)}"
-    )
-    epochs: list[Epoch] = []
+    files = [str(path) for path in (statistics, best, last, history, checkpoint, events)]
+    paths = ([str(path) for path in shards[name]] for name in ("train", "validation"))
+    job = Job(*paths, *files, network, pool, dict(recipe), seed, dict(compute), threads)
+    if several(Compute(**compute)):
+        launch(job, log_file())
+        return
+    with Interrupt().watching() as interrupt:
+        run(job, Team(), find_device(compute["device"]), interrupt)
 
-    def progress(batches: Iterable[Batch], epoch: int) -> Iterable[Batch]:
-        total = -(-len(jets) // steps.batch)
-        return tqdm(batches, f"epoch {epoch}/{steps.epochs}", total, unit="step", leave=False, disable=None)
 
-    for epoch in train_epochs(model.network, jets, validation, steps, seed, number, progress):
-        epochs.append(epoch)
-        if epoch.mae == min(each.mae for each in epochs):
-            model.save(best)
-        left = sum(each.seconds for each in epochs) / len(epochs) * (steps.epochs - epoch.epoch)
-        say(
-            f"epoch {epoch.epoch}/{steps.epochs}: loss {epoch.loss:.4f}, "
-            f"validation MAE {epoch.mae:.2f} GeV, MRE {epoch.mre:.1%}, "
-            f"learning rate {epoch.learning_rate:.2g}, {epoch.jets_per_second:,.0f} jets/s, {left / 60:.1f} min left"
-        )
-    model.save(last)
-    with whole(history) as part:
-        pd.DataFrame(map(asdict, epochs)).to_csv(part, index=False)
+def log_file() -> Path | None:
+    """The log of this stage, if it has one."""
+    handlers = logging.getLogger("topmass").handlers
+    return next((Path(each.baseFilename) for each in handlers if isinstance(each, logging.FileHandler)), None)
 
 
 if __name__ == "__main__":
@@ -83,11 +58,12 @@ if __name__ == "__main__":
             Path(snakemake.output.best),
             Path(snakemake.output.last),
             Path(snakemake.output.history),
+            Path(snakemake.params.checkpoint),
+            Path(snakemake.params.events),
             snakemake.params.network,
             snakemake.params.pool,
             snakemake.params.recipe,
             int(snakemake.wildcards.seed),
-            snakemake.params.device,
-            snakemake.params.precision,
+            snakemake.params.compute,
             snakemake.threads,
         )  # fmt: skip

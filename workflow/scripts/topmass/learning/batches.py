@@ -1,93 +1,169 @@
-"""All jets of a split as one set of tensors, and dense batches made of them on the device."""
+"""Jets of many shards as one set of tensors, and dense batches made of them on the device of the network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from topmass.preprocessing.shards import MASS_SCALE, Shard
+from topmass.learning.augmentation import Places, flip_positions, flip_values
+from topmass.preprocessing.shards import MASS_SCALE, SPARSE, Shard, ShardMeta
 
 LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
 """Positions are divided by these, as in the reference."""
+BYTES_PER_VALUE = sum(dtype.itemsize for dtype in SPARSE.values())
+BYTES_PER_JET = 8 + 2 * 4 + 4 + 4 + 3 * 8
+"""Of a jet in a SparseJets, beside its values."""
 
 
 class Batch(NamedTuple):
-    """`image` (B, C, H, W), channels last; `position` (B, 2), iphi / 360 and ieta / 170; `target` (B,), mass / 500."""
+    """B jets as a network takes them.
+
+    `image` (B, C, H, W) float32, channels last; `position` (B, 2), iphi / 360 and ieta / 170; `target` (B,), mass /
+    500; `weight` (B,) of a jet in loss and errors.
+    """
 
     image: Tensor
     position: Tensor
     target: Tensor
+    weight: Tensor
 
 
-class SparseJets:
-    """Jets of several shards on one device, sparse as on disk.
+class SparseBatch(NamedTuple):
+    """B jets as they lie in a shard: the first `length[0]` values are those of the first jet, and so on.
 
-    `offset` (N + 1), `pixel`, `layer`, `value` as in a shard; `position` (N, 2) and `target` (N) as in a Batch.
+    `length` (B,) int64; `pixel` int16, `layer` uint8, `value` float16, (V,) each; the rest (B, …) as in a Batch.
     """
 
-    def __init__(self, shards: Sequence[Shard], device: torch.device) -> None:
-        self.meta = shards[0].meta
-        starts = np.cumsum([0] + [shard.offset[-1] for shard in shards])
-        offset = np.concatenate(
-            [[0], *(shard.offset[1:] + start for shard, start in zip(shards, starts[:-1], strict=True))]
-        )
+    length: Tensor
+    pixel: Tensor
+    layer: Tensor
+    value: Tensor
+    position: Tensor
+    target: Tensor
+    weight: Tensor
 
-        def gather(name: str) -> np.ndarray:
-            return np.concatenate([shard.arrays[name] for shard in shards])
+    def to(self, device: torch.device) -> "SparseBatch":
+        """The same on another device; the copy is asynchronous where the memory is pinned."""
+        return SparseBatch(*(each.to(device, non_blocking=True) for each in self))
 
-        self.offset = torch.from_numpy(offset.astype(np.int64)).to(device)
-        # All indices of pixels are below 2^15, and torch has no arithmetic for uint16.
-        self.pixel = torch.from_numpy(gather("pixel").astype(np.int16)).to(device)
-        self.layer = torch.from_numpy(gather("layer")).to(device)
-        self.value = torch.from_numpy(gather("value")).to(device)
-        position = np.stack([gather("iphi") / LARGEST_IPHI, gather("ieta") / LARGEST_IETA], axis=1)
-        self.position = torch.from_numpy(position.astype(np.float32)).to(device)
-        self.target = torch.from_numpy(gather("mass") / np.float32(MASS_SCALE)).to(device)
-        self.cells = torch.tensor(self.meta.cells, device=device)
+    def pinned(self) -> "SparseBatch":
+        """The same in pinned memory, from which a GPU copies by itself."""
+        return SparseBatch(*(each.pin_memory() for each in self))
+
+    def dense(self, meta: ShardMeta, flips: Tensor | None = None) -> Batch:
+        """With images, made where the values are; `flips` (B,) as from `augmentation.draw_flips`."""
+        image = scatter(self, meta, flips)
+        position = self.position if flips is None else flip_positions(self.position, flips)
+        return Batch(image, position, self.target, self.weight)
+
+
+def join(parts: Sequence[SparseBatch]) -> SparseBatch:
+    """The jets of all parts, one part after the other."""
+    return parts[0] if len(parts) == 1 else SparseBatch(*(torch.cat(each) for each in zip(*parts, strict=True)))
+
+
+def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor:
+    """Float32 images (B, C, H, W) of these jets, channels last, mirrored where `flips` says so.
+
+    A value of a layer of coarser cells goes to the first pixel of its cell, and is spread over the cell then. No two
+    values fall on one pixel of a layer, so that the result does not depend on the order in which they are written;
+    and nothing here waits for a GPU.
+    """
+    side, layers, jets, device = meta.side, len(meta.layers), len(batch.length), batch.value.device
+    image = torch.zeros(jets, side, side, layers, device=device)
+    numbers = torch.arange(jets, device=device)
+    jet = torch.repeat_interleave(numbers, batch.length, output_size=len(batch.value))
+    layer, pixel, value = batch.layer.long(), batch.pixel.long(), batch.value.float()
+    cell = torch.tensor(meta.cells).to(device, non_blocking=True)[layer]
+    across = side // cell
+    row = torch.div(pixel, across, rounding_mode="floor")
+    places = Places(jet, layer, row, pixel - row * across)
+    if flips is not None:
+        value, places = flip_values(value, places, across, flips, meta)
+    first = (jet * side + places.row * cell) * side + places.column * cell
+    image.view(-1)[first * layers + layer] = value
+    for number, size in enumerate(meta.cells):
+        if size > 1:
+            cells = image[..., number].unflatten(2, (-1, size)).unflatten(1, (-1, size))
+            cells.copy_(cells[:, :, :1, :, :1].clone().expand_as(cells))
+    return image.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class SparseJets:
+    """N jets on one device, sparse as on disk.
+
+    `offset` (N + 1), `pixel`, `layer`, `value` as in a shard; `position` (N, 2), `target` and `weight` (N,) as in a
+    Batch. On the host, as NumPy arrays: `first` (the offsets again), `weights` (N,), `event` (N,).
+    """
+
+    meta: ShardMeta
+    offset: Tensor
+    pixel: Tensor
+    layer: Tensor
+    value: Tensor
+    position: Tensor
+    target: Tensor
+    weight: Tensor
+    first: np.ndarray
+    weights: np.ndarray
+    event: np.ndarray
 
     def __len__(self) -> int:
         return len(self.target)
 
-    def batch(self, jets: Tensor) -> Batch:
-        """The jets at these indices (B,), with dense float32 images."""
+    @property
+    def device(self) -> torch.device:
+        """Where the jets are."""
+        return self.target.device
+
+    def gather(self, jets: Tensor, values: int) -> SparseBatch:
+        """The jets at these indices (B,); `values` is how many values they have together, known on the host."""
         first = self.offset[jets]
         length = self.offset[jets + 1] - first
-        total = int(length.sum())
-        row = torch.repeat_interleave(torch.arange(len(jets), device=jets.device), length, output_size=total)
-        before = torch.cumsum(length, 0) - length
-        values = torch.arange(total, device=jets.device) + (first - before)[row]
-        layer = self.layer[values].long()
-        pixel, value = self.pixel[values].long(), self.value[values].float()
-        image = scatter(row, layer, pixel, value, len(jets), self.cells, self.meta.side)
-        return Batch(image, self.position[jets], self.target[jets])
+        shift = first - (torch.cumsum(length, 0) - length)
+        chosen = torch.repeat_interleave(shift, length, output_size=values)
+        chosen += torch.arange(values, device=chosen.device)
+        sparse = (each[chosen] for each in (self.pixel, self.layer, self.value))
+        return SparseBatch(length, *sparse, self.position[jets], self.target[jets], self.weight[jets])
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """All jets once, in batches of at most `size`."""
-        for jets in torch.arange(len(self), device=self.target.device).split(size):
-            yield self.batch(jets)
+    def take(self, jets: np.ndarray) -> "SparseJets":
+        """A copy of the jets at these indices."""
+        values = int((self.first[jets + 1] - self.first[jets]).sum())
+        length, *arrays = self.gather(torch.from_numpy(jets).to(self.device), values)
+        first = np.concatenate([[0], np.cumsum(length.cpu().numpy())])
+        offset = torch.from_numpy(first).to(self.device)
+        return SparseJets(self.meta, offset, *arrays, first, self.weights[jets], self.event[jets])
 
-    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """All jets once, in an order that depends on the seed and the epoch alone; the last batch may be smaller."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        for jets in torch.randperm(len(self), generator=generator).split(size):
-            yield self.batch(jets.to(self.target.device))
+    @classmethod
+    def build(
+        cls, shards: Iterable[Shard], meta: ShardMeta, jets: int, values: int, device: torch.device
+    ) -> "SparseJets":
+        """All jets of these shards, which hold so many jets and values together; they are taken one by one."""
+        host = {"first": np.zeros(jets + 1, np.int64), "weights": np.ones(jets, "f4"), "event": np.zeros(jets, "i8")}
+        sparse = {"pixel": torch.int16, "layer": torch.uint8, "value": torch.float16}
+        tensors = {name: torch.empty(values, dtype=dtype, device=device) for name, dtype in sparse.items()}
+        tensors |= {"position": torch.empty(jets, 2, device=device), "target": torch.empty(jets, device=device)}
+        jet = value = 0
+        for shard in shards:
+            here, of_values = slice(jet, jet + len(shard)), slice(value, value + int(shard.offset[-1]))
+            host["first"][jet + 1 : here.stop + 1] = shard.offset[1:] + value
+            host["weights"][here] = shard.arrays.get("weight", 1)
+            host["event"][here] = shard.arrays["event"]
+            # All indices of pixels are below 2^15, and torch has little arithmetic for uint16.
+            for name, dtype in (("pixel", "i2"), ("layer", "u1"), ("value", "f2")):
+                tensors[name][of_values] = torch.from_numpy(shard.arrays[name].astype(dtype, copy=False))
+            position = [shard.arrays["iphi"] / LARGEST_IPHI, shard.arrays["ieta"] / LARGEST_IETA]
+            tensors["position"][here] = torch.from_numpy(np.stack(position, axis=1).astype("f4"))
+            tensors["target"][here] = torch.from_numpy(shard.arrays["mass"] / np.float32(MASS_SCALE))
+            jet, value = here.stop, of_values.stop
+        offset, weight = (torch.from_numpy(host[name]).to(device) for name in ("first", "weights"))
+        return cls(meta, offset, *tensors.values(), weight, **host)
 
-
-def scatter(row: Tensor, layer: Tensor, pixel: Tensor, value: Tensor, jets: int, cells: Tensor, side: int) -> Tensor:
-    """Images (jets, layers, side, side) with these values, channels last; cells of coarser layers are spread out.
-
-    `cells` (C,) is the side of each layer's cells in pixels. No two values fall on one pixel of a layer, so that the
-    result does not depend on the order in which they are written.
-    """
-    image = value.new_zeros(jets, side, side, len(cells))
-    cell = cells[layer]
-    row_in_image, column = pixel // (side // cell) * cell, pixel % (side // cell) * cell
-    corner = ((row * side + row_in_image) * side + column) * len(cells) + layer
-    for size in sorted(set(cells.tolist())):
-        steps = torch.arange(size, device=value.device)
-        inside = ((steps[:, None] * side + steps) * len(cells)).flatten()
-        chosen = torch.nonzero(cell == size).squeeze(1)
-        image.view(-1)[corner[chosen, None] + inside] = value[chosen, None]
-    return image.permute(0, 3, 1, 2)
+    @classmethod
+    def of(cls, shard: Shard, device: torch.device) -> "SparseJets":
+        """The jets of one shard."""
+        return cls.build([shard], shard.meta, len(shard), int(shard.offset[-1]), device)

@@ -4,12 +4,21 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from topmass.files import BadInput
+
+BFLOAT16_UNITS = (8, 0)
+"""Compute capability from which GPUs of NVIDIA multiply bfloat16 in hardware; older ones emulate it, slowly."""
+
 
 def find_device(name: str) -> torch.device:
-    """The device of this name; "auto" is the first GPU, else the CPU."""
+    """The device of this name; "auto" is the first GPU, else the CPU. BadInput if there is no such GPU."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = f"torch {torch.__version__} finds {torch.cuda.device_count()} GPUs here"
+        raise BadInput(f"compute.device: {name}, but {found}; use auto or cpu")
+    return device
 
 
 def find_precision(name: str, device: torch.device) -> torch.dtype:
@@ -18,7 +27,10 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
     On CPUs without AMX, bfloat16 convolutions of so few channels are slower than float32.
     """
     if name == "auto":
-        matrix_units = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
+        if device.type == "cuda":
+            matrix_units = torch.cuda.get_device_capability(device) >= BFLOAT16_UNITS
+        else:
+            matrix_units = torch.cpu._is_amx_tile_supported()
         return torch.bfloat16 if matrix_units else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
@@ -26,3 +38,9 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
     """Run convolutions in this precision; weights and sums stay in float32."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+def make_repeatable(device: torch.device) -> None:
+    """On the CPU the same bits each time; on a GPU the fastest kernels, whose sums differ in the last bits."""
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.backends.cudnn.benchmark = device.type == "cuda"

@@ -2,99 +2,171 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from topmass.console import say
 from topmass.files import BadInput
-from topmass.learning.batches import Batch, SparseJets
+from topmass.learning.cutting import Cut, batches
 from topmass.learning.device import autocast
+from topmass.learning.health import describe_bad
+from topmass.learning.interrupt import Interrupt, Interrupted
+from topmass.learning.sources import Source
+from topmass.learning.state import Epoch, State
+from topmass.learning.team import Team
+from topmass.learning.validation import errors
 from topmass.preprocessing.shards import MASS_SCALE
 
-PREDICTED_AT_ONCE = 256
-"""Jets a batch where no gradients are needed; larger batches are no faster on a CPU."""
+CHECK_EVERY = {"cpu": 1, "cuda": 50}
+"""Steps between two looks at what the device knows: each makes a GPU wait for the host, and costs a CPU nothing."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: passes over the jets, jets a step, first learning rate, and its decay.
+@dataclass
+class Trainer:
+    """Trains the network of a state, which it changes in place.
 
-    The learning rate is multiplied by `plateau_factor` whenever the validation loss has not fallen for more than
-    `plateau_patience` epochs.
+    `forward` is the network or its compiled form. `keep` is called with no argument when a checkpoint should be
+    written: after each epoch, after `keep_minutes`, and before the end when `interrupt` has received a signal.
+    `progress` is called after each step with the jets of the batch and a function that gives the mean loss so far.
+    Events of a batch whose loss is not finite are written to `bad_events`.
     """
 
-    epochs: int
-    batch: int
-    learning_rate: float
-    plateau_factor: float
-    plateau_patience: int
+    state: State
+    jets: Source
+    validation: Source
+    seed: int
+    precision: torch.dtype
+    forward: nn.Module
+    bad_events: Path
+    team: Team = field(default_factory=Team)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    keep: Callable[[], None] = lambda: None
+    keep_minutes: float = math.inf
+    progress: Callable[[int, Callable[[], float]], None] = lambda jets, loss: None
 
+    def __post_init__(self) -> None:
+        self.recipe, self.device = self.state.recipe, self.state.device
+        self.steps = -(-len(self.jets) // self.recipe.batch)
+        # On the device: the first step of this epoch whose loss was not finite, and signals received by any process.
+        self.bad = torch.full((), -1, device=self.device)
+        self.stops = torch.zeros((), device=self.device)
+        self.kept = self.clock = time.monotonic()
 
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history. Losses are MAE in units of the mass scale, `mae` in GeV, `mre` a fraction."""
+    def epochs(self) -> Iterator[Epoch]:
+        """Train to the end from where the state stands; yields after each epoch. BadInput if a loss is not finite."""
+        while not self.state.finished():
+            yield self.one_epoch()
 
-    epoch: int
-    loss: float
-    validation_loss: float
-    mae: float
-    mre: float
-    learning_rate: float
-    jets_per_second: float
-    seconds: float
-
-
-def train(
-    network: nn.Module,
-    jets: SparseJets,
-    validation: SparseJets,
-    recipe: Recipe,
-    seed: int,
-    precision: torch.dtype,
-    progress: Callable[[Iterable[Batch], int], Iterable[Batch]] = lambda batches, epoch: batches,
-) -> Iterator[Epoch]:
-    """Train in place; yields after each epoch, when the network holds that epoch's weights.
-
-    Loss is the mean absolute error of mass / 500, optimiser Adam. `progress` may watch the batches of an epoch.
-    BadInput if the loss is not a number.
-    """
-    device = jets.target.device
-    optimizer = torch.optim.Adam(network.parameters(), recipe.learning_rate, fused=device.type == "cuda")
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience
-    )
-    for epoch in range(1, recipe.epochs + 1):
-        start = time.monotonic()
-        learning_rate = optimizer.param_groups[0]["lr"]
-        network.train()
-        total = torch.zeros((), device=device)
-        for batch in progress(jets.shuffled(recipe.batch, seed, epoch), epoch):
-            with autocast(device, precision):
-                predicted = network(batch.image, batch.position)
-            loss = (predicted - batch.target).abs().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(batch.target)
-        seconds = time.monotonic() - start
-        loss = float(total) / len(jets)
-        if not math.isfinite(loss):
-            raise BadInput(f"epoch {epoch}: the loss is not finite; try a learning rate below {learning_rate:g}")
-        predicted = predict(network, validation, precision)
-        error = (predicted - validation.target).abs()
-        validation_loss = float(error.mean())
-        scheduler.step(validation_loss)
-        yield Epoch(
-            epoch, loss, validation_loss, validation_loss * MASS_SCALE, float((error / validation.target).mean()),
-            learning_rate, len(jets) / seconds, seconds,
+    def one_epoch(self) -> Epoch:
+        """The rest of this epoch, and its validation."""
+        state = self.state
+        learning_rate = state.optimizer.param_groups[0]["lr"]
+        state.network.train()
+        self.clock = time.monotonic()
+        for cut in self.cuts(state.step):
+            self.one_step(cut)
+            state.step += 1
+            if state.step % CHECK_EVERY[self.device.type] == 0 or state.step == self.steps or self.asked_alone():
+                self.check()
+        loss = float(state.total[0] / state.total[1])
+        self.take_time()
+        validation_loss, mae, mre = self.validate()
+        if not math.isfinite(validation_loss):
+            raise BadInput(f"epoch {state.epoch}: the validation loss is not finite; try a lower learning rate")
+        row = Epoch(
+            state.epoch, loss, validation_loss, mae * MASS_SCALE, mre, learning_rate,
+            len(self.jets) / state.seconds, state.seconds,
         )  # fmt: skip
+        state.finish_epoch(row)
+        self.keep_now()
+        return row
 
+    def validate(self) -> tuple[float, float, float]:
+        """Loss, mean absolute error and mean relative error of the validation jets, as `validation.errors` has them."""
+        state, losses = self.state, self.recipe.losses
+        with state.averaged():
+            found = errors(
+                state.network, self.validation, losses, self.device, self.precision, self.team, self.asked_alone
+            )
+        # Not before the network has its own weights again.
+        if self.asked_alone():
+            self.end_early()
+        return found
 
-@torch.no_grad()
-def predict(network: nn.Module, jets: SparseJets, precision: torch.dtype) -> torch.Tensor:
-    """Predicted mass / 500 of all jets, (N,) float32, in order."""
-    network.eval()
-    with autocast(jets.target.device, precision):
-        return torch.cat([network(part.image, part.position) for part in jets.in_order(PREDICTED_AT_ONCE)])
+    def cuts(self, step: int) -> Iterator[Cut]:
+        """The batches of this epoch from a step on."""
+        segments = self.jets.shuffled(self.seed, self.state.epoch, step * self.recipe.batch)
+        return batches(segments, self.recipe.batch, self.team, self.device, self.jets.device)
+
+    def one_step(self, cut: Cut) -> None:
+        """Change the weights by one batch. Nothing here waits for a GPU."""
+        state, recipe = self.state, self.recipe
+        if recipe.schedule == "cosine":
+            rate = recipe.rate((state.epoch - 1) * self.steps + state.step, self.steps)
+            state.optimizer.param_groups[0]["lr"] = rate
+        batch = cut.on(self.device, self.jets.meta)
+        with autocast(self.device, self.precision):
+            predicted = self.forward(batch.image, batch.position)
+        # The mean over the whole batch, as far as this process has its jets: the processes' parts add up to it.
+        loss = (recipe.losses(predicted, batch.target) * batch.weight).sum() / cut.weight
+        state.optimizer.zero_grad()
+        loss.backward()
+        loss = loss.detach()
+        if self.team.size > 1:
+            stop = torch.full_like(loss, float(self.interrupt.received is not None))
+            self.team.add_up([*(each.grad for each in state.parameters), loss, stop])
+            self.stops += stop
+        if recipe.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(state.parameters, recipe.gradient_clip)
+        state.optimizer.step()
+        if state.average:
+            torch._foreach_lerp_(state.average, [each.detach() for each in state.parameters], 1 - recipe.average_decay)
+        state.total[0] += loss * cut.weight
+        state.total[1] += cut.weight
+        self.bad = torch.where(torch.isfinite(loss) | (self.bad >= 0), self.bad, state.step)
+        self.progress(cut.jets, self.mean_loss)
+
+    def mean_loss(self) -> float:
+        """The mean loss of this epoch so far."""
+        return float(self.state.total[0] / self.state.total[1])
+
+    def asked_alone(self) -> bool:
+        """Whether this process has received a signal and need not agree with others about it."""
+        return self.team.size == 1 and self.interrupt.received is not None
+
+    def check(self) -> None:
+        """Stop if the loss is not finite or a signal has come, and write a checkpoint if it is time."""
+        if self.bad >= 0:
+            step = int(self.bad)
+            events = next(self.cuts(step)).event
+            rate = self.state.optimizer.param_groups[0]["lr"]
+            raise BadInput(describe_bad(self.state.epoch, step, events, self.bad_events, rate, self.team))
+        if self.asked_alone() or self.stops > 0:
+            self.end_early()
+        if time.monotonic() - self.kept > 60 * self.keep_minutes:
+            self.keep_now()
+
+    def end_early(self) -> None:
+        """Write a checkpoint and end."""
+        self.keep_now()
+        received = self.interrupt.received
+        by = f" on {received.name}" if received else ""
+        if self.team.rank == 0:
+            say(f"ended{by} in epoch {self.state.epoch} after {self.state.step} steps; run the same again to go on")
+        raise Interrupted
+
+    def keep_now(self) -> None:
+        """Write a checkpoint."""
+        self.take_time()
+        self.keep()
+        self.kept = time.monotonic()
+
+    def take_time(self) -> None:
+        """Add the time since the last call to that of the epoch."""
+        now = time.monotonic()
+        self.state.seconds += now - self.clock
+        self.clock = now

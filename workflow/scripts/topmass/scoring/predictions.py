@@ -1,5 +1,6 @@
 """The table of predictions: one row a jet."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,7 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write as parquet."""
-        table = pa.table({name: np.asarray(getattr(self, name), dtype) for name, dtype in COLUMNS.items()})
-        with whole(path) as part:
-            pq.write_table(table, part, compression="zstd")
+        write_predictions(path, [self])
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -50,3 +49,15 @@ class Predictions:
         if not len(predictions.mass):
             raise BadInput(f"{path}: no jet")
         return predictions
+
+
+def write_predictions(path: Path, parts: Iterable[Predictions]) -> int:
+    """Write all parts, one row group each, without holding more than one of them; the number of jets."""
+    schema = pa.schema({name: pa.from_numpy_dtype(dtype) for name, dtype in COLUMNS.items()})
+    jets = 0
+    with whole(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for each in parts:
+            columns = {name: np.asarray(getattr(each, name), dtype) for name, dtype in COLUMNS.items()}
+            writer.write_table(pa.table(columns))
+            jets += len(columns["event"])
+    return jets

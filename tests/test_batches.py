@@ -1,0 +1,204 @@
+"""Sparse jets, their dense images and mirror images, and the order in which an epoch takes them."""
+
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from topmass.files import BadInput
+from topmass.layers import LAYERS, SIDE
+from topmass.learning.augmentation import ETA, PHI, draw_flips
+from topmass.learning.batches import BYTES_PER_VALUE, SparseJets
+from topmass.learning.cutting import ahead, cut
+from topmass.learning.placement import free_memory, place
+from topmass.learning.shard_files import ShardFiles
+from topmass.learning.sources import InMemory, OnDisk
+from topmass.learning.team import Team
+from topmass.preprocessing.shards import MASS_SCALE, Shard
+from training_runs import CPU, dense, events, find
+
+
+def dense_by_hand(shard: Shard, jet: int) -> np.ndarray:
+    """The image (C, H, W) of one jet of a shard, value by value."""
+    image = np.zeros((len(LAYERS), SIDE, SIDE), np.float32)
+    for k in range(shard.offset[jet], shard.offset[jet + 1]):
+        layer, pixel, value = (shard.arrays[name][k] for name in ("layer", "pixel", "value"))
+        cell = LAYERS[layer].cell
+        row, column = divmod(int(pixel), SIDE // cell)
+        image[layer, row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = value
+    return image
+
+
+@pytest.fixture
+def memory(dataset) -> InMemory:
+    files = find(dataset)
+    return InMemory(files.read(range(len(files.paths)), CPU))
+
+
+@pytest.fixture
+def disk(dataset) -> OnDisk:
+    """Three shards, of which a window holds one."""
+    files = find(dataset)
+    return OnDisk(files, float(files.bytes.max()))
+
+
+def test_a_dense_image_has_each_value_in_its_place(dataset, memory):
+    shards = [Shard.load(path) for path in dataset[1]["train"]]
+    jets = memory.jets.take(np.array([0, len(shards[0]) + 3, 5]))
+    (batch,) = dense(memory, InMemory(jets).in_order())
+    assert batch.image.shape == (3, 8, SIDE, SIDE) and batch.image.is_contiguous(memory_format=torch.channels_last)
+    for image, (shard, row) in zip(batch.image, [(0, 0), (1, 3), (0, 5)], strict=True):
+        assert np.array_equal(image.numpy(), dense_by_hand(shards[shard], row))
+    assert batch.target[1] == np.float32(shards[1].arrays["mass"][3]) / np.float32(MASS_SCALE)
+    assert batch.position[1].tolist() == pytest.approx(
+        [shards[1].arrays["iphi"][3] / 360, shards[1].arrays["ieta"][3] / 170]
+    )
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_an_epoch_holds_every_jet_once_in_an_order_of_its_own(kind, request):
+    source = request.getfixturevalue(kind)
+    first, again, second, other = (events(source.shuffled(*key)) for key in ((1, 1), (1, 1), (1, 2), (2, 1)))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second) and not np.array_equal(first, other)
+    assert np.array_equal(np.sort(first), np.sort(events(source.in_order())))
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+def test_an_epoch_goes_on_at_any_step_as_if_it_had_begun_there(kind, size, request):
+    source = request.getfixturevalue(kind)
+    whole = [batch.event.tolist() for batch in cut(source.shuffled(1, 1), size, Team())]
+    assert [len(each) for each in whole[:-1]] == [size] * (len(whole) - 1)
+    for step in {0, 1, len(whole) // 2, len(whole) - 1, len(whole)}:
+        rest = [batch.event.tolist() for batch in cut(source.shuffled(1, 1, step * size), size, Team())]
+        assert rest == whole[step:]
+
+
+def test_windows_have_the_jets_of_the_shards_and_two_of_them_are_in_memory(disk, memory, monkeypatch):
+    alive, most, read = weakref.WeakSet(), [], ShardFiles.read
+
+    def watched(files, shards, device):
+        most.append(len(alive))
+        jets = read(files, shards, device)
+        assert len(jets.value) * BYTES_PER_VALUE <= disk.window < sum(files.bytes)
+        # A SparseJets is compared by its tensors, which a set cannot.
+        alive.add(jets.target)
+        return jets
+
+    monkeypatch.setattr(ShardFiles, "read", watched)
+    windows = dense(disk, disk.in_order(), 50)
+    together = dense(memory, memory.in_order(), 50)
+    assert len(windows) == len(together) and most == [0, 1, 1]
+    for one, other in zip(windows, together, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_processes_share_each_batch_in_its_order(kind, request):
+    source = request.getfixturevalue(kind)
+    alone = list(cut(source.shuffled(1, 1), 50, Team()))
+    shares = [list(cut(source.shuffled(1, 1), 50, Team(rank, 3))) for rank in range(3)]
+    for whole, *parts in zip(alone, *shares, strict=True):
+        assert torch.equal(whole.sparse.target, torch.cat([part.sparse.target for part in parts]))
+        assert torch.equal(whole.sparse.value, torch.cat([part.sparse.value for part in parts]))
+        assert {(part.jets, part.weight) for part in parts} == {(whole.jets, whole.weight)}
+
+
+def test_the_share_of_a_process_may_be_empty(memory):
+    jets = InMemory(memory.jets.take(np.array([3])))
+    (batch,) = dense(jets, jets.in_order(), 8, Team(0, 2))
+    assert batch.image.shape == (0, 8, SIDE, SIDE)
+
+
+def test_batches_made_ahead_are_the_same_and_an_error_comes_through(memory):
+    plain = [each.event.tolist() for each in cut(memory.in_order(), 50, Team())]
+    assert [each.event.tolist() for each in ahead(cut(memory.in_order(), 50, Team()), CPU)] == plain
+    started = ahead(cut(memory.in_order(), 1, Team()), CPU)
+    next(started)
+    started.close()
+
+    def broken():
+        yield from cut(memory.in_order(), 100, Team())
+        raise BadInput("a shard is gone")
+
+    with pytest.raises(BadInput, match="a shard is gone"):
+        list(ahead(broken(), CPU))
+
+
+def test_a_flip_mirrors_the_window_and_the_signs_that_go_with_it(memory):
+    flipped = InMemory(memory.jets, ["eta", "phi"])
+    (plain,) = dense(memory, memory.shuffled(1, 1), 1000)
+    (segment,) = flipped.shuffled(1, 1)
+    (mirrored,) = dense(flipped, [segment], 1000)
+    names = memory.meta.layers
+    assert set(segment.flips.tolist()) == {0, ETA, PHI, ETA | PHI}
+    for jet, bits in enumerate(segment.flips[:40].tolist()):
+        expected = plain.image[jet].clone()
+        if bits & ETA:
+            expected = expected.flip(1)
+            expected[names.index("track_dz")] *= -1
+        if bits & PHI:
+            expected = expected.flip(2)
+            expected[names.index("track_d0")] *= -1
+        assert torch.equal(mirrored.image[jet], expected)
+        ieta, other = (round(170 * float(each.position[jet, 1])) for each in (plain, mirrored))
+        assert other == (-1 - ieta if bits & ETA else ieta) and mirrored.position[jet, 0] == plain.position[jet, 0]
+
+
+def test_flips_are_drawn_in_the_directions_that_are_asked_for(memory):
+    generator = torch.Generator().manual_seed(1)
+    assert draw_flips(10, [], generator) is None
+    assert set(draw_flips(100, ["eta"], generator).tolist()) == {0, ETA}
+    assert set(draw_flips(100, ["eta", "phi"], generator).tolist()) == {0, 1, 2, 3}
+    flipped = InMemory(memory.jets, ["phi"])
+    assert np.array_equal(events(flipped.shuffled(1, 1)), events(memory.shuffled(1, 1)))
+    plain, mirrored = (dense(source, source.shuffled(1, 1))[0] for source in (memory, flipped))
+    assert not torch.equal(plain.image, mirrored.image) and torch.equal(plain.target, mirrored.target)
+
+
+def test_the_placement_is_chosen_by_size_and_said(dataset):
+    splits = {name: find(dataset, name) for name in ("train", "validation")}
+    size = sum(files.bytes.sum() for files in splits.values()) / 1e9
+    sources, said = place(splits, "auto", 2 * size, CPU, [])
+    assert isinstance(sources["train"], InMemory) and said.startswith("placement device (auto): ")
+    assert len(sources["train"]) == splits["train"].jets.sum()
+    largest = splits["train"].bytes.max() / 1e9
+    with pytest.raises(BadInput, match=r"compute\.memory: .* is too little for windows of shards .* give at least"):
+        place(splits, "disk", 5 * largest, CPU, [])
+    sources, said = place(splits, "disk", 11 * largest, CPU, ["eta"])
+    assert isinstance(sources["train"], OnDisk) and "shuffled one by one" in said
+    assert sources["train"].flips == ["eta"] and sources["validation"].flips == []
+    with pytest.raises(BadInput, match=r"compute\.placement: host cannot be"):
+        place(splits, "host", size / 2, CPU, [])
+    assert free_memory() > 1e8
+
+
+def test_shards_that_cannot_be_trained_with_are_refused(dataset, tmp_path):
+    path = dataset[1]["train"][0]
+    shard = Shard.load(path)
+    lonely = tmp_path / "lonely" / "0.npz"
+    one = shard.offset[1]
+    arrays = {name: each[: one if name in ("pixel", "layer", "value") else 1] for name, each in shard.arrays.items()}
+    Shard(shard.offset[:2], arrays, shard.meta).save(lonely)
+    with pytest.raises(BadInput, match=r"lonely: 1 jet in all shards: too few to train with"):
+        ShardFiles.find([lonely], shard.meta.statistics)
+    with pytest.raises(BadInput, match=r"0\.npz: a shard of other statistics"):
+        ShardFiles.find([path], "another")
+    files = find(dataset)
+    lonely.replace(path)
+    with pytest.raises(BadInput, match=r"0\.npz: changed since the training started"):
+        files.read([0], CPU)
+    path.write_bytes(b"nothing")
+    with pytest.raises(BadInput, match=r"0\.npz: not a whole shard"):
+        find(dataset)
+
+
+def test_weights_of_jets_come_along(dataset):
+    shard = Shard.load(dataset[1]["train"][0])
+    shard.arrays["weight"] = np.arange(len(shard), dtype="f4")
+    source = InMemory(SparseJets.of(shard, CPU))
+    for batch in cut(source.shuffled(1, 1), 50, Team()):
+        assert batch.weight == float(batch.sparse.weight.sum())
+    assert sum(batch.weight for batch in cut(source.in_order(), 50, Team())) == shard.arrays["weight"].sum()

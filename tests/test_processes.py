@@ -1,0 +1,90 @@
+"""Several processes that train one network together get what one alone gets, on one machine or on several."""
+
+import os
+import signal
+import socket
+import time
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from topmass.files import BadInput
+from topmass.learning.checkpoint import Checkpoint
+from topmass.learning.interrupt import TRY_AGAIN
+from topmass.learning.launch import nodes
+from topmass.preprocessing.shards import Shard
+from training_runs import COMPUTE, RECIPE, run, start
+
+TWO = COMPUTE | {"processes": 2, "checkpoint_minutes": 1e9}
+
+
+def same(one, other) -> None:
+    """Hold that two trainings ended with the same weights and the same history, to rounding."""
+    weights = [safetensors.torch.load_file(paths[1]) for paths in (one, other)]
+    for name, expected in weights[0].items():
+        assert torch.allclose(weights[1][name], expected, rtol=1e-3, atol=2e-5), name
+    rows = [pd.read_csv(paths[2])[["loss", "validation_loss", "mre"]].to_numpy() for paths in (one, other)]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_get_the_weights_of_one(dataset, tmp_path):
+    jets = sum(len(Shard.load(path)) for path in dataset[1]["train"])
+    # The last batch has a single jet, so that one of the processes has none of it.
+    batch = next(size for size in range(30, jets) if jets % size == 1)
+    recipe = RECIPE | {"batch": batch, "gradient_clip": 1.0, "average_decay": 0.5, "flips": ["phi"]}
+    two = run(dataset, tmp_path / "two", recipe=recipe, compute=TWO, threads=2)
+    same(run(dataset, tmp_path / "one", recipe=recipe), two)
+    assert not (tmp_path / "two/kept").exists()
+
+
+@pytest.mark.slow
+def test_two_machines_meet_at_an_address_from_the_environment(dataset, tmp_path):
+    """Two launchers on this machine, one process each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    environment = {"TOPMASS_RENDEZVOUS": f"localhost:{port}", "TOPMASS_NODES": "2"}
+    started = [start(dataset, tmp_path / "two", environment) for _ in range(2)]
+    for process in started:
+        process.join(90)
+    assert [process.exitcode for process in started] == [0, 0]
+    paths = [tmp_path / "two" / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
+    same(run(dataset, tmp_path / "one"), paths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, dataset, tmp_path):
+    recipe = RECIPE | {"epochs": 1000}
+    process = start(dataset, tmp_path, recipe=recipe, compute=TWO, threads=2)
+    kept = tmp_path / "kept/checkpoint.safetensors"
+    while not kept.exists():
+        time.sleep(0.05)
+        assert process.is_alive()
+    os.kill(process.pid, number)
+    process.join(60)
+    said = (tmp_path / "said").read_text()
+    assert process.exitcode == TRY_AGAIN and "run the same again to go on" in said and "Traceback" not in said
+    numbers = Checkpoint.load(kept).numbers
+    assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_one_of_the_processes_is_one_line(dataset, tmp_path, capfd):
+    path = dataset[1]["train"][1]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(BadInput, match=r"train/1\.npz: not a whole shard"):
+        run(dataset, tmp_path, compute=TWO, threads=2)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_address_without_a_number_of_machines_is_refused(monkeypatch):
+    assert nodes() == (1, "")
+    monkeypatch.setenv("TOPMASS_RENDEZVOUS", "somewhere:1234")
+    with pytest.raises(BadInput, match="need TOPMASS_RENDEZVOUS=host:port and TOPMASS_NODES=their number, both"):
+        nodes()
+    monkeypatch.setenv("PET_NNODES", "2")
+    assert nodes() == (2, "somewhere:1234")

@@ -1,0 +1,210 @@
+"""Recipes, weights of jets, precision, health, and what a training shows."""
+
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from topmass.files import BadInput
+from topmass.learning import training
+from topmass.learning.batches import SparseJets
+from topmass.learning.device import find_device, find_precision
+from topmass.learning.interrupt import Interrupted
+from topmass.learning.networks.resnet15 import ResNet15
+from topmass.learning.recipe import Plateau, Recipe
+from topmass.learning.sources import InMemory
+from topmass.learning.state import State
+from topmass.learning.team import Team
+from topmass.learning.training import Trainer
+from topmass.learning.validation import errors
+from topmass.preprocessing.shards import Shard
+from training_runs import COMPUTE, CPU, RECIPE, run
+
+MASSES = torch.tensor([0.2, 0.5, 0.9])
+
+
+def test_losses_are_what_their_names_say():
+    predicted = MASSES + torch.tensor([0.1, -0.01, 0.0])
+    error = (predicted - MASSES).abs()
+
+    def loss(name, **more):
+        return Recipe(1, 1, 1.0, loss=name, **more).losses(predicted, MASSES)
+
+    assert torch.equal(loss("mae"), error)
+    assert torch.allclose(loss("relative"), error / MASSES)
+    assert torch.allclose(loss("log_cosh"), torch.log(torch.cosh(error)), atol=1e-7)
+    # Below 25 GeV, 0.05, half the square; above it linear.
+    assert torch.allclose(loss("huber", huber_delta=25), torch.tensor([0.05 * (0.1 - 0.025), 0.5e-4, 0]), atol=1e-7)
+    far = Recipe(1, 1, 1.0, loss="log_cosh").losses(torch.tensor([1e4]), torch.tensor([0.0]))
+    assert far.item() == pytest.approx(1e4 - math.log(2))
+
+
+def test_a_plateau_lowers_the_rate_as_torch_does():
+    recipe = Recipe(9, 1, 1.0, plateau_factor=0.5, plateau_patience=1)
+    (mine, theirs), plateau = (torch.optim.SGD([torch.zeros(1)], 1.0) for _ in range(2)), Plateau()
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, factor=0.5, patience=1)
+    for loss in np.random.default_rng(1).choice([0.5, 0.49999, 0.6, 0.4, 0.3], 30):
+        plateau.step(mine, float(loss), recipe)
+        scheduler.step(float(loss))
+        assert mine.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+
+
+def test_a_cosine_rises_and_falls_to_zero():
+    recipe = Recipe(10, 1, 0.1, schedule="cosine", warmup_epochs=2)
+    rates = [recipe.rate(step, 10) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1 / 20) and max(rates) == rates[19] == pytest.approx(0.1)
+    assert rates[60] == pytest.approx(0.05) and 0 < rates[-1] < 1e-4
+    assert np.all(np.diff(rates[:20]) > 0) and np.all(np.diff(rates[20:]) < 0)
+    assert Recipe(1, 1, 0.1, schedule="cosine", warmup_epochs=0).rate(0, 10) == 0.1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        {"schedule": "cosine", "warmup_epochs": 0.5},
+        {"loss": "huber", "huber_delta": 10},
+        {"average_decay": 0.9},
+        {"gradient_clip": 0.01},
+        {"flips": ["eta"]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_choice_of_a_recipe_trains_and_changes_the_weights(change, dataset, tmp_path):
+    plain, other = (run(dataset, tmp_path / name, recipe=RECIPE | extra) for name, extra in (("a", {}), ("b", change)))
+    assert plain[1].read_bytes() != other[1].read_bytes()
+    assert np.isfinite(pd.read_csv(other[2]).to_numpy()).all()
+
+
+def test_training_stops_early_without_progress(dataset, tmp_path):
+    # Nothing is learnt at this rate.
+    *_, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 9, "learning_rate": 1e-12, "early_stopping": 2})
+    rows = pd.read_csv(history)
+    assert 3 <= len(rows) < 9 and len(rows) - 1 - rows["mae"].idxmin() == 2
+
+
+def make_trainer(dataset, tmp_path, recipe=RECIPE, change=lambda shard: None, **settings) -> Trainer:
+    """A trainer of the first training shard, which is its own validation."""
+    shard = Shard.load(dataset[1]["train"][0])
+    change(shard)
+    source = InMemory(SparseJets.of(shard, CPU))
+    torch.manual_seed(1)
+    state = State(ResNet15(8, 8), Recipe(**recipe), fused=False)
+    return Trainer(state, source, source, 1, torch.float32, state.network, tmp_path / "bad.txt", **settings)
+
+
+def test_the_average_of_the_weights_is_validated_and_kept(dataset, tmp_path):
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"average_decay": 0.5})
+    first = [each.detach().clone() for each in trainer.state.parameters]
+    trainer.one_step(next(trainer.cuts(0)))
+    for average, before, now in zip(trainer.state.average, first, trainer.state.parameters, strict=True):
+        assert torch.allclose(average, (before + now) / 2, atol=1e-7)
+    kept = trainer.state.weights()
+    names = [name for name, _ in trainer.state.network.named_parameters()]
+    assert all(torch.equal(kept[name], each) for name, each in zip(names, trainer.state.average, strict=True))
+    assert not torch.equal(kept[names[0]], trainer.state.parameters[0])
+
+
+def test_a_weight_of_two_counts_as_two_jets_and_of_zero_as_none(dataset, tmp_path):
+    def weigh(shard):
+        shard.arrays["weight"] = np.resize(np.float32([0, 1, 2]), len(shard))
+
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 1000}, weigh)
+    batch = next(trainer.cuts(0)).on(CPU, trainer.jets.meta)
+    each = (trainer.state.network(batch.image, batch.position) - batch.target).abs().detach()
+    repeated = each.repeat_interleave(batch.weight.long())
+    loss, mae, _ = errors(
+        trainer.state.network, trainer.validation, trainer.recipe.losses, CPU, torch.float32, Team(), lambda: False
+    )
+    trainer.one_step(next(trainer.cuts(0)))
+    assert trainer.mean_loss() == pytest.approx(float(repeated.mean()), rel=1e-5)
+    assert loss == mae == pytest.approx(float(repeated.mean()), rel=1e-5)
+
+
+def test_a_jet_that_spoils_the_loss_is_named_and_its_batch_saved(dataset, tmp_path, monkeypatch):
+    def spoil(shard):
+        shard.arrays["mass"][5] = np.inf
+
+    # As on a GPU, where it is seen some steps later.
+    monkeypatch.setitem(training.CHECK_EVERY, "cpu", 50)
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 16}, spoil)
+    with pytest.raises(BadInput, match=r"epoch 1: the loss is not finite at step \d+, jets of the events .*all \d+ in"):
+        list(trainer.epochs())
+    saved = np.loadtxt(tmp_path / "bad.txt")
+    assert len(saved) <= 16 and Shard.load(dataset[1]["train"][0]).arrays["event"][5] in saved
+
+
+def test_too_little_memory_names_the_batch_and_suggests_one(dataset, tmp_path, monkeypatch):
+    def full(network, image, position):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(ResNet15, "forward", full)
+    with pytest.raises(BadInput, match=r"^out of memory with recipe\.batch 32: try 16$"):
+        run(dataset, tmp_path)
+
+
+def test_devices_and_precisions_are_found(monkeypatch):
+    assert find_device("cpu") == CPU
+    assert find_precision("bfloat16", CPU) == torch.bfloat16
+    assert find_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(BadInput, match=r"compute\.device: cuda:1, but torch .* finds 1 GPUs here"):
+        find_device("cuda:1")
+    for capability, expected in (((7, 5), torch.float32), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
+        assert find_precision("auto", torch.device("cuda")) == expected
+
+
+def test_a_gpu_that_is_not_there_is_refused(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(BadInput, match=r"compute\.device: cuda, but torch .* finds 0 GPUs here; use auto or cpu"):
+        run(dataset, tmp_path, compute=COMPUTE | {"device": "cuda"})
+
+
+@pytest.mark.slow
+def test_the_compiled_network_trains_to_the_same(dataset, tmp_path):
+    # All jets in one batch: there is one shape to compile for.
+    recipe = RECIPE | {"batch": 1000}
+    paths = [run(dataset, tmp_path / name, recipe=recipe, compute=COMPUTE | {"compile": name == "b"}) for name in "ab"]
+    rows = [pd.read_csv(history)[["loss", "mae", "mre"]].to_numpy() for _, _, history in paths]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+
+
+def test_it_says_what_it_trains_and_how_it_goes(dataset, tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    run(dataset, tmp_path)
+    assert "resnet15, 90,163 parameters, pool 8, on cpu (1 threads) in float32: " in caplog.text
+    assert "placement device (auto): " in caplog.text
+    assert "epoch 2/2: loss 0." in caplog.text and " jets/s, 0.0 min left" in caplog.text
+
+
+def test_event_files_are_written_when_asked_for(dataset, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    *_, history = run(dataset, tmp_path, compute=COMPUTE | {"tensorboard": True})
+    events = accumulator.EventAccumulator(str(tmp_path / "events")).Reload()
+    assert [each.step for each in events.Scalars("mae")] == [1, 2]
+    assert [each.value for each in events.Scalars("mae")] == pytest.approx(pd.read_csv(history)["mae"], rel=1e-6)
+
+
+def test_without_tensorboard_the_setting_is_refused(dataset, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(BadInput, match=r"compute\.tensorboard: the package tensorboard is not installed"):
+        run(dataset, tmp_path, compute=COMPUTE | {"tensorboard": True})
+
+
+def test_a_signal_during_the_validation_keeps_the_epoch(dataset, tmp_path):
+    kept = []
+    trainer = make_trainer(dataset, tmp_path, keep=lambda: kept.append((trainer.state.epoch, trainer.state.step)))
+    validate = trainer.validate
+
+    def signalled():
+        trainer.interrupt.note(15, None)
+        return validate()
+
+    trainer.validate = signalled
+    with pytest.raises(Interrupted):
+        list(trainer.epochs())
+    assert kept == [(1, trainer.steps)]

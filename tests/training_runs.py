@@ -1,0 +1,77 @@
+"""Short trainings on made-up jets, in this process or in one that can be killed; for the tests of `learning`."""
+
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from topmass.learning.batches import Batch
+from topmass.learning.cutting import cut
+from topmass.learning.shard_files import ShardFiles
+from topmass.learning.sources import Source
+from topmass.learning.team import Team
+from topmass.preprocessing.statistics import digest_of
+from train import train
+
+CPU = torch.device("cpu")
+RECIPE = {"epochs": 2, "batch": 32, "learning_rate": 1e-3, "plateau_factor": 0.5, "plateau_patience": 0}
+COMPUTE = {"device": "cpu", "precision": "float32", "checkpoint_minutes": 1e-9}
+SERVER = multiprocessing.get_context("forkserver")
+# An optimiser imports the second at its first step.
+SERVER.set_forkserver_preload(["training_runs", "torch._dynamo"])
+
+
+def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
+    """Train, two epochs unless `changes` say otherwise; paths of best, last and history."""
+    statistics, shards = dataset
+    paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
+    beside = {"checkpoint": folder / "kept" / "checkpoint.safetensors", "events": folder / "events"}
+    settings = {"network": "resnet15", "pool": 8, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1}
+    train(shards, statistics, *paths, **(beside | settings | changes))
+    return paths
+
+
+def start(
+    dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str] | None = None, **changes
+) -> multiprocessing.Process:
+    """The same in a process of its own, which a signal can hit."""
+    process = SERVER.Process(target=quietly, args=(dataset, folder, environment or {}), kwargs=changes)
+    with pytest.MonkeyPatch.context() as patch:
+        # The server that has torch loaded, and is started now if it does not run yet, knows no other path.
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        process.start()
+    return process
+
+
+def quietly(dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str], **changes) -> None:
+    """Train, with what is said in a file."""
+    os.environ.update(environment)
+    folder.mkdir(exist_ok=True)
+    with (folder / "said").open("a") as said:
+        # The processes that it starts write there too.
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        logging.getLogger("topmass").setLevel(logging.INFO)
+        logging.getLogger("topmass").handlers = [logging.StreamHandler()]
+        run(dataset, folder, **changes)
+
+
+def find(dataset: tuple[Path, Mapping], split: str = "train") -> ShardFiles:
+    """The shards of a split."""
+    return ShardFiles.find(dataset[1][split], digest_of(dataset[0]))
+
+
+def dense(source: Source, segments, size: int = 32, team: Team | None = None) -> list[Batch]:
+    """All batches of an epoch."""
+    return [each.on(CPU, source.meta) for each in cut(segments, size, team or Team())]
+
+
+def events(segments, size: int = 32) -> np.ndarray:
+    """Events of an epoch's jets, in its order."""
+    return np.concatenate([each.event for each in cut(segments, size, Team())])

@@ -1,0 +1,64 @@
+"""Mirror images of jets, which are as good as the jets themselves.
+
+Reflection along the beam, η → −η. The detector and a colliding beam of protons on each side look the same from
+both ends; the magnetic field, an axial vector along the beam, is its own mirror image, so that tracks bend the same
+way. Distances along the beam change sign: dz → −dz, and the seed tower is as far on the other side. d0, the component
+along the beam of (vertex × momentum) / pT, needs the two transverse directions alone, and stays.
+
+Reflection in φ at the plane through the beam and the middle of the window. It turns the field around, which bends
+positive tracks the way negative ones bend in the real field: it takes charge conjugation with it, and the image has no
+charges in it. (vertex × momentum) along the beam changes sign: d0 → −d0; dz stays. The mirror plane goes through the
+seed tower: `iphi` stays as it is. The detector looks the same from every φ, so that no other plane would be better.
+
+Neither is exact beyond the detector: weak decays know left from right, which images do not see.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from topmass.preprocessing.shards import ShardMeta
+
+ETA, PHI = 1, 2
+"""Bits of a flip."""
+CHANGES_SIGN = {"track_dz": ETA, "track_d0": PHI}
+IETA_STEP = 1 / 170
+"""Of one pixel in `position`: pixel i lies between η = i and i + 1 pixels, so that its mirror image is −1 − i."""
+
+
+def draw_flips(jets: int, directions: list[str], generator: torch.Generator) -> Tensor | None:
+    """Flips (jets,) uint8, each of the `directions` ("eta", "phi") with a chance of one half; None without any."""
+    if not directions:
+        return None
+    bits = {"eta": ETA, "phi": PHI}
+    drawn = torch.randint(4, (jets,), generator=generator, dtype=torch.uint8)
+    return drawn & sum(bits[direction] for direction in directions)
+
+
+class Places(NamedTuple):
+    """Where values (V,) are in the images of a batch: jet, layer, and row and column on the layer's own grid."""
+
+    jet: Tensor
+    layer: Tensor
+    row: Tensor
+    column: Tensor
+
+
+def flip_values(value: Tensor, places: Places, across: Tensor, flips: Tensor, meta: ShardMeta) -> tuple[Tensor, Places]:
+    """Values (V,) and their places, mirrored as the bits of `flips` (B,) say; rows run in η, columns in φ.
+
+    `across` is the number of cells a side of the grid of a value's layer, (V,) or one for all.
+    """
+    bits = flips[places.jet]
+    row = torch.where((bits & ETA).bool(), across - 1 - places.row, places.row)
+    column = torch.where((bits & PHI).bool(), across - 1 - places.column, places.column)
+    changing = torch.tensor([CHANGES_SIGN.get(name, 0) for name in meta.layers], dtype=torch.uint8)
+    changes = (bits & changing.to(bits.device, non_blocking=True)[places.layer]).bool()
+    return torch.where(changes, -value, value), places._replace(row=row, column=column)
+
+
+def flip_positions(position: Tensor, flips: Tensor) -> Tensor:
+    """Positions (B, 2), iphi / 360 and ieta / 170, of the mirrored jets."""
+    ieta = torch.where((flips & ETA).bool(), -position[:, 1] - IETA_STEP, position[:, 1])
+    return torch.stack([position[:, 0], ieta], dim=1)

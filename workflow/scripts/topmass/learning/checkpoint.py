@@ -1,0 +1,125 @@
+"""Checkpoints of a training on disk: one safetensors file, its metadata JSON, and the one before it beside it.
+
+Nothing is pickled or unpickled. A digest of the content is part of the file, so that a damaged one is known. A new
+checkpoint is written beside the old one and moved in only when it is whole on disk; the old one then becomes
+`previous.safetensors`, to fall back on.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from topmass.console import say
+from topmass.files import BadInput, whole
+
+VERSION = 1
+
+
+class Checkpoint(NamedTuple):
+    """Tensors by name, numbers as JSON takes them, and what the training is of: settings, data, network."""
+
+    tensors: dict[str, Tensor]
+    numbers: dict
+    identity: dict
+
+    def save(self, path: Path) -> None:
+        """Write; whatever happens meanwhile, the checkpoint that was there stays good."""
+        about = json.dumps({"version": VERSION, "numbers": self.numbers, "identity": self.identity}, sort_keys=True)
+        metadata = {"topmass": about, "sha256": digest(self.tensors, about)}
+        with whole(path) as part:
+            part.write_bytes(safetensors.torch.save(self.tensors, metadata))
+            if path.exists():
+                keep_beside(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read; BadInput if the file is damaged or not a checkpoint of this version."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            if metadata["sha256"] != digest(tensors, metadata["topmass"]):
+                raise ValueError("its content is not what was written")
+            about = json.loads(metadata["topmass"])
+            if about["version"] != VERSION:
+                raise ValueError(f"version {about['version']}, this code reads {VERSION}")
+            return cls(tensors, about["numbers"], about["identity"])
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from None
+
+
+def digest(tensors: Mapping[str, Tensor], about: str) -> str:
+    """SHA-256 of all tensors, in the order of their names, and of the rest."""
+    content = hashlib.sha256(about.encode())
+    for name, tensor in sorted(tensors.items()):
+        content.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return content.hexdigest()
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is."""
+    return path.with_name(f"previous{path.suffix}")
+
+
+def keep_beside(path: Path) -> None:
+    """Let the previous checkpoint be the present one, which stays where it is too."""
+    previous(path).unlink(missing_ok=True)
+    try:
+        os.link(path, previous(path))
+    except OSError:
+        # Some file systems have no hard links: then there is no fallback.
+        return
+
+
+def find_checkpoint(path: Path, identity: Mapping) -> Checkpoint | None:
+    """The checkpoint of this very training, or None.
+
+    One that is damaged, or of other settings, data or network, is set aside with a line that says why.
+    """
+    for candidate in (path, previous(path)):
+        if not candidate.exists():
+            continue
+        try:
+            found = Checkpoint.load(candidate)
+        except BadInput as error:
+            say(f"{error}; set aside as {set_aside(candidate).name}")
+            continue
+        differing = "; ".join(differences(found.identity, json.loads(json.dumps(identity))))
+        if not differing:
+            return found
+        say(f"{candidate}: of another training ({differing}); set aside as {set_aside(candidate).name}")
+    return None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename to a name that is free; the new name."""
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.{number}.set_aside")).exists():
+        number += 1
+    return path.rename(aside)
+
+
+def differences(there: Mapping, here: Mapping, key: str = "") -> Iterator[str]:
+    """What differs between two identities, key by key."""
+    for name in sorted({*there, *here}):
+        old, new = there.get(name), here.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from differences(old, new, f"{key}{name}.")
+        elif old != new:
+            yield f"{key}{name} {old} there, {new} here"
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Remove the checkpoints of a training that is complete, and their folders if these are empty then."""
+    for file in (path, previous(path)):
+        file.unlink(missing_ok=True)
+    for folder in list(path.parents)[:2]:
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()

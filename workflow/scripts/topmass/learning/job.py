@@ -1,0 +1,154 @@
+"""One training from shards to weights: what the stage `train` does, in one process or in each of several."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from topmass.console import say
+from topmass.files import BadInput, whole
+from topmass.learning.checkpoint import remove_checkpoints
+from topmass.learning.device import find_precision, make_repeatable
+from topmass.learning.health import describe_memory
+from topmass.learning.interrupt import Interrupt
+from topmass.learning.keeper import Keeper
+from topmass.learning.model import Model
+from topmass.learning.placement import place
+from topmass.learning.progress import Progress
+from topmass.learning.recipe import Recipe
+from topmass.learning.shard_files import ShardFiles
+from topmass.learning.sources import Source
+from topmass.learning.state import State
+from topmass.learning.team import Team
+from topmass.learning.training import Trainer
+from topmass.preprocessing.statistics import digest_of
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how a training runs; nothing that decides about its result, but for the last bits.
+
+    `placement` of the jets and `memory` for them as in `placement.place`; `compile` the network with torch.compile;
+    `processes` on this machine, one a GPU; a checkpoint every `checkpoint_minutes` beside those at the ends of epochs;
+    `tensorboard` writes event files.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    placement: str = "auto"
+    memory: float | None = None
+    compile: bool = False
+    processes: int = 1
+    checkpoint_minutes: float = 10
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training: its shards, the files that it writes, and its settings. Paths are texts, so that JSON takes it."""
+
+    train: list[str]
+    validation: list[str]
+    statistics: str
+    best: str
+    last: str
+    history: str
+    checkpoint: str
+    events: str
+    network: str
+    pool: int
+    recipe: dict
+    seed: int
+    compute: dict
+    threads: int
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+
+def run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
+    """Train; write the best and the last weights and the history, and remove the checkpoint when they are there.
+
+    BadInput for shards that cannot be used, a loss that is not finite, and too little memory; Interrupted on a signal.
+    """
+    try:
+        _run(job, team, device, interrupt)
+    except RuntimeError as error:
+        described = describe_memory(error, job.recipe["batch"])
+        if described is None:
+            raise
+        raise BadInput(described) from None
+
+
+def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
+    compute, recipe = Compute(**job.compute), Recipe(**job.recipe)
+    torch.set_num_threads(max(1, job.threads // compute.processes))
+    make_repeatable(device)
+    torch.manual_seed(job.seed)
+    digest = digest_of(Path(job.statistics))
+    files = {name: ShardFiles.find(list(map(Path, getattr(job, name))), digest) for name in ("train", "validation")}
+    sources, placement = place(files, compute.placement, compute.memory, device, list(recipe.flips))
+    model = Model.new(job.network, job.pool, sources["train"].meta)
+    model.network.to(device, memory_format=torch.channels_last)
+    state = State(model.network, recipe, fused=device.type == "cuda")
+    precision = find_precision(compute.precision, device)
+    speak = say if team.rank == 0 else lambda line: None
+    speak(summary(job, model, device, precision, team, sources))
+    speak(placement)
+    keeper = Keeper(Path(job.checkpoint), identity(job, recipe, sources), state, sources["train"].order, team)
+    keeper.restore()
+    shown = Progress(state, len(sources["train"]), Path(job.events) if compute.tensorboard and not team.rank else None)
+    trainer = Trainer(
+        state, sources["train"], sources["validation"], job.seed, precision,
+        torch.compile(model.network, dynamic=False) if compute.compile else model.network,
+        Path(job.checkpoint).with_name("not_finite.txt"), team, interrupt, keeper.keep, compute.checkpoint_minutes,
+        shown.step if team.rank == 0 else lambda jets, loss: None,
+    )  # fmt: skip
+    try:
+        for row in trainer.epochs():
+            if team.rank == 0:
+                shown.epoch(row)
+    finally:
+        shown.close()
+    if team.rank == 0:
+        write_results(job, model, state)
+        remove_checkpoints(Path(job.checkpoint))
+
+
+def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
+    """What a training is of: a checkpoint goes on only where all of this is the same."""
+    return {
+        "network": job.network,
+        "pool": job.pool,
+        "recipe": asdict(recipe),
+        "seed": job.seed,
+        "shards": asdict(sources["train"].meta),
+        "jets": {name: len(source) for name, source in sources.items()},
+    }
+
+
+def summary(
+    job: Job, model: Model, device: torch.device, precision: torch.dtype, team: Team, sources: Mapping[str, Source]
+) -> str:
+    """A line on what is trained with what."""
+    parameters = sum(weights.numel() for weights in model.network.parameters())
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    processes = f", {team.size} processes" if team.size > 1 else ""
+    return (
+        f"{job.network}, {parameters:,} parameters, pool {job.pool}, on {device} ({name}{processes}) in "
+        f"{str(precision).removeprefix('torch.')}: {len(sources['train']):,} jets, "
+        f"{len(sources['validation']):,} for validation, layers {', '.join(model.shards.layers)}"
+    )
+
+
+def write_results(job: Job, model: Model, state: State) -> None:
+    """Write best and last weights and the history."""
+    for path, weights in ((job.best, state.best), (job.last, state.weights())):
+        model.network.load_state_dict(weights)
+        model.save(Path(path))
+    with whole(Path(job.history)) as part:
+        pd.DataFrame(map(asdict, state.rows)).to_csv(part, index=False)

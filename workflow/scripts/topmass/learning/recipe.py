@@ -1,0 +1,84 @@
+"""How a network is trained: loss, optimiser and learning rate, as the configuration names them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import Parameter, functional
+from torch.optim import Adam, AdamW, Optimizer
+
+from topmass.preprocessing.shards import MASS_SCALE
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Passes over the jets, jets a step, first learning rate, and how it goes on. Defaults are the reference's.
+
+    `optimizer` is "adam", or "adamw" with `weight_decay`. With `schedule` "plateau" the learning rate is multiplied by
+    `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs; with "cosine"
+    it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square below
+    `huber_delta`, GeV), "log_cosh" or "relative". `average_decay` is that of the running mean of the weights, which is
+    then validated and kept; 0 is none. `early_stopping` is the number of epochs without a better validation MAE after
+    which training ends; `gradient_clip` the largest norm of a gradient; None is never. `flips` are the directions,
+    "eta" and "phi", in which jets are mirrored at random.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    optimizer: str = "adam"
+    weight_decay: float = 0.01
+    schedule: str = "plateau"
+    plateau_factor: float = 0.5
+    plateau_patience: int = 2
+    warmup_epochs: float = 1.0
+    loss: str = "mae"
+    huber_delta: float = 25.0
+    average_decay: float = 0.0
+    early_stopping: int | None = None
+    gradient_clip: float | None = None
+    flips: Sequence[str] = ()
+
+    def make_optimizer(self, parameters: Sequence[Parameter], fused: bool) -> Optimizer:
+        """The optimiser of these parameters; `fused` takes one kernel for all of them."""
+        if self.optimizer == "adamw":
+            return AdamW(parameters, self.learning_rate, weight_decay=self.weight_decay, fused=fused)
+        return Adam(parameters, self.learning_rate, fused=fused)
+
+    def losses(self, predicted: Tensor, target: Tensor) -> Tensor:
+        """The loss of each jet, (B,), from masses in units of the mass scale."""
+        error = predicted - target
+        if self.loss == "huber":
+            delta = self.huber_delta / MASS_SCALE
+            return functional.huber_loss(predicted, target, reduction="none", delta=delta)
+        if self.loss == "log_cosh":
+            # log cosh x = |x| + log(1 + exp(−2|x|)) − log 2, which never overflows.
+            return error.abs() + functional.softplus(-2 * error.abs()) - math.log(2)
+        return error.abs() / target if self.loss == "relative" else error.abs()
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of a step, counted from 0 over all epochs, on a cosine schedule."""
+        warmup, total = self.warmup_epochs * steps_per_epoch, self.epochs * steps_per_epoch
+        if step < warmup:
+            return self.learning_rate * (step + 1) / math.ceil(warmup)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+@dataclass
+class Plateau:
+    """Where a plateau schedule stands: the best loss so far, and epochs since it was found."""
+
+    best: float = math.inf
+    waited: int = 0
+
+    def step(self, optimizer: Optimizer, loss: float, recipe: Recipe) -> None:
+        """Lower the learning rate if it is time. As torch's ReduceLROnPlateau, where 0.01 % counts as progress."""
+        if loss < self.best * (1 - 1e-4):
+            self.best, self.waited = loss, 0
+            return
+        self.waited += 1
+        if self.waited > recipe.plateau_patience:
+            self.waited = 0
+            for group in optimizer.param_groups:
+                group["lr"] *= recipe.plateau_factor

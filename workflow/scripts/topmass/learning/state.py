@@ -1,0 +1,127 @@
+"""All that changes while a network is trained: what a checkpoint has to hold for training to go on from it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from topmass.learning.recipe import Plateau, Recipe
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history. Losses are those of the recipe, `mae` is in GeV, `mre` a fraction."""
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    mae: float
+    mre: float
+    learning_rate: float
+    jets_per_second: float
+    seconds: float
+
+
+class State:
+    """Where a training stands: in `epoch` (from 1), after `step` steps of it.
+
+    `total` has the sum of weight × loss over this epoch's jets so far, and the sum of weights, (2,) float64;
+    `seconds` is the time spent on it. `average` is the running mean of the parameters, if there is one; `best` the
+    weights of the best of the epochs in `rows`, in main memory.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, fused: bool) -> None:
+        self.network, self.recipe = network, recipe
+        self.parameters = list(network.parameters())
+        self.device = self.parameters[0].device
+        self.optimizer = recipe.make_optimizer(self.parameters, fused)
+        self.plateau = Plateau()
+        self.average = [each.detach().clone() for each in self.parameters] if recipe.average_decay else []
+        self.best: dict[str, Tensor] = {}
+        self.rows: list[Epoch] = []
+        self.epoch, self.step, self.seconds = 1, 0, 0.0
+        self.total = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """In this block the network has the mean weights, if there are any."""
+        kept = [each.detach().clone() for each in self.parameters] if self.average else []
+        self._set_parameters(self.average)
+        try:
+            yield
+        finally:
+            self._set_parameters(kept)
+
+    @torch.no_grad()
+    def _set_parameters(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=False):
+            parameter.copy_(value)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the weights to keep, in main memory."""
+        with self.averaged():
+            return {name: each.detach().cpu().clone() for name, each in self.network.state_dict().items()}
+
+    def finish_epoch(self, row: Epoch) -> None:
+        """Keep this epoch's row, and its weights if they are the best so far; stand at the start of the next."""
+        if not self.rows or row.mae < min(each.mae for each in self.rows):
+            self.best = self.weights()
+        self.rows.append(row)
+        self.epoch, self.step, self.seconds = row.epoch + 1, 0, 0.0
+        self.total.zero_()
+        if self.recipe.schedule == "plateau":
+            self.plateau.step(self.optimizer, row.validation_loss, self.recipe)
+
+    def finished(self) -> bool:
+        """Whether all epochs are done, or too many have been without progress."""
+        if self.epoch > self.recipe.epochs or not self.rows:
+            return self.epoch > self.recipe.epochs
+        best = min(self.rows, key=lambda row: row.mae).epoch
+        patience = self.recipe.early_stopping
+        return patience is not None and self.rows[-1].epoch - best >= patience
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors, by name, with the random states of torch."""
+        found = {f"network.{name}": each for name, each in self.network.state_dict().items()}
+        found |= {f"average.{i}": each for i, each in enumerate(self.average)}
+        found |= {f"best.{name}": each for name, each in self.best.items()}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{i}.{name}": each for name, each in state.items()}
+        found |= {"total": self.total, "random.cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            found["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return {name: each.detach().cpu().contiguous() for name, each in found.items()}
+
+    def numbers(self) -> dict:
+        """All that is no tensor, as JSON takes it."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "plateau": asdict(self.plateau),
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping) -> None:
+        """Stand where `tensors` and `numbers` were taken. KeyError, ValueError, … if they are of something else."""
+
+        def under(name: str) -> dict[str, Tensor]:
+            return {key.removeprefix(f"{name}."): each for key, each in tensors.items() if key.startswith(f"{name}.")}
+
+        self.network.load_state_dict(under("network"))
+        self.average = [under("average")[str(i)].to(self.device) for i in range(len(self.average))]
+        self.best = under("best")
+        whole = self.optimizer.state_dict()
+        whole["state"] = {i: under(f"optimizer.{i}") for i in range(len(self.parameters)) if under(f"optimizer.{i}")}
+        whole["param_groups"][0]["lr"] = numbers["learning_rate"]
+        self.optimizer.load_state_dict(whole)
+        self.plateau = Plateau(**numbers["plateau"])
+        self.rows = [Epoch(**row) for row in numbers["rows"]]
+        self.epoch, self.step, self.seconds = (numbers[name] for name in ("epoch", "step", "seconds"))
+        self.total.copy_(tensors["total"])
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
