@@ -19,16 +19,25 @@ import time
 # There is no pool to be configured; without this line the package warns of it.
 os.environ.setdefault("CONDOR_CONFIG", "/dev/null")
 
-import classad2
+import classad
+import htcondor
 import htcondor2
 
-NODE = classad2.ClassAd(
-    {"Cpus": 16, "Memory": 64000, "Disk": 100_000_000, "GPUs": 2, "Arch": "X86_64", "OpSys": "LINUX", "MyType": "Machine"}
+NODE = classad.ClassAd(
+    {
+        "Cpus": 16,
+        "Memory": 64000,
+        "Disk": 100_000_000,
+        "GPUs": 2,
+        "Arch": "X86_64",
+        "OpSys": "LINUX",
+        "MyType": "Machine",
+    }
 )
 # Where nodes share the file system, as the job's ad asks for it.
-NODE["FileSystemDomain"] = htcondor2.param["FILESYSTEM_DOMAIN"]
+NODE["FileSystemDomain"] = htcondor.param["FILESYSTEM_DOMAIN"]
 NODE["HasFileTransfer"] = True
-NODE["Requirements"] = classad2.ExprTree(
+NODE["Requirements"] = classad.ExprTree(
     "TARGET.RequestCpus <= MY.Cpus && TARGET.RequestMemory <= MY.Memory && (TARGET.RequestGPUs ?: 0) <= MY.GPUs"
 )
 USAGE = "\t\tUsr 0 00:00:00, Sys 0 00:00:00  -  {} {} Usage"
@@ -62,7 +71,8 @@ class StandInSchedd:
     def submit(self, description: htcondor2.Submit) -> Submitted:
         """Match the job with the node; run it, or hold it. Its ad is printed, for the tests."""
         number = next(self.numbers)
-        job = next(iter(description.jobs(count=1, clusterid=number)))
+        # The plugin's version of the package cannot make the ad without a schedd; the one before it can.
+        job = next(iter(htcondor.Submit(dict(description)).jobs(count=1, clusterid=number)))
         wanted = {name: job.eval(name) for name in ("RequestCpus", "RequestMemory", "RequestGPUs") if name in job}
         print(f"stand-in pool: job {number} asks for {wanted}", file=sys.stderr)
         self.note(job, number, 0, "Job submitted from host: <127.0.0.1:0>")
@@ -73,7 +83,7 @@ class StandInSchedd:
             self.note(job, number, 12, f"Job was held.\n\t{reason}\n\tCode 0 Subcode 0")
         return Submitted(number)
 
-    def run(self, job: classad2.ClassAd, number: int) -> None:
+    def run(self, job: classad.ClassAd, number: int) -> None:
         """Run the command of a job, in its folder, with its files for what it prints; hold it if it takes too long."""
         self.note(job, number, 1, "Job executing on host: <127.0.0.1:0>")
         command = [job["Cmd"], *shlex.split(job.get("Args") or job.get("Arguments") or "")]
@@ -87,7 +97,7 @@ class StandInSchedd:
                 return
         self.note(job, number, 5, ended(status))
 
-    def note(self, job: classad2.ClassAd, number: int, event: int, text: str) -> None:
+    def note(self, job: classad.ClassAd, number: int, event: int, text: str) -> None:
         """Write an event to the job's log."""
         when = time.strftime("%Y-%m-%d %H:%M:%S")
         with self.writing, open(job["UserLog"], "a") as log:
