@@ -1,6 +1,7 @@
 """Sparse jets, their dense images and mirror images, and the order in which an epoch takes them."""
 
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from topmass.layers import LAYERS, SIDE
 from topmass.learning.augmentation import ETA, PHI, draw_flips
 from topmass.learning.batches import BYTES_PER_VALUE, SparseJets
 from topmass.learning.cutting import ahead, cut
+from topmass.learning.made_up import make_up
 from topmass.learning.placement import free_memory, place
-from topmass.learning.shard_files import ShardFiles
+from topmass.learning.shard_files import CHECKING, ShardFiles
 from topmass.learning.sources import InMemory, OnDisk
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import MASS_SCALE, Shard
@@ -161,17 +163,17 @@ def test_flips_are_drawn_in_the_directions_that_are_asked_for(memory):
 def test_the_placement_is_chosen_by_size_and_said(dataset):
     splits = {name: find(dataset, name) for name in ("train", "validation")}
     size = sum(files.bytes.sum() for files in splits.values()) / 1e9
-    sources, said = place(splits, "auto", 2 * size, CPU, [])
+    sources, said = place(splits, "auto", 2 * size, CPU, [], Team(), 1)
     assert isinstance(sources["train"], InMemory) and said.startswith("placement device (auto): ")
     assert len(sources["train"]) == splits["train"].jets.sum()
     largest = splits["train"].bytes.max() / 1e9
     with pytest.raises(BadInput, match=r"compute\.memory: .* is too little for windows of shards .* give at least"):
-        place(splits, "disk", 5 * largest, CPU, [])
-    sources, said = place(splits, "disk", 11 * largest, CPU, ["eta"])
+        place(splits, "disk", 5 * largest, CPU, [], Team(), 1)
+    sources, said = place(splits, "disk", 11 * largest, CPU, ["eta"], Team(), 1)
     assert isinstance(sources["train"], OnDisk) and "shuffled one by one" in said
     assert sources["train"].flips == ["eta"] and sources["validation"].flips == []
     with pytest.raises(BadInput, match=r"compute\.placement: host cannot be"):
-        place(splits, "host", size / 2, CPU, [])
+        place(splits, "host", size / 2, CPU, [], Team(), 1)
     assert free_memory() > 1e8
 
 
@@ -202,3 +204,23 @@ def test_weights_of_jets_come_along(dataset):
     for batch in cut(source.shuffled(1, 1), 50, Team()):
         assert batch.weight == float(batch.sparse.weight.sum())
     assert sum(batch.weight for batch in cut(source.in_order(), 50, Team())) == shard.arrays["weight"].sum()
+
+
+def test_an_epoch_from_disk_takes_no_more_memory_than_it_may(tmp_path):
+    shard = make_up(2000, ("track_pt", "ecal", "hcal"))
+    paths = [tmp_path / f"{number:02d}.npz" for number in range(30)]
+    for path in paths:
+        shard.save(path)
+    files = ShardFiles.find(paths, "made up")
+    # Two windows of two shards, and one shard that is read and checked.
+    allowed = (4 + CHECKING) * files.bytes.max()
+    sources, _ = place({"train": files}, "auto", allowed / 1e9, CPU, [], Team(), 1)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    before, most, jets = resident(), 0, 0
+    for part in cut(sources["train"].shuffled(1, 1), 256, Team()):
+        most, jets = max(most, resident()), jets + part.jets
+    assert jets == 60_000 and allowed < files.bytes.sum() / 2
+    assert most - before < allowed

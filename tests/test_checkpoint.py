@@ -14,9 +14,10 @@ import torch
 from topmass.files import BadInput
 from topmass.learning.checkpoint import Checkpoint, find_checkpoint, previous
 from topmass.learning.interrupt import TRY_AGAIN
+from topmass.preprocessing.shards import Shard
 from training_runs import COMPUTE, RECIPE, run, start
 
-LONG = RECIPE | {"epochs": 3, "batch": 8, "average_decay": 0.9, "flips": ["eta", "phi"]}
+LONG = RECIPE | {"epochs": 6, "batch": 8, "average_decay": 0.9, "flips": ["eta", "phi"]}
 KILLS = 10
 
 
@@ -36,23 +37,35 @@ def wait_for(path: Path, since: float = 0) -> None:
     raise AssertionError(f"no {path}")
 
 
+def wait_for_step(path: Path, wanted: float, steps: int) -> None:
+    """Until the checkpoint is of so many steps, of which an epoch has `steps`."""
+    for _ in range(6000):
+        if path.exists():
+            numbers = Checkpoint.load(path).numbers
+            if (numbers["epoch"] - 1) * steps + numbers["step"] >= wanted:
+                return
+        time.sleep(0.005)
+    raise AssertionError(f"{path}: never after {wanted} steps")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("placement", ["host", "disk"])
 def test_killed_again_and_again_it_ends_with_the_same_weights(placement, dataset, tmp_path):
     compute = COMPUTE | {"placement": placement, "checkpoint_minutes": 0.03 / 60}
     if placement == "disk":
         compute["memory"] = 11 * max(path.stat().st_size for path in dataset[1]["train"]) / 1e9
-    begin = time.time()
     alone = run(dataset, tmp_path / "alone", recipe=LONG, compute=compute)
-    seconds, waits = time.time() - begin, random.Random(1)
+    steps, dice = -(-sum(len(Shard.load(path)) for path in dataset[1]["train"]) // LONG["batch"]), random.Random(1)
     where, folder = set(), tmp_path / "killed"
     folder.mkdir()
     paths = [folder / path.name for path in alone]
-    for _ in range(KILLS):
-        begin = time.time()
+    for kill in range(KILLS):
         process = start(dataset, folder, recipe=LONG, compute=compute)
-        wait_for(folder / "kept/checkpoint.safetensors", begin)
-        time.sleep(waits.uniform(0, 1.6 * seconds / KILLS))
+        # By steps, not by the clock: on a machine that is busy with other things the training must not end before.
+        wait_for_step(
+            folder / "kept/checkpoint.safetensors", LONG["epochs"] * steps * (kill + dice.random()) / 13, steps
+        )
+        time.sleep(dice.uniform(0, 0.02))
         process.kill()
         process.join()
         assert not paths[0].exists()

@@ -34,6 +34,18 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
+    "a loss that does not exist": ("experiments.laptop.recipe.loss", "mse", "'mse' is not one of"),
+    "a warm-up that never ends": (
+        "experiments.laptop.recipe",
+        {"epochs": 3, "batch": 8, "learning_rate": 0.1, "schedule": "cosine", "warmup_epochs": 3},
+        "the warm-up must end before the last epoch",
+    ),
+    "several processes on one GPU": (
+        "compute",
+        CONFIG["compute"] | {"device": "cuda:1", "processes": 2},
+        "several processes take the first GPUs: write cuda",
+    ),
+    "a memory of nothing": ("compute.memory", 0, "0 is less than or equal to the minimum of 0"),
     "bins in disorder": ("evaluate.mass_bins", [85, 300, 200], "300 comes before 200"),
     "a URL that is none": ("samples.top_gun.files.0.url", "top_gun.parquet", "does not fit: https, root or"),
     "a checksum of an unknown kind": (

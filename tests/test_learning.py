@@ -101,6 +101,20 @@ def test_predictions_keep_the_order_and_the_columns_of_the_shards(dataset, tmp_p
         assert np.array_equal(getattr(predictions, name), expected)
 
 
+def test_predictions_are_made_and_written_shard_by_shard(dataset, tmp_path, monkeypatch):
+    best, _, _ = run(dataset, tmp_path)
+    written, load = [], Shard.load
+
+    def watched(path, expected=None):
+        part = next(tmp_path.glob(".p.parquet*.part"))
+        written.append(part.stat().st_size)
+        return load(path, expected)
+
+    monkeypatch.setattr(Shard, "load", watched)
+    predict(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    assert len(written) == 3 and written[0] < written[1] < written[2]
+
+
 def test_a_model_is_not_applied_to_other_shards(dataset, tables, tmp_path):
     from make_shards import make_shards
 

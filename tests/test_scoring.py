@@ -125,8 +125,8 @@ def test_same_predictions_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-8]), "not a table of predictions"),
-        (lambda path: path.write_text("mass\n1\n"), "not a table of predictions"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-8]), "not a whole parquet file"),
+        (lambda path: path.write_text("mass\n1\n"), "not a whole parquet file"),
         (lambda path: pq.write_table(pa.table({"mass": [1.0]}), path), "no column 'event'"),
         (lambda path: pq.write_table(pq.read_table(path).slice(0, 0), path), "no jet"),
     ],

@@ -21,7 +21,7 @@ from topmass.learning.team import Team
 from topmass.learning.training import Trainer
 from topmass.learning.validation import errors
 from topmass.preprocessing.shards import Shard
-from training_runs import COMPUTE, CPU, RECIPE, run
+from training_runs import COMPUTE, CPU, RECIPE, find, run
 
 MASSES = torch.tensor([0.2, 0.5, 0.9])
 
@@ -208,3 +208,18 @@ def test_a_signal_during_the_validation_keeps_the_epoch(dataset, tmp_path):
     with pytest.raises(Interrupted):
         list(trainer.epochs())
     assert kept == [(1, trainer.steps)]
+
+
+def test_shards_larger_than_the_memory_that_they_may_take_are_trained_on_in_windows(dataset, tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    statistics, shards = dataset
+    many = [tmp_path / f"many/{number:02d}.npz" for number in range(30)]
+    for number, path in enumerate(many):
+        Shard.load(shards["train"][number % 3]).save(path)
+    splits = {"train": many, "validation": shards["validation"]}
+    files = find((statistics, splits))
+    memory = 12 * files.bytes.max() / 1e9
+    assert files.bytes.sum() > 2 * memory * 1e9
+    run((statistics, splits), tmp_path, compute=COMPUTE | {"memory": float(memory), "checkpoint_minutes": 1e9})
+    assert "placement disk (auto)" in caplog.text and "are shuffled one by one" in caplog.text
+    assert f": {files.jets.sum():,} jets, " in caplog.text

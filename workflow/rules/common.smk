@@ -103,3 +103,11 @@ def print_summary():
             print(f"\n{Path(summary).read_text()}")
     if Path("results/report.html").exists():
         print("Everything in one page: results/report.html; the figures: results/figures/")
+
+
+def print_advice():
+    """What to do after an error, said once for all stages."""
+    print(
+        "\nWhat went wrong stands above, in lines with 'error:'. What was finished is kept, and the next run goes on there."
+    )
+    print("A file under results/ that is damaged or of other data: remove it, and the next run makes it anew.")

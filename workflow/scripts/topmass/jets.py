@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 
 from topmass.files import BadInput, whole
 from topmass.layers import SIDE, Layer, find_layer
+from topmass.parquet import DAMAGED, open_parquet
 
 VERSION = 1
 ROW_GROUP = 2000
 """Jets a row group: about 5 MB, small enough to stay in a cache while it is decoded."""
-READ_AHEAD = 1 << 20
-"""Bytes read of a column at a time: without it, pyarrow reads a column of a row group whole."""
 LARGEST_BLOCK = 50_000
 """Jets a table, so that a stage that holds one in memory stays far below 2 GB."""
 EVENTS_PER_BLOCK = 10_000_000
@@ -143,12 +142,7 @@ class JetTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self.file = pq.ParquetFile(path, page_checksum_verification=True, buffer_size=READ_AHEAD)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowInvalid, OSError) as error:
-            raise BadInput(f"{path}: not a whole parquet file ({error})") from None
+        self.file = open_parquet(path)
         about = (self.file.schema_arrow.metadata or {}).get(b"topmass")
         if about is None:
             raise BadInput(f"{path}: a parquet file, but not a jet table of topmass (no 'topmass' in its metadata)")
@@ -180,13 +174,16 @@ class JetTable:
                     raise BadInput(f"{self.path}: row {first_row + at[0]}: {flaw}")
                 yield batch
                 first_row += len(batch)
-        except (pa.ArrowInvalid, OSError) as error:
+        except DAMAGED as error:
             raise BadInput(f"{self.path}: damaged after row {first_row} ({error})") from None
 
     def columns(self, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
         """Some of the columns with one number a jet, in large batches."""
-        for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
-            yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
+        try:
+            for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
+                yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
+        except DAMAGED as error:
+            raise BadInput(f"{self.path}: damaged in the columns {', '.join(names)} ({error})") from None
 
 
 def _from_arrow(rows: pa.RecordBatch) -> JetBatch:

@@ -17,7 +17,8 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
     axes.plot(epoch, validation_loss, "s-", color="C1", label="validation")
     mark_best(axes, epoch, validation_loss, best)
     frame(axes, np.concatenate([loss, validation_loss]))
-    axes.set_ylabel(f"Loss: mean $|$predicted $-$ $m|$ / {MASS_SCALE:g} GeV")
+    # Of whichever kind the recipe has, in units of the mass scale.
+    axes.set_ylabel(f"Loss ({MASS_SCALE:g} GeV)")
     axes.set_title(LABEL, loc="left")
     axes.legend()
     label_epochs(axes, epoch)

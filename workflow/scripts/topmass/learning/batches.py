@@ -151,7 +151,7 @@ class SparseJets:
         for shard in shards:
             here, of_values = slice(jet, jet + len(shard)), slice(value, value + int(shard.offset[-1]))
             host["first"][jet + 1 : here.stop + 1] = shard.offset[1:] + value
-            host["weights"][here] = shard.arrays.get("weight", 1)
+            host["weights"][here] = shard.arrays["weight"]
             host["event"][here] = shard.arrays["event"]
             # All indices of pixels are below 2^15, and torch has little arithmetic for uint16.
             for name, dtype in (("pixel", "i2"), ("layer", "u1"), ("value", "f2")):

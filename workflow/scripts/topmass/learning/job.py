@@ -91,7 +91,9 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     torch.manual_seed(job.seed)
     digest = digest_of(Path(job.statistics))
     files = {name: ShardFiles.find(list(map(Path, getattr(job, name))), digest) for name in ("train", "validation")}
-    sources, placement = place(files, compute.placement, compute.memory, device, list(recipe.flips))
+    sources, placement = place(
+        files, compute.placement, compute.memory, device, list(recipe.flips), team, compute.processes
+    )
     model = Model.new(job.network, job.pool, sources["train"].meta)
     model.network.to(device, memory_format=torch.channels_last)
     state = State(model.network, recipe, fused=device.type == "cuda")

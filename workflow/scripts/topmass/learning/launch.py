@@ -21,6 +21,8 @@ SCRIPTS = Path(__file__).parents[2]
 START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.learning.worker import work; work()"
 """What a worker's Python is given: a program of its own, whatever the main program of this process is."""
 BAD_INPUT = "BadInput: "
+SECONDS_TO_END = 120
+"""For workers that are asked to end: a step and a checkpoint. Those that wait for a lost one are killed then."""
 
 
 def nodes() -> tuple[int, str]:
@@ -48,6 +50,7 @@ def launch(job: Job, log: Path | None) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint=address or "localhost:0",
         max_restarts=0,
+        shutdown_timeout=SECONDS_TO_END,
         signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
     )
     try:

@@ -4,12 +4,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import safetensors.torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from topmass.files import BadInput, whole
 from topmass.learning.networks import build_network
+from topmass.learning.tensors import DAMAGED, read_tensors, to_bytes
 from topmass.preprocessing.shards import ShardMeta
 
 
@@ -30,19 +29,17 @@ class Model:
     def save(self, path: Path) -> None:
         """Write weights and metadata."""
         about = {"name": self.name, "pool": self.pool, "shards": asdict(self.shards)}
-        weights = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
         with whole(path) as part:
-            part.write_bytes(safetensors.torch.save(weights, {"topmass": json.dumps(about, sort_keys=True)}))
+            part.write_bytes(to_bytes(self.network.state_dict(), json.dumps(about, sort_keys=True)))
 
     @classmethod
     def load(cls, path: Path) -> "Model":
         """Read; BadInput if the file is damaged or not a model of this project."""
         try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads(file.metadata()["topmass"])
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            weights, text = read_tensors(path)
+            about = json.loads(text)
             model = cls.new(about["name"], about["pool"], ShardMeta.parse(json.dumps(about["shards"])))
             model.network.load_state_dict(weights)
-        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except DAMAGED as error:
             raise BadInput(f"{path}: not a model of topmass ({' '.join(str(error).split())})") from None
         return model

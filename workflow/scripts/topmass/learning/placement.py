@@ -8,6 +8,7 @@ import torch
 from topmass.files import BadInput
 from topmass.learning.shard_files import CHECKING, ShardFiles
 from topmass.learning.sources import InMemory, OnDisk, Source
+from topmass.learning.team import Team
 
 OF_DEVICE, OF_HOST = 0.5, 0.6
 """Parts of the free memory of a GPU and of the machine that jets may take; the rest is for the network."""
@@ -26,16 +27,24 @@ def free_memory() -> float:
 
 
 def place(
-    splits: dict[str, ShardFiles], placement: str, memory: float | None, device: torch.device, flips: list[str]
+    splits: dict[str, ShardFiles],
+    placement: str,
+    memory: float | None,
+    device: torch.device,
+    flips: list[str],
+    team: Team,
+    processes: int,
 ) -> tuple[dict[str, Source], str]:
     """The sources of the splits, and a line on where they are and why.
 
     `placement` is "auto", "device", "host" or "disk"; `memory` is what jets may take of main memory, in GB, by default
-    a part of what is free. Only jets of the split "train" are flipped. BadInput if they do not fit.
+    a part of what is free, for all `processes` on this machine together. Only jets of the split "train" are flipped.
+    All of a team choose alike. BadInput if the jets do not fit.
     """
     size = float(sum(files.bytes.sum() for files in splits.values()))
-    allowed = memory * GB if memory is not None else OF_HOST * free_memory()
+    allowed = (memory * GB if memory is not None else OF_HOST * free_memory()) / processes
     on_device = OF_DEVICE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else allowed
+    allowed, on_device = team.least([allowed, on_device])
     room = f"{size / GB:.3g} GB of jets, {allowed / GB:.3g} GB allowed in main memory"
     if device.type == "cuda":
         room += f", {on_device / GB:.3g} GB on {device}"

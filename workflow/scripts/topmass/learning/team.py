@@ -27,6 +27,16 @@ class Team:
             for each, total in zip(tensors, together.split([each.numel() for each in tensors]), strict=True):
                 each.copy_(total.view_as(each))
 
+    def least(self, values: Sequence[float]) -> list[float]:
+        """The smallest of each value among all processes, so that all decide alike."""
+        if self.size == 1:
+            return list(values)
+        # NCCL speaks of GPUs only.
+        device = torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
+        found = torch.tensor(values, dtype=torch.float64, device=device)
+        distributed.all_reduce(found, distributed.ReduceOp.MIN)
+        return found.tolist()
+
 
 def join_team(device: torch.device) -> Team:
     """The team that torch's launcher started this process in: over NCCL between GPUs, over gloo else."""

@@ -22,6 +22,12 @@ PER_JET = {
 }
 
 
+DAMAGED = (
+    OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What NumPy and zipfile raise for a damaged file; RuntimeError where it seems to be encrypted."""
+
+
 @dataclass(frozen=True)
 class ShardMeta:
     """What all shards of a dataset have in common.
@@ -147,7 +153,9 @@ def opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     try:
         with np.load(path, allow_pickle=False) as file:
             yield file
-    except (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except FileNotFoundError:
+        raise
+    except DAMAGED as error:
         raise BadInput(f"{path}: not a whole shard ({error})") from None
 
 

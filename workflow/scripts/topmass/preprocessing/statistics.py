@@ -47,6 +47,7 @@ class Statistics:
         """Write as JSON."""
         content = {"version": VERSION, **asdict(self)}
         content["flattening"] = {name: values.tolist() for name, values in vars(self.flattening).items()}
+        content["checksum"] = checksum(content)
         with whole(path) as part:
             part.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -55,14 +56,22 @@ class Statistics:
         """Read from JSON; BadInput if that is not what `save` wrote."""
         try:
             content = json.loads(path.read_text())
-            version, flattening = content.pop("version"), content.pop("flattening")
-            if version != VERSION:
-                raise BadInput(f"{path}: statistics of version {version}, this code reads {VERSION}")
+            if content["version"] != VERSION:
+                raise BadInput(f"{path}: statistics of version {content['version']}, this code reads {VERSION}")
+            if content.pop("checksum") != checksum(content):
+                raise BadInput(f"{path}: damaged or changed by hand: its checksum is another")
+            del content["version"]
+            flattening = content.pop("flattening")
             return cls(
                 flattening=Flattening(**{name: np.array(values) for name, values in flattening.items()}), **content
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{path}: not the statistics of a dataset ({error})") from None
+
+
+def checksum(content: dict) -> str:
+    """Sixteen hexadecimal digits that tell whether these numbers are those that were measured."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def digest_of(path: Path) -> str:

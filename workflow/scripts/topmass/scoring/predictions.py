@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from topmass.files import BadInput, whole
+from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
     "event": np.dtype("i8"),
@@ -34,10 +35,11 @@ class Predictions:
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
+        file = open_parquet(path)
         try:
-            table = pq.read_table(path)
-        except pa.ArrowException as error:
-            raise BadInput(f"{path}: not a table of predictions ({error})") from None
+            table = file.read()
+        except DAMAGED as error:
+            raise BadInput(f"{path}: damaged ({error})") from None
         missing = [name for name in COLUMNS if name not in table.column_names]
         if missing:
             raise BadInput(f"{path}: no column '{missing[0]}'")
@@ -54,8 +56,8 @@ class Predictions:
 def write_predictions(path: Path, parts: Iterable[Predictions]) -> int:
     """Write all parts, one row group each, without holding more than one of them; the number of jets."""
     schema = pa.schema({name: pa.from_numpy_dtype(dtype) for name, dtype in COLUMNS.items()})
-    jets = 0
-    with whole(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+    options, jets = {"compression": "zstd", "write_page_checksum": True}, 0
+    with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
         for each in parts:
             columns = {name: np.asarray(getattr(each, name), dtype) for name, dtype in COLUMNS.items()}
             writer.write_table(pa.table(columns))

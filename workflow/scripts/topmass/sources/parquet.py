@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from topmass.files import BadInput
-from topmass.jets import PER_JET, READ_AHEAD, ROW_GROUP, SPARSE, JetBatch, join_offsets
+from topmass.jets import PER_JET, ROW_GROUP, SPARSE, JetBatch, join_offsets
 from topmass.layers import Layer
+from topmass.parquet import DAMAGED, open_parquet
 from topmass.sources.columns import find_columns
 from topmass.sources.decoding import BadRow, images, lists, numbers
 from topmass.sources.dense import to_sparse
@@ -23,12 +23,7 @@ class Source:
 
     def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
         self.path, self.rounded = path, 0
-        try:
-            self.file = pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{path}: not a whole parquet file ({error})") from None
+        self.file = open_parquet(path)
         self.columns = find_columns(path, self.file.schema_arrow.names, columns)
         self.dense = "image" in self.columns
         self.per_jet = {name: column for name, column in self.columns.items() if name in PER_JET}
@@ -72,7 +67,7 @@ class Source:
                 if start < end:
                     yield start, rows.slice(start - row, end - start)
                 row += len(rows)
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGED as error:
             raise BadInput(f"{self.path}: damaged after row {row} ({error})") from None
 
     def values(self, rows: pa.RecordBatch, layers: Sequence[Layer]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

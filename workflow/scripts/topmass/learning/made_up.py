@@ -1,0 +1,36 @@
+"""Made-up jets that fill their images as simulated ones do, for measurements where there are no others."""
+
+import numpy as np
+
+from topmass.layers import SIDE, find_layer
+from topmass.preprocessing.shards import Shard, ShardMeta
+
+VALUES = {"ecal": 255, "hcal": 35}
+VALUES |= dict.fromkeys(("track_pt", "track_dz", "track_d0"), 27) | dict.fromkeys(("bpix1", "bpix2", "bpix3"), 30)
+"""Mean number of non-zero values a jet, as the simulation has them."""
+WIDTH = 18.0
+"""Of the cloud of values around the middle of the window, pixels."""
+
+
+def make_up(jets: int, layers: tuple[str, ...], seed: int = 1) -> Shard:
+    """So many jets with flat masses from 85 to 500 GeV."""
+    rng = np.random.default_rng(seed)
+    rows, pixels, numbers = [], [], []
+    for number, name in enumerate(layers):
+        cell = find_layer(name).cell
+        row = np.repeat(np.arange(jets), rng.poisson(VALUES[name], jets))
+        places = np.clip(rng.normal(SIDE / 2, WIDTH, (2, len(row))), 0, SIDE - 1).astype(int) // cell
+        pixel = places[0] * (SIDE // cell) + places[1]
+        # No pixel twice in a layer of a jet.
+        row, pixel = np.unique(np.stack([row, pixel]), axis=1)
+        rows, pixels, numbers = [*rows, row], [*pixels, pixel], [*numbers, np.full(len(row), number)]
+    row, pixel, layer = (np.concatenate(each) for each in (rows, pixels, numbers))
+    order = np.argsort(row, kind="stable")
+    offset = np.searchsorted(row[order], np.arange(jets + 1))
+    arrays = {"pixel": pixel[order].astype("u2"), "layer": layer[order].astype("u1")}
+    arrays["value"] = rng.exponential(0.1, len(row)).clip(0, 1).astype("f2")
+    arrays |= {name: rng.uniform(0, 170, jets).astype("f4") for name in ("ieta", "iphi", "jet_mass", "softdrop_mass")}
+    arrays |= {"mass": rng.uniform(85, 500, jets).astype("f4"), "pt": rng.uniform(400, 1000, jets).astype("f4")}
+    arrays |= {"event": np.arange(jets), "weight": np.ones(jets, "f4")}
+    cells = tuple(find_layer(name).cell for name in layers)
+    return Shard(offset, arrays, ShardMeta(layers, cells, SIDE, "made up", "made up"))

@@ -1,0 +1,23 @@
+"""Parquet files opened with what all of ours need: little memory, and a clear word if they are damaged."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from topmass.files import BadInput
+
+READ_AHEAD = 1 << 20
+"""Bytes read of a column at a time: without it, pyarrow reads a column of a row group whole."""
+DAMAGED = (pa.ArrowException, OSError, ValueError)
+"""What pyarrow raises for a damaged file; ValueError for names that are no text."""
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open for reading. BadInput if it is not a whole parquet file."""
+    try:
+        return pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except DAMAGED as error:
+        raise BadInput(f"{path}: not a whole parquet file ({error})") from None
