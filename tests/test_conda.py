@@ -89,6 +89,7 @@ def run(python: Path, path: str, folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.lab
 def test_every_stage_finds_all_it_needs_in_its_own_environment(bare_snakemake, path, tmp_path):
     tiny = str(REPOSITORY / "tests/tiny.yaml")
     said = run(bare_snakemake, path, tmp_path, "--configfile", tiny)

@@ -13,7 +13,7 @@ import yaml
 from conftest import REPOSITORY
 from extra_packages import extra_packages
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.lab]
 
 
 @pytest.fixture(scope="module")

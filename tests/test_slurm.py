@@ -18,7 +18,7 @@ import yaml
 from conftest import REPOSITORY
 from slurm_cluster import cluster, jobs, told, why_not
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = [pytest.mark.slow, pytest.mark.lab, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 # Enough epochs to be killed in. In one thread a training repeats itself to the last bit.
 CONFIGURATION = {"compute": {"device": "cpu"}, "experiments": {"tiny": {"recipe": {"epochs": 80}}}}
