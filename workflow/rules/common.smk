@@ -1,18 +1,30 @@
 """What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
+import json
 import sys
 from pathlib import Path
 
+import yaml
+from snakemake.utils import update_config
+
 # These two lie beside this file.
+import configuration
 from configuration import SAFE_NAME, file_name, fill_in, find_problem, source_of
 from imports import content_hash
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+# This repository; `workflow.basedir` is another's, where another workflow uses this one as a module.
+HOUSE = Path(configuration.__file__).parents[2]
 
 
 def check_config(config):
     """End with one line on what is wrong with the configuration, if anything is; else fill in defaults."""
-    schema = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+    # Snakemake reads no `configfile:` of a module, so that its user would have to give every setting.
+    # By way of JSON, since parts that YAML's anchors share must not change together.
+    everything = json.loads(json.dumps(yaml.safe_load((HOUSE / "config.yaml").read_text())))
+    update_config(everything, config)
+    config.update(everything)
+    schema = HOUSE / "workflow/schemas/config.schema.yaml"
     problem = find_problem(config, schema)
     if problem:
         key, message = problem
@@ -24,7 +36,7 @@ def check_config(config):
 
 def code_hash(script):
     """Hash of the content of a script and of all of the library that it reaches; a param of every rule with a script."""
-    return content_hash(Path(workflow.basedir) / "workflow/scripts" / script)
+    return content_hash(HOUSE / "workflow/scripts" / script)
 
 
 def blocks(sample):

@@ -21,7 +21,7 @@ rule results:
 rule report:
     input:
         rules.results.input,
-        captions=sorted(Path(workflow.basedir).glob("workflow/report/*.rst")),
+        captions=sorted((HOUSE / "workflow/report").glob("*.rst")),
     output:
         "results/report.html",
     log:

@@ -1,0 +1,115 @@
+"""Uses of the workflow other than in its own folder: results elsewhere, a part of another workflow, REANA."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import REPOSITORY
+
+# Up to the shards: what is asked here is where files are found, and where they go.
+TARGET = "results/shards/flat/test/00000.npz"
+ANOTHER_WORKFLOW = """
+configfile: "mine.yaml"
+
+
+module topmass:
+    snakefile:
+        "{house}/Snakefile"
+    config:
+        config["topmass"]
+    prefix:
+        "jets"
+
+
+use rule * from topmass as topmass_*
+
+
+rule count:
+    input:
+        "jets/{target}",
+    output:
+        "size.txt",
+    shell:
+        "wc -c < {{input}} > {{output}}"
+"""
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Snakemake, called in this folder."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    ended = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Path:
+    """A copy of the repository, which a run could write into."""
+    house = tmp_path_factory.mktemp("clone") / "topmass"
+    kept = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
+    shutil.copytree(REPOSITORY, house, ignore=kept)
+    return house
+
+
+@pytest.fixture(scope="module")
+def elsewhere(house, tmp_path_factory) -> Path:
+    """A folder in which the workflow was run with `--directory`, called from a third one."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    before = files(house)
+    tiny = ("--configfile", str(house / "tests/tiny.yaml"))
+    place = ("--snakefile", str(house / "Snakefile"), "--directory", str(folder))
+    snakemake(tmp_path_factory.mktemp("third"), TARGET, *place, *tiny)
+    assert {name for name in files(house) - before if "__pycache__" not in name} == set()
+    return folder
+
+
+@pytest.mark.slow
+def test_with_directory_everything_is_written_there(elsewhere):
+    assert (elsewhere / TARGET).exists() and (elsewhere / "results/log/simulate/gun/00000.log").exists()
+
+
+@pytest.mark.slow
+def test_results_may_be_a_link_to_scratch(house, elsewhere, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "run/results").symlink_to(tmp_path / "scratch")
+    place = ("--snakefile", str(house / "Snakefile"), "--configfile", str(house / "tests/tiny.yaml"))
+    snakemake(tmp_path / "run", TARGET, *place)
+    assert (tmp_path / "run/results").is_symlink()
+    on_scratch = tmp_path / "scratch" / TARGET.removeprefix("results/")
+    assert on_scratch.read_bytes() == (elsewhere / TARGET).read_bytes()
+    # And the files may move on to a larger disk, with the link.
+    shutil.copytree(tmp_path / "scratch", tmp_path / "larger", copy_function=shutil.copy2)
+    (tmp_path / "run/results").unlink()
+    (tmp_path / "run/results").symlink_to(tmp_path / "larger")
+    assert "Nothing to be done" in snakemake(tmp_path / "run", TARGET, "--dry-run", *place)
+
+
+@pytest.mark.slow
+def test_another_workflow_may_use_this_one_as_a_module(house, elsewhere, tmp_path):
+    (tmp_path / "Snakefile").write_text(ANOTHER_WORKFLOW.format(house=house, target=TARGET))
+    overlay = yaml.safe_load((house / "tests/tiny.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"topmass": overlay}))
+    snakemake(tmp_path, "count")
+    assert (tmp_path / "jets" / TARGET).read_bytes() == (elsewhere / TARGET).read_bytes()
+    assert int((tmp_path / "size.txt").read_text()) == os.path.getsize(elsewhere / TARGET)
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_description_for_reana_names_what_is_there():
+    reana = yaml.safe_load((REPOSITORY / "reana.yaml").read_text())
+    assert reana["workflow"] == {"type": "snakemake", "file": "Snakefile"}
+    for name in [*reana["inputs"]["files"], *reana["inputs"]["directories"], reana["inputs"]["parameters"]["input"]]:
+        assert (REPOSITORY / name).exists(), name
+    # All that a run reads is sent along.
+    assert {"workflow", "profiles", "envs"} <= set(reana["inputs"]["directories"])
+    assert reana["outputs"]["files"] == ["results/report.html"]
