@@ -4,7 +4,7 @@
 #   docker build --tag topmass .
 #   apptainer build topmass.sif docker-daemon:topmass:latest       from the same recipe, where Docker is
 #   docker save topmass --output topmass.tar && apptainer build topmass.sif docker-archive:topmass.tar    elsewhere
-FROM docker.io/library/python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm
 
 # OpenMP's run time, which the slim image lacks and torch and FastJet want.
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
