@@ -69,7 +69,7 @@ def test_jobs_ask_for_what_the_profile_says(run):
     asked = asked_for(run[1])
     assert {"Cpus": 2, "Memory": 16000, "GPUs": 1} in asked  # training
     assert {"Cpus": 3, "Memory": 3000} in asked  # three blocks of shards, side by side
-    assert sum("GPUs" in job for job in asked) == 1
+    assert sum("GPUs" in job for job in asked) == 2  # and prediction
 
 
 def test_members_of_a_group_run_in_parallel(run):
