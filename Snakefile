@@ -34,6 +34,9 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+leave_out_benchmarks()
+
+
 rule all:
     default_target: True
     input:

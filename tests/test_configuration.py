@@ -5,6 +5,8 @@ import json
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from configuration import fill_in, find_problem, source_of
 from conftest import REPOSITORY
@@ -136,3 +138,35 @@ def test_the_source_of_a_value_is_the_file_that_wins_or_the_command_line(tmp_pat
     for key, name in expected.items():
         assert source_of(key, config, paths) == str(tmp_path / name)
     assert source_of(("x",), config, paths) == "--config"
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["../../etc", "$(id)"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(at: object, path: tuple = ()) -> list[tuple]:
+    """The path of every part of a configuration."""
+    steps = at.items() if isinstance(at, dict) else enumerate(at) if isinstance(at, list) else ()
+    return [path] * bool(path) + [place for key, inner in steps for place in places(inner, (*path, key))]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(places(CONFIG)), JUNK)
+def test_whatever_stands_in_its_place_is_accepted_or_refused_in_a_line(place, junk):
+    config = copy.deepcopy(CONFIG)
+    at = config
+    for step in place[:-1]:
+        at = at[step]
+    at[place[-1]] = junk
+    problem = find_problem(config, SCHEMA)
+    if problem is not None:
+        key, said = problem
+        assert all(isinstance(step, str) for step in key) and said

@@ -105,6 +105,19 @@ def test_another_workflow_may_use_this_one_as_a_module(house, elsewhere, tmp_pat
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
+def test_a_group_simulates_a_block_once(house, elsewhere, tmp_path, monkeypatch):
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "shared"))
+    (tmp_path / "shared").mkdir()
+    place = ("--snakefile", str(house / "Snakefile"), "--configfile", str(house / "tests/tiny.yaml"), "--cache")
+    for user, blocks in (("first", 3), ("second", 0)):
+        (tmp_path / user).mkdir()
+        said = snakemake(tmp_path / user, TARGET, *place)
+        assert (tmp_path / user / TARGET).read_bytes() == (elsewhere / TARGET).read_bytes()
+        # Besides the few jets of the trial, which everyone makes.
+        assert said.count("jets/s") - 1 == blocks
+
+
 def test_the_description_for_reana_names_what_is_there():
     reana = yaml.safe_load((REPOSITORY / "reana.yaml").read_text())
     assert reana["workflow"] == {"type": "snakemake", "file": "Snakefile"}

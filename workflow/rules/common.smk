@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from imports import content_hash
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 # This repository; `workflow.basedir` is another's, where another workflow uses this one as a module.
 HOUSE = Path(configuration.__file__).parents[2]
+
+
+# Whether a group shares what is expensive and always the same: simulate, download, sparsify, shards. See docs/cluster.md.
+SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 
 def check_config(config):
@@ -124,3 +129,10 @@ def print_advice():
     )
     print("A file under results/ that is damaged or of other data: remove it, and the next run makes it anew.")
     print("A file that is younger than it can be, by a clock that was wrong: touch it.")
+
+
+def leave_out_benchmarks():
+    """Of the rules whose results are shared: Snakemake refuses them there, having none for what it takes from elsewhere."""
+    for each in workflow.rules:
+        if SHARED and each.cache.output:
+            each._benchmark = None

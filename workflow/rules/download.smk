@@ -19,6 +19,7 @@ rule download:
     wildcard_constraints:
         sample=samples(of_files=True),
         file=SAFE_NAME,
+    cache: SHARED
     conda:
         "../../envs/download.yaml"
     params:
@@ -40,6 +41,7 @@ rule sparsify:
         "results/benchmark/sparsify/{sample}/{block}.tsv"
     wildcard_constraints:
         sample=samples(of_files=True),
+    cache: SHARED
     conda:
         "../../envs/preprocess.yaml"
     params:

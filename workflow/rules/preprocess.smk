@@ -41,6 +41,7 @@ rule shards:
         "results/log/shards/{dataset}/{block}.log",
     benchmark:
         "results/benchmark/shards/{dataset}/{block}.tsv"
+    cache: SHARED
     conda:
         "../../envs/preprocess.yaml"
     params:

@@ -16,6 +16,7 @@ rule simulate:
         "results/benchmark/simulate/{sample}/{block}.tsv"
     wildcard_constraints:
         sample=samples(of_files=False),
+    cache: SHARED
     conda:
         "../../envs/simulate.yaml"
     params:
