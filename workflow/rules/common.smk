@@ -103,6 +103,11 @@ def statistics(wildcards):
     return f"results/preprocess/{dataset}/statistics.json"
 
 
+def kept(pattern):
+    """A path among the results of a training, wherever a module's prefix has put them, that is no output of its rule."""
+    return lambda wildcards, output: str(Path(output.history).parents[3] / pattern.format(**dict(wildcards.items())))
+
+
 def runs(pattern):
     """One file for each experiment and seed that are to be run."""
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])

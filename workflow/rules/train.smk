@@ -33,8 +33,8 @@ rule train:
         pool=lookup(within=config, dpath="experiments/{experiment}/pool"),
         recipe=lookup(within=config, dpath="experiments/{experiment}/recipe"),
         compute=config["compute"],
-        checkpoint="results/checkpoints/{experiment}/{seed}/checkpoint.safetensors",
-        events="results/tensorboard/{experiment}/{seed}",
+        checkpoint=kept("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
+        events=kept("tensorboard/{experiment}/{seed}"),
         code=code_hash("train.py"),
     script:
         "../scripts/train.py"
@@ -53,6 +53,8 @@ rule predict:
     conda:
         "../../envs/train.yaml"
     threads: 8
+    resources:
+        gpu=int(config["compute"]["device"].startswith("cuda")),
     params:
         device=lookup(within=config, dpath="compute/device"),
         precision=lookup(within=config, dpath="compute/precision"),
