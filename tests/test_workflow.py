@@ -22,7 +22,7 @@ from topmass.layers import LAYERS
 from topmass.sources.dense_file import write_dense
 
 pytestmark = pytest.mark.slow
-KEPT = shutil.ignore_patterns(".git", ".venv", "results", ".snakemake", ".*_cache", "*.part")
+KEPT = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
 
 
 def snakemake(house: Path, *arguments: str, folder: Path | None = None, check: bool = True) -> str:
