@@ -130,7 +130,8 @@ def test_damaged_files_are_made_anew_or_named(seed, house, clone):  # noqa: F811
 
 
 def test_two_runs_at_once_take_turns(house, clone):  # noqa: F811
-    shutil.rmtree(clone / "results/shards")
+    for stage in ("shards", "train", "predict", "evaluate"):
+        shutil.rmtree(clone / "results" / stage)
     both = [
         subprocess.Popen(START, cwd=clone, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in "ab"
     ]
