@@ -41,5 +41,8 @@ def stage(name: str, log: str) -> Iterator[None]:
 def describe(error: Exception) -> str:
     """One line for an error that a user can mend."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+        why = error.strerror.lower()
+        if isinstance(error, PermissionError):
+            why += " (`ls -ld` shows who may do what with it; `chmod u+rw` gives its owner the right)"
+        return f"{error.filename}: {why}" if error.filename else why
     return " ".join(str(error).split())

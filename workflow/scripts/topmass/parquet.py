@@ -14,10 +14,10 @@ DAMAGED = (pa.ArrowException, OSError, ValueError)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open for reading. BadInput if it is not a whole parquet file."""
+    """Open for reading. BadInput if it is not a whole parquet file, OSError if it cannot be opened."""
+    # What pyarrow raises then does not name the file as an OSError does.
+    path.open("rb").close()
     try:
         return pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise
     except DAMAGED as error:
         raise BadInput(f"{path}: not a whole parquet file ({error})") from None
