@@ -1,4 +1,4 @@
-"""The small workflow on a real SLURM: GPUs held and refused, jobs grouped, a training killed and put back.
+"""The small workflow on a real SLURM: GPUs held and refused, jobs grouped, killed and put back.
 
 One run is watched from start to end, since each job through SLURM takes some seconds; each test asks one thing of
 what was seen.
@@ -21,7 +21,7 @@ from slurm_cluster import cluster, jobs, told, why_not
 pytestmark = [pytest.mark.slow, pytest.mark.lab, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 # Enough epochs to be killed in. In one thread a training repeats itself to the last bit.
-CONFIGURATION = {"compute": {"device": "cpu"}, "experiments": {"tiny": {"recipe": {"epochs": 80}}}}
+CONFIGURATION = {"compute": {"device": "cpu"}, "experiments": {"tiny": {"recipe": {"epochs": 200}}}}
 
 
 def site_profile(folder: Path, gpus: int) -> str:
@@ -30,6 +30,8 @@ def site_profile(folder: Path, gpus: int) -> str:
     # The network trains on the CPU here, and so the configuration asks for no GPU.
     profile["set-resources"]["train"]["gpu"] = gpus
     profile["set-threads"] = {"train": 1, "predict": 1}
+    # Too little, at first.
+    profile["set-resources"]["predict"]["mem_mb"] = "300 * attempt"
     profile |= {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1, "latency-wait": 5}
     profile |= {"slurm-keep-successful-logs": True, "retries": 3 if gpus < 3 else 0}
     path = folder / f"{gpus}_gpus/config.v9+.yaml"
@@ -69,7 +71,7 @@ class Watch:
                 (one, seen["Restarts"]) for one, seen, _ in self.trainings
             ]:
                 self.trainings.append((number, job, told("scontrol", "--details", "show", "node")))
-            if training and len(self.kills) < min(len(self.trainings), 2) and self.checkpoint_of_now():
+            if training and len(self.kills) < min(len(self.trainings), 3) and self.checkpoint_of_now():
                 self.kill(number)
 
     def checkpoint_of_now(self) -> bool:
@@ -83,9 +85,12 @@ class Watch:
         return time.mktime(time.strptime(self.trainings[-1][1]["StartTime"], "%Y-%m-%dT%H:%M:%S"))
 
     def kill(self, number: int) -> None:
-        """First by a signal, which is what comes ahead of a time limit too; then as pre-emption does."""
+        """By its time limit, then by a signal, then as pre-emption does."""
         self.kills.append(number)
         if len(self.kills) == 1:
+            # The profile asks for a signal two minutes ahead of the limit; SLURM looks twice a minute.
+            told("scontrol", "update", f"JobId={number}", "TimeLimit=1")
+        elif len(self.kills) == 2:
             told("scancel", "--signal=TERM", str(number))
         else:
             told("scontrol", "requeue", str(number))
@@ -146,9 +151,9 @@ def test_figures_are_one_job_of_one_core(run):
 def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(run, tmp_path):
     numbers = [number for number, _, _ in run.trainings]
     states = [run.jobs[number]["JobState"] for number in numbers]
-    # After a signal Snakemake submits again; a job that is put back keeps its number.
-    assert len(run.kills) == 2 and numbers[0] < numbers[1] == numbers[2]
-    assert states == ["FAILED", "COMPLETED", "COMPLETED"] and run.jobs[numbers[2]]["Restarts"] == "1"
+    # After its limit and after a signal Snakemake submits again; a job that is put back keeps its number.
+    assert len(run.kills) == 3 and numbers[0] < numbers[1] < numbers[2] == numbers[3]
+    assert states == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"] and run.jobs[numbers[3]]["Restarts"] == "1"
     assert "goes on in epoch" in (run.folder / "results/log/train/tiny/1.log").read_text()
 
     for name in ("results/jets", "results/preprocess", "results/shards", ".snakemake"):
@@ -158,6 +163,15 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(run, t
     for name in ("model.safetensors", "last.safetensors"):
         here, there = (folder / "results/train/tiny/1" / name for folder in (run.folder, tmp_path))
         assert here.read_bytes() == there.read_bytes()
+
+
+def test_a_job_that_was_killed_for_memory_is_submitted_again_with_more(run):
+    attempts = [job for _, job in sorted(run.jobs.items()) if job["Comment"].startswith("rule_predict")]
+    asked = [int(job["MinMemoryNode"].removesuffix("M")) for job in attempts]
+    assert len(attempts) > 1 and asked == [300 * (attempt + 1) for attempt in range(len(attempts))]
+    assert attempts[0]["JobState"] != attempts[-1]["JobState"] == "COMPLETED"
+    (log,) = (run.folder / ".snakemake/slurm_logs/rule_predict").glob(f"*/{attempts[0]['JobId']}.log")
+    assert "exceeded memory limit" in log.read_text()
 
 
 def test_more_gpus_than_there_are_are_refused_with_the_words_of_slurm(run):
