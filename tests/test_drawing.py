@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from conftest import SPLIT
 from draw_history import draw_history
 from draw_images import draw_images, spread_in_mass
 from draw_masses import draw_masses
@@ -58,7 +59,7 @@ def masses(folder: Path, mass_bins: int = 5) -> dict:
     flattening = Flattening(edges, np.array([400.0, 600, 1000]), np.linspace(0.5, 1, 2 * mass_bins).reshape(-1, 2))
     statistics = folder / "statistics.json"
     kept = dict.fromkeys(SPLITS, KEPT)
-    Statistics("gun", {}, ["ecal"], [1], [1.0], flattening, "reject", {}, 0, kept).save(statistics)
+    Statistics("gun", SPLIT, ["ecal"], [1], [1.0], flattening, "reject", {}, 0, kept).save(statistics)
     meta = ShardMeta(("ecal",), (1,), SIDE, digest_of(statistics), "")
     found = {}
     for split in SPLITS:

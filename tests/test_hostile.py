@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import make_jets
+from conftest import SPLIT, make_jets
 from sparsify import sparsify
 from topmass.files import BadInput
 from topmass.jets import JetTable, write_jets
@@ -50,7 +50,7 @@ def write_statistics(path: Path) -> None:
     from topmass.preprocessing.unbias import Flattening
 
     flattening = Flattening(np.array([85.0, 500]), np.array([0, 1e6]), np.ones((1, 1)))
-    Statistics("gun", {"train": 1.0}, ["ecal"], [1], [2.0], flattening, "reject", {"train": 3}, 0, {}).save(path)
+    Statistics("gun", SPLIT, ["ecal"], [1], [2.0], flattening, "reject", {"train": 3}, 0, {}).save(path)
 
 
 def write_model(path: Path) -> None:

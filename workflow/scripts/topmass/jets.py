@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from topmass.files import BadInput, whole
-from topmass.layers import SIDE, Layer, find_layer
+from topmass.layers import SIDE, Layer, find_layers
 from topmass.parquet import DAMAGED, open_parquet
 
 VERSION = 1
@@ -149,7 +149,7 @@ class JetTable:
         try:
             self.about = json.loads(about)
             known = (self.about["version"], self.about["side"])
-            self.layers = tuple(find_layer(each["name"])._replace(cell=each["cell"]) for each in self.about["layers"])
+            self.layers = find_layers(*([each[key] for each in self.about["layers"]] for key in ("name", "cell")))
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path}: metadata of no known jet table ({error!r})") from None
         if known != (VERSION, SIDE):
@@ -181,18 +181,25 @@ class JetTable:
         """Some of the columns with one number a jet, in large batches."""
         try:
             for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
-                yield {name: rows[name].to_numpy(zero_copy_only=False) for name in names}
+                yield {name: _numbers(rows, name) for name in names}
         except DAMAGED as error:
             raise BadInput(f"{self.path}: damaged in the columns {', '.join(names)} ({error})") from None
 
 
 def _from_arrow(rows: pa.RecordBatch) -> JetBatch:
     start = rows["pixel"].offsets.to_numpy()
+    if any(rows[name].null_count or rows[name].flatten().null_count for name in SPARSE):
+        raise pa.ArrowInvalid("pixel, layer or value is null")
     if any(
         not np.array_equal(rows[name].offsets.to_numpy() - rows[name].offsets[0].as_py(), start - start[0])
         for name in SPARSE
     ):
         raise pa.ArrowInvalid("pixel, layer and value differ in length")
     sparse = {name: rows[name].flatten().to_numpy() for name in SPARSE}
-    per_jet = {name: rows[name].to_numpy(zero_copy_only=False) for name in PER_JET}
-    return JetBatch((start - start[0]).astype(np.int64), **sparse, **per_jet)
+    return JetBatch((start - start[0]).astype(np.int64), **sparse, **{name: _numbers(rows, name) for name in PER_JET})
+
+
+def _numbers(rows: pa.RecordBatch, name: str) -> np.ndarray:
+    if rows[name].null_count and not SCHEMA.field(name).nullable:
+        raise pa.ArrowInvalid(f"{name} is null")
+    return rows[name].to_numpy(zero_copy_only=False)

@@ -5,6 +5,7 @@ barrel ECAL; 5 × 5 pixels make one HCAL tower (CMS, JINST 3 S08004, 2008, chapt
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 SIDE = 125
@@ -47,3 +48,12 @@ LAYERS = (
 def find_layer(name: str) -> Layer:
     """The layer of this name; KeyError if there is none."""
     return {layer.name: layer for layer in LAYERS}[name]
+
+
+def find_layers(names: Sequence[str], cells: Sequence[int]) -> tuple[Layer, ...]:
+    """Different layers with cells of these sides: their own, or one pixel. KeyError, ValueError if none are such."""
+    known = [find_layer(name) for name in names]
+    wrong = [layer.name for layer, cell in zip(known, cells, strict=True) if cell not in (1, layer.cell)]
+    if wrong or len(set(names)) < len(known):
+        raise ValueError(f"layers {', '.join(names)} have no cells of {cells} pixels a side, or come twice")
+    return tuple(layer._replace(cell=cell) for layer, cell in zip(known, cells, strict=True))

@@ -42,7 +42,7 @@ class Checkpoint(NamedTuple):
             about = json.loads(text)
             if about["version"] != VERSION:
                 raise ValueError(f"version {about['version']}, this code reads {VERSION}")
-            return cls(tensors, about["numbers"], about["identity"])
+            return cls(tensors, dict(about["numbers"]), dict(about["identity"]))
         except DAMAGED as error:
             raise BadInput(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from None
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 
-from topmass.console import say
+from topmass.console import describe, say
+from topmass.files import BadInput
 from topmass.learning.checkpoint import Checkpoint, find_checkpoint
 from topmass.learning.state import State
 from topmass.learning.team import Team
+from topmass.learning.tensors import DAMAGED
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Keeper:
             torch.distributed.barrier()
         if found is None:
             return
-        self.state.restore(found.tensors, found.numbers)
+        try:
+            self.state.restore(found.tensors, found.numbers)
+            order = found.numbers["order"]
+        except DAMAGED as error:
+            raise BadInput(f"{self.path}: does not hold what this training needs ({describe(error)})") from None
         if self.team.rank == 0:
             say(f"goes on in epoch {self.state.epoch} after {self.state.step} steps, from {self.path}")
-            if self.state.step and found.numbers["order"] != self.order:
+            if self.state.step and order != self.order:
                 say("the jets are kept in another way now: in this epoch some come twice and others not at all")

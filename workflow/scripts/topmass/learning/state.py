@@ -1,6 +1,6 @@
 """All that changes while a network is trained: what a checkpoint has to hold for training to go on from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -111,6 +111,8 @@ class State:
         def under(name: str) -> dict[str, Tensor]:
             return {key.removeprefix(f"{name}."): each for key, each in tensors.items() if key.startswith(f"{name}.")}
 
+        self._require_like(tensors)
+        require_numbers(numbers, but=("plateau", "rows", "order"))
         self.network.load_state_dict(under("network"))
         self.average = [under("average")[str(i)].to(self.device) for i in range(len(self.average))]
         self.best = under("best")
@@ -118,10 +120,31 @@ class State:
         whole["state"] = {i: under(f"optimizer.{i}") for i in range(len(self.parameters)) if under(f"optimizer.{i}")}
         whole["param_groups"][0]["lr"] = numbers["learning_rate"]
         self.optimizer.load_state_dict(whole)
-        self.plateau = Plateau(**numbers["plateau"])
-        self.rows = [Epoch(**row) for row in numbers["rows"]]
+        self.plateau = Plateau(**require_numbers(numbers["plateau"]))
+        self.rows = [Epoch(**require_numbers(row)) for row in numbers["rows"]]
         self.epoch, self.step, self.seconds = (numbers[name] for name in ("epoch", "step", "seconds"))
         self.total.copy_(tensors["total"])
         torch.set_rng_state(tensors["random.cpu"])
         if self.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+    def _require_like(self, tensors: Mapping[str, Tensor]) -> None:
+        """KeyError or ValueError unless these tensors have the forms of this state's."""
+        like = {name: each for name, each in self.tensors().items() if not name.startswith("random.")}
+        if any(name.startswith("best.") for name in tensors):
+            like |= {f"best.{name}": each for name, each in self.network.state_dict().items()}
+        for name in tensors:
+            kind, _, rest = name.partition(".")
+            if kind == "optimizer" and not rest.endswith(".step"):
+                like[name] = self.parameters[int(rest.partition(".")[0])]
+        for name, each in like.items():
+            if (tensors[name].shape, tensors[name].dtype) != (each.shape, each.dtype):
+                raise ValueError(f"{name} is of another form")
+
+
+def require_numbers(found: Mapping, but: Sequence[str] = ()) -> Mapping:
+    """The same; ValueError unless all of it, but for these names, are numbers from nought up."""
+    for name, value in found.items():
+        if name not in but and not (isinstance(value, int | float) and value >= 0):
+            raise ValueError(f"{name} is {value}")
+    return found

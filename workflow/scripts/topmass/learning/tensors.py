@@ -9,7 +9,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-DAMAGED = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 """What reading a damaged file, or what is made of it, may raise."""
 
 

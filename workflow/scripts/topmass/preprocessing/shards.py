@@ -11,6 +11,7 @@ import numpy as np
 
 from topmass.files import BadInput, whole
 from topmass.jets import join_offsets, take_values
+from topmass.layers import SIDE, find_layers
 
 VERSION = 2
 MASS_SCALE = 500.0
@@ -43,13 +44,18 @@ class ShardMeta:
     preprocessing: str
     version: int = VERSION
 
+    def __post_init__(self) -> None:
+        find_layers(self.layers, self.cells)
+        if self.side != SIDE:
+            raise ValueError(f"images of {self.side} pixels a side, not {SIDE}")
+
     def dump(self) -> str:
         """As JSON."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def parse(cls, text: str) -> "ShardMeta":
-        """From JSON; ValueError or TypeError if it is something else."""
+        """From JSON; KeyError, ValueError, … if it is something else."""
         content = json.loads(text)
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
@@ -106,15 +112,19 @@ class Shard:
                 raise BadInput(f"{path}: a shard of other {name}: {found} instead of {wanted}")
 
     def _check(self, path: Path) -> None:
-        if self.offset.ndim != 1 or not len(self.offset) or self.offset[0] != 0:
-            raise BadInput(f"{path}: the offsets of a shard start at 0")
+        dtypes = {"offset": np.dtype("i8"), **SPARSE, **PER_JET}
+        for name, array in {"offset": self.offset, **self.arrays}.items():
+            if array.ndim != 1 or array.dtype != dtypes[name]:
+                raise BadInput(f"{path}: {name} is of type {array.dtype} and shape {array.shape}")
+        if not len(self.offset) or self.offset[0] != 0 or (np.diff(self.offset) < 0).any():
+            raise BadInput(f"{path}: the offsets of a shard start at 0 and do not fall")
         lengths = {len(self.arrays[name]) for name in PER_JET}
         if lengths != {len(self)} or {len(self.arrays[name]) for name in SPARSE} != {self.offset[-1]}:
             raise BadInput(f"{path}: arrays of a shard differ in length")
         size = np.zeros(256, np.uint16)
         size[: len(self.meta.cells)] = [(self.meta.side // cell) ** 2 for cell in self.meta.cells]
         wrong = (self.arrays["pixel"] >= size[self.arrays["layer"]]) | ~np.isfinite(self.arrays["value"])
-        if wrong.any() or (np.diff(self.offset) < 0).any():
+        if wrong.any():
             row = int(np.searchsorted(self.offset, np.argmax(wrong), side="right")) - 1
             raise BadInput(f"{path}: row {row}: a pixel that does not exist or a value that is not finite")
         for name in ("mass", "weight", "pt", "ieta", "iphi"):

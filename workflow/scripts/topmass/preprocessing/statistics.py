@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from topmass.files import BadInput, whole
-from topmass.preprocessing.split import uniform
+from topmass.layers import find_layers
+from topmass.preprocessing.split import SPLITS, uniform
 from topmass.preprocessing.unbias import Flattening
 
 VERSION = 2
+METHODS = ("reject", "weights")
 
 
 @dataclass
@@ -32,6 +34,17 @@ class Statistics:
     jets: dict[str, int]
     outside: int
     kept: dict[str, dict[str, float]]
+
+    def __post_init__(self) -> None:
+        find_layers(self.layers, self.cells)
+        # As they are used: a float64 may be zero or infinite as a float32.
+        scales = np.array(self.scales, np.float32)
+        if scales.shape != (len(self.layers),) or not (np.isfinite(scales) & (scales > 0)).all():
+            raise ValueError("each layer needs a positive scale")
+        if self.split.keys() != set(SPLITS) or not np.isclose(sum(self.split.values()), 1):
+            raise ValueError(f"the fractions of {', '.join(SPLITS)} are to add up to 1")
+        if self.method not in METHODS:
+            raise ValueError(f"no method '{self.method}' of unbiasing")
 
     def weights(self, split: str, mass: np.ndarray, pt: np.ndarray, event: np.ndarray) -> np.ndarray:
         """Weights (N,), float32, of jets of this split that make them flat; a jet of weight zero is dropped.

@@ -16,6 +16,12 @@ class Flattening:
     pt_edges: np.ndarray
     acceptance: np.ndarray
 
+    def __post_init__(self) -> None:
+        shape = len(self.mass_edges) - 1, len(self.pt_edges) - 1
+        rising = all((np.diff(edges) > 0).all() for edges in (self.mass_edges, self.pt_edges))
+        if self.acceptance.shape != shape or not rising or not ((self.acceptance > 0) & (self.acceptance <= 1)).all():
+            raise ValueError("a flattening needs rising edges and, for each bin, a chance above 0 and up to 1")
+
     def keeps(self, mass: np.ndarray, pt: np.ndarray, draw: np.ndarray) -> np.ndarray:
         """Which jets are kept, given a uniform draw for each; jets outside the bins never are."""
         mass_bin, pt_bin, inside = find_bins(self.mass_edges, self.pt_edges, mass, pt)

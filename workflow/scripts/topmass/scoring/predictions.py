@@ -40,10 +40,12 @@ class Predictions:
             table = file.read()
         except DAMAGED as error:
             raise BadInput(f"{path}: damaged ({error})") from None
-        missing = [name for name in COLUMNS if name not in table.column_names]
-        if missing:
-            raise BadInput(f"{path}: no column '{missing[0]}'")
-        predictions = cls(**{name: table[name].to_numpy().astype(dtype) for name, dtype in COLUMNS.items()})
+        for name, dtype in COLUMNS.items():
+            if name not in table.column_names:
+                raise BadInput(f"{path}: no column '{name}'")
+            if table[name].type != pa.from_numpy_dtype(dtype) or (dtype.kind == "i" and table[name].null_count):
+                raise BadInput(f"{path}: column '{name}' is {table[name].type}, or null, instead of {dtype}")
+        predictions = cls(**{name: table[name].to_numpy() for name in COLUMNS})
         for name in ("mass", "predicted"):
             wrong = ~np.isfinite(getattr(predictions, name))
             if wrong.any():

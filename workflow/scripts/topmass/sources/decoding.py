@@ -69,7 +69,8 @@ def numbers(column: pa.Array, dtype: np.dtype, name: str) -> np.ndarray:
     if not is_number(column.type):
         raise BadRow(0, f"{name} is {column.type}, not a number")
     if dtype.kind == "f":
-        return column.to_numpy(zero_copy_only=False).astype(dtype)
+        with np.errstate(over="ignore"):
+            return column.to_numpy(zero_copy_only=False).astype(dtype)
     if column.null_count:
         raise BadRow(int(np.argmax(column.is_null())), f"{name} is null")
     return integers(column.to_numpy(zero_copy_only=False), dtype, name, np.arange(len(column) + 1))
