@@ -9,13 +9,13 @@ import torch
 
 from topmass.files import BadInput
 from topmass.layers import LAYERS, SIDE
-from topmass.learning.augmentation import ETA, PHI, draw_flips
-from topmass.learning.batches import BYTES_PER_VALUE, SparseJets
-from topmass.learning.cutting import ahead, cut
-from topmass.learning.made_up import make_up
-from topmass.learning.placement import free_memory, place
-from topmass.learning.shard_files import CHECKING, ShardFiles
-from topmass.learning.sources import InMemory, OnDisk
+from topmass.learning.benchmark.made_up import make_up
+from topmass.learning.feeding.augmentation import ETA, PHI, draw_flips
+from topmass.learning.feeding.batches import BYTES_PER_VALUE, SparseJets
+from topmass.learning.feeding.cutting import ahead, cut
+from topmass.learning.feeding.placement import free_memory, place
+from topmass.learning.feeding.shard_files import CHECKING, ShardFiles
+from topmass.learning.feeding.sources import InMemory, OnDisk
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from training_runs import CPU, dense, events, find

@@ -14,12 +14,12 @@ import yaml
 from benchmark_training import Settings, benchmark_training, profile
 from conftest import REPOSITORY
 from topmass.files import BadInput
-from topmass.learning.batches import SparseJets
-from topmass.learning.benchmark_floor import Limits, floor_rate, work_of
-from topmass.learning.benchmark_reference import RowGroups, write_dense
-from topmass.learning.made_up import VALUES, make_up
+from topmass.learning.benchmark.floor import Limits, floor_rate, work_of
+from topmass.learning.benchmark.made_up import VALUES, make_up
+from topmass.learning.benchmark.reference import RowGroups, write_dense
+from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
-from topmass.learning.sources import InMemory
 from topmass.preprocessing.shards import Shard
 from training_runs import CPU, dense
 

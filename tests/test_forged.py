@@ -20,7 +20,7 @@ from test_hostile import NAMES, write_model, write_predictions, write_shard, wri
 from topmass.files import BadInput
 from topmass.jets import JetTable
 from topmass.layers import SIDE
-from topmass.learning.batches import SparseJets
+from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.keeper import Keeper
 from topmass.learning.model import Model
 from topmass.learning.recipe import Recipe

@@ -10,12 +10,12 @@ import torch
 
 from topmass.files import BadInput
 from topmass.learning import training
-from topmass.learning.batches import SparseJets
 from topmass.learning.device import find_device, find_precision
+from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.feeding.sources import InMemory
 from topmass.learning.interrupt import Interrupted
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Plateau, Recipe
-from topmass.learning.sources import InMemory
 from topmass.learning.state import State
 from topmass.learning.team import Team
 from topmass.learning.training import Trainer

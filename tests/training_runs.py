@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from topmass.learning.batches import Batch
-from topmass.learning.cutting import cut
-from topmass.learning.shard_files import ShardFiles
-from topmass.learning.sources import Source
+from topmass.learning.feeding.batches import Batch
+from topmass.learning.feeding.cutting import cut
+from topmass.learning.feeding.shard_files import ShardFiles
+from topmass.learning.feeding.sources import Source
 from topmass.learning.team import Team
 from topmass.preprocessing.statistics import digest_of
 from train import train

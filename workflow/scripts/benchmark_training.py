@@ -33,14 +33,15 @@ import torch
 from topmass.drawing.benchmark import rates as draw_rates
 from topmass.drawing.style import save, styled
 from topmass.files import BadInput, whole
-from topmass.learning import benchmark_engine, benchmark_floor
-from topmass.learning.batches import SparseJets
-from topmass.learning.benchmark_engine import PARTS, VARIANTS, Variant, make_trainer, train_steps
-from topmass.learning.benchmark_reference import train_as_the_reference, write_dense
+from topmass.learning.benchmark import engine
+from topmass.learning.benchmark.engine import PARTS, VARIANTS, Variant, make_trainer, train_steps
+from topmass.learning.benchmark.floor import floor_rate, measure_limits, work_of
+from topmass.learning.benchmark.made_up import make_up
+from topmass.learning.benchmark.reference import train_as_the_reference, write_dense
 from topmass.learning.device import find_device
-from topmass.learning.made_up import make_up
+from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
-from topmass.learning.sources import InMemory
 from topmass.preprocessing.shards import Shard
 
 LAYERS = ("track_pt", "ecal", "hcal")
@@ -72,7 +73,7 @@ def benchmark_training(shards: Path | None, out: Path, settings: Settings) -> st
     variants = [variant for variant in VARIANTS if settings.compiled or not variant.compile]
     table = make_table(measure_rates(source, variants, settings))
     fastest = variants[int(np.argmax(table["jets_per_second"].to_numpy()[1:]))]
-    seconds = benchmark_engine.parts(fastest, source, batch, settings.steps * settings.rounds)
+    seconds = engine.parts(fastest, source, batch, settings.steps * settings.rounds)
     memory, arithmetic = floor(fastest, source)
     lowest = min(memory, arithmetic)
     table["of_floor"] = table["jets_per_second"] / lowest
@@ -90,9 +91,7 @@ def measure_rates(source: InMemory, variants: list[Variant], settings: Settings)
         layers = len(source.meta.layers)
         reference = train_as_the_reference(dense, layers, settings.batch, settings.workers, source.device)
         uncounted = {REFERENCE: READ_AHEAD * settings.workers}
-        found = benchmark_engine.rates(
-            {REFERENCE: reference} | ways, uncounted, settings.steps, settings.rounds, source.device
-        )
+        found = engine.rates({REFERENCE: reference} | ways, uncounted, settings.steps, settings.rounds, source.device)
         reference.close()
     return found
 
@@ -123,9 +122,9 @@ def make_table(rates: dict[str, np.ndarray]) -> pd.DataFrame:
 def floor(variant: Variant, jets: InMemory) -> tuple[float, float]:
     """Jets per second that memory and arithmetic allow for a variant."""
     network = ResNet15(len(jets.meta.layers)).to(jets.device)
-    work = benchmark_floor.work_of(network, len(jets.meta.layers), jets.meta.side, jets.device)
-    limits = benchmark_floor.measure_limits(jets.device, variant.precision)
-    return benchmark_floor.floor_rate(work, limits, variant.precision)
+    work = work_of(network, len(jets.meta.layers), jets.meta.side, jets.device)
+    limits = measure_limits(jets.device, variant.precision)
+    return floor_rate(work, limits, variant.precision)
 
 
 def title(device: torch.device, batch: int, jets: int) -> str:
@@ -177,7 +176,7 @@ def profile(shards: Path | None, jets: int, batch: int, device: str, precision: 
     with torch.profiler.profile() as measured:
         for part in trainer.cuts(0):
             trainer.one_step(part)
-        benchmark_engine.wait(place)
+        engine.wait(place)
     order = "self_device_time_total" if place.type == "cuda" else "self_cpu_time_total"
     text = measured.key_averages().table(sort_by=order, row_limit=12, max_name_column_width=40)
     with whole(out / "profile.txt") as file:

@@ -7,10 +7,10 @@ import torch
 
 from topmass.console import say, stage
 from topmass.files import BadInput
-from topmass.learning.batches import SparseJets
 from topmass.learning.device import find_device, find_precision
+from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.feeding.sources import InMemory
 from topmass.learning.model import Model
-from topmass.learning.sources import InMemory
 from topmass.learning.validation import predict as predict_all
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions, write_predictions

@@ -11,11 +11,11 @@ from torch import nn
 
 from topmass.console import say
 from topmass.files import BadInput
-from topmass.learning.cutting import Cut, batches
 from topmass.learning.device import autocast
+from topmass.learning.feeding.cutting import Cut, batches
+from topmass.learning.feeding.sources import Source
 from topmass.learning.health import describe_bad
 from topmass.learning.interrupt import Interrupt, Interrupted
-from topmass.learning.sources import Source
 from topmass.learning.state import Epoch, State
 from topmass.learning.team import Team
 from topmass.learning.validation import errors

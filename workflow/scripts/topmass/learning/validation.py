@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from topmass.learning.cutting import batches
 from topmass.learning.device import autocast
-from topmass.learning.sources import Source
+from topmass.learning.feeding.cutting import batches
+from topmass.learning.feeding.sources import Source
 from topmass.learning.team import Team
 
 AT_ONCE = {"cpu": 256, "cuda": 2048}

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from topmass.learning.cutting import cut
+from topmass.learning.feeding.cutting import cut
+from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
-from topmass.learning.sources import InMemory
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import MASS_SCALE
 from topmass.sources.dense_file import nested

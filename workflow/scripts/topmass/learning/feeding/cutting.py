@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from topmass.learning.batches import Batch, SparseBatch, join
-from topmass.learning.sources import Segment
+from topmass.learning.feeding.batches import Batch, SparseBatch, join
+from topmass.learning.feeding.sources import Segment
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import ShardMeta
 

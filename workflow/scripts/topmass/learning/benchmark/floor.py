@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from topmass.learning.benchmark_engine import wait
+from topmass.learning.benchmark.engine import wait
 
 
 class Work(NamedTuple):

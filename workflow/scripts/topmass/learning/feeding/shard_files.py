@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.batches import BYTES_PER_JET, BYTES_PER_VALUE, SparseJets
+from topmass.learning.feeding.batches import BYTES_PER_JET, BYTES_PER_VALUE, SparseJets
 from topmass.preprocessing.shards import Shard, ShardMeta
 
 CHECKING = 8

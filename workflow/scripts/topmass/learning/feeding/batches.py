@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topmass.learning.augmentation import Places, flip_positions, flip_values
+from topmass.learning.feeding.augmentation import Places, flip_positions, flip_values
 from topmass.preprocessing.shards import MASS_SCALE, SPARSE, Shard, ShardMeta
 
 LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0

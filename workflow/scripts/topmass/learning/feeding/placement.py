@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.shard_files import CHECKING, ShardFiles
-from topmass.learning.sources import InMemory, OnDisk, Source
+from topmass.learning.feeding.shard_files import CHECKING, ShardFiles
+from topmass.learning.feeding.sources import InMemory, OnDisk, Source
 from topmass.learning.team import Team
 
 OF_DEVICE, OF_HOST = 0.5, 0.6

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topmass.learning.augmentation import draw_flips
-from topmass.learning.batches import SparseJets
-from topmass.learning.shard_files import ShardFiles
+from topmass.learning.feeding.augmentation import draw_flips
+from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.feeding.shard_files import ShardFiles
 from topmass.preprocessing.shards import ShardMeta
 
 

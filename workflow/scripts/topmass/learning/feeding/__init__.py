@@ -1,0 +1,1 @@
+"""From shards to dense batches on the device: where the jets are kept, and how a batch is made of them there."""
