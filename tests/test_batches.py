@@ -177,6 +177,28 @@ def test_the_placement_is_chosen_by_size_and_said(dataset):
     assert free_memory() > 1e8
 
 
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/slurm/job_7/step_0", {"slurm/job_7/memory.max": "4000", "slurm/job_7/memory.current": "1000"}),
+        ("0::/host/docker/123", {"memory.max": "4000", "memory.current": "1000"}),
+        (
+            "5:cpu:/\n9:memory:/job",
+            {"memory/job/memory.limit_in_bytes": "4000", "memory/job/memory.usage_in_bytes": "1000"},
+        ),
+    ],
+)
+def test_memory_is_what_the_batch_system_leaves(groups, files, tmp_path):
+    files = {"proc/self/cgroup": groups} | {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
+    files |= {"proc/meminfo": "MemAvailable: 64000000 kB"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert free_memory(tmp_path) == 3000
+    (tmp_path / "proc/self/cgroup").unlink()
+    assert free_memory(tmp_path) == 64_000_000 * 1024
+
+
 def test_shards_that_cannot_be_trained_with_are_refused(dataset, tmp_path):
     path = dataset[1]["train"][0]
     shard = Shard.load(path)

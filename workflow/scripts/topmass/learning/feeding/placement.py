@@ -1,6 +1,7 @@
 """Where the jets are kept while a network is trained: chosen by size, and said with the reason."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,15 +16,37 @@ OF_DEVICE, OF_HOST = 0.5, 0.6
 GB = 1e9
 
 
-def free_memory() -> float:
-    """Bytes of main memory that this process may still take: what is free, within the limit of its control group."""
+def free_memory(root: Path = Path("/")) -> float:
+    """Bytes of main memory that this process may still take: what is free, within the limits of its control groups.
+
+    `root` is where the files of the kernel are.
+    """
     pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []
+    about = root / "proc/meminfo"
+    lines = about.read_text().splitlines() if about.exists() else []
     free = next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), float(pages))
-    group = Path("/sys/fs/cgroup")
-    if (group / "memory.max").exists() and (limit := (group / "memory.max").read_text().strip()) != "max":
-        free = min(free, float(limit) - float((group / "memory.current").read_text()))
-    return free
+    return min([free, *group_memory(root)])
+
+
+def group_memory(root: Path) -> Iterator[float]:
+    """Bytes left in each control group that this process is in and that has a limit: containers and batch jobs do."""
+    about = root / "proc/self/cgroup"
+    for line in about.read_text().splitlines() if about.exists() else []:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            home, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            home, names = root / "sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        group = home / path.lstrip("/")
+        for folder in [group, *group.parents]:
+            files = [folder / name for name in names]
+            # In a container the path is that of the host, and only its root is there.
+            if folder.is_relative_to(home) and all(file.exists() for file in files):
+                limit, used = (file.read_text().strip() for file in files)
+                if limit != "max":
+                    yield float(limit) - float(used)
 
 
 def place(
