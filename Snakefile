@@ -12,6 +12,7 @@ include: "workflow/rules/common.smk"
 
 
 check_config(config)
+hold_turn()
 
 
 wildcard_constraints:

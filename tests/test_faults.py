@@ -3,6 +3,7 @@
 What is said is done then: the file that is named is removed, and the workflow run again.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -73,17 +74,21 @@ def test_any_process_may_be_killed_again_and_again(house, clone):  # noqa: F811
     for _ in range(KILLS):
         process = subprocess.Popen(START, cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(dice.uniform(1, 7))
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        victim = dice.choice([each for each in family if each.is_running()])
-        victim.send_signal(signal.SIGKILL)
-        killed += 1
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            victim = dice.choice([each for each in family if each.status() != psutil.STATUS_ZOMBIE])
+            victim.send_signal(signal.SIGKILL)
+            killed += 1
         # Its jobs may outlive a Snakemake that was killed, and one that lives may go on with other jobs.
         if dice.random() < 0.5:
             for each in family:
-                if each.is_running():
+                with contextlib.suppress(psutil.NoSuchProcess):
                     each.send_signal(signal.SIGTERM)
         process.wait()
-    assert killed == KILLS and run(clone).returncode == 0
+        if (clone / "results/report.html").exists():
+            shutil.rmtree(clone / "results")
+    # A process that ends just before it is to be killed does not count.
+    assert killed > 0.8 * KILLS and run(clone).returncode == 0
     compare(house, clone)
 
 
@@ -140,19 +145,21 @@ def test_damaged_files_are_made_anew_or_named(seed, house, clone):  # noqa: F811
 
 
 # A machine sees its own processes only.
-TWO_MACHINES = ["unshare", "--pid", "--fork", "--mount-proc"]
+ANOTHER_MACHINE = ["unshare", "--pid", "--fork", "--mount-proc"]
+PLAIN = [sys.executable, "-m", "snakemake", *START[-4:]]
 
 
-@pytest.mark.parametrize("machine", [[], TWO_MACHINES], ids=["one machine", "two machines"])
-def test_two_runs_at_once_take_turns(machine, house, clone):  # noqa: F811
-    if machine and subprocess.run([*machine, "true"], capture_output=True).returncode:
+@pytest.mark.parametrize("first", [START, [*ANOTHER_MACHINE, *START], [*ANOTHER_MACHINE, *PLAIN]])
+def test_two_runs_at_once_take_turns(first, house, clone):  # noqa: F811
+    if first != START and subprocess.run([*ANOTHER_MACHINE, "true"], capture_output=True).returncode:
         pytest.skip("name spaces are made by root only")
     for stage in ("shards", "train", "predict", "evaluate"):
         shutil.rmtree(clone / "results" / stage)
-    runs = [
-        subprocess.Popen([*machine, *START], cwd=clone, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for _ in "ab"
-    ]
+    (clone / ".snakemake/turn").write_text("")
+    runs = [subprocess.Popen(first, cwd=clone, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)]
+    while "snakemake" in first and not (clone / ".snakemake/turn").read_text():
+        time.sleep(0.05)
+    runs += [subprocess.Popen(START, cwd=clone, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)]
     said = [each.communicate()[0] for each in runs]
     assert [each.returncode for each in runs] == [0, 0], "\n".join(said)
     assert sum("waiting for the run that is at work in this folder (process " in each for each in said) == 1

@@ -3,15 +3,17 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 from snakemake.utils import update_config
 
-# These two lie beside this file.
+# These three lie beside this file.
 import configuration
 from configuration import SAFE_NAME, file_name, fill_in, find_problem, source_of
 from imports import content_hash
+from turns import take_turn
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 # This repository; `workflow.basedir` is another's, where another workflow uses this one as a module.
@@ -37,6 +39,13 @@ def check_config(config):
         source = source_of(key, config, workflow.configfiles)
         sys.exit(f"{source}: {'.'.join(key) or 'top level'}: {message}")
     fill_in(config, schema)
+
+
+def hold_turn():
+    """Let `workflow/start.py` know, on this and other machines, that a run is at work in this folder."""
+    if workflow.is_main_process:
+        with suppress(OSError):
+            take_turn(Path())
 
 
 def code_hash(script):
