@@ -149,7 +149,10 @@ def test_too_little_memory_names_the_batch_and_suggests_one(dataset, tmp_path, m
 def test_devices_and_precisions_are_found(monkeypatch):
     assert find_device("cpu") == CPU
     assert find_precision("bfloat16", CPU) == torch.bfloat16
-    assert find_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+    for there, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+            monkeypatch.setattr(torch.cpu, name, lambda found=there: found)
+        assert find_precision("auto", CPU) == expected
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(BadInput, match=r"compute\.device: cuda:1, but torch .* finds 1 GPUs here"):
         find_device("cuda:1")

@@ -22,16 +22,16 @@ def find_device(name: str) -> torch.device:
 
 
 def find_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type that convolutions run in; "auto" is bfloat16 where the device has matrix units for it, else float32.
+    """The type that convolutions run in; "auto" is bfloat16 where the device has instructions for it, else float32.
 
-    On CPUs without AMX, bfloat16 convolutions of so few channels are slower than float32.
+    A device without them imitates bfloat16, and is slower in it than in float32.
     """
     if name == "auto":
         if device.type == "cuda":
-            matrix_units = torch.cuda.get_device_capability(device) >= BFLOAT16_UNITS
+            has_bfloat16 = torch.cuda.get_device_capability(device) >= BFLOAT16_UNITS
         else:
-            matrix_units = torch.cpu._is_amx_tile_supported()
-        return torch.bfloat16 if matrix_units else torch.float32
+            has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if has_bfloat16 else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
