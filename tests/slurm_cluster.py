@@ -65,8 +65,10 @@ def why_not() -> str | None:
         return f"no SLURM here ({', '.join(missing)}): apt-get install slurm-wlm munge slurm-wlm-basic-plugins"
     if os.getuid():
         return "SLURM's daemons are started by root only"
-    if (HOME / "slurm.conf").exists():
-        return f"{HOME}/slurm.conf is there: this machine belongs to a cluster"
+    found = HOME / "slurm.conf"
+    # A link to nowhere is what a killed test has left.
+    if found.exists():
+        return f"{found} is there: this machine belongs to a cluster, or a killed test left daemons: remove it then"
     return None
 
 
@@ -76,15 +78,22 @@ def cluster(folder: Path) -> Iterator[None]:
     configure(folder)
     links = [HOME / name for name in ("slurm.conf", "gres.conf")]
     HOME.mkdir(exist_ok=True)
-    for link in links:
-        link.symlink_to(folder / link.name)
     try:
+        for link in links:
+            remove(link)
+            link.symlink_to(folder / link.name)
         start(folder)
         yield
     finally:
         stop(folder)
         for link in links:
-            link.unlink()
+            remove(link)
+
+
+def remove(link: Path) -> None:
+    """Remove a link, and nothing else."""
+    if link.is_symlink():
+        link.unlink()
 
 
 def configure(folder: Path) -> None:

@@ -21,7 +21,7 @@ from slurm_cluster import cluster, jobs, told, why_not
 pytestmark = [pytest.mark.slow, pytest.mark.lab, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 # Enough epochs to be killed in. In one thread a training repeats itself to the last bit.
-CONFIGURATION = {"compute": {"device": "cpu"}, "experiments": {"tiny": {"recipe": {"epochs": 200}}}}
+CONFIGURATION = {"compute": {"device": "cpu"}, "experiments": {"tiny": {"recipe": {"epochs": 600}}}}
 
 
 def site_profile(folder: Path, gpus: int) -> str:
@@ -89,12 +89,15 @@ class Watch:
         self.kills.append(number)
         if len(self.kills) == 1:
             # The profile asks for a signal two minutes ahead of the limit; SLURM looks twice a minute.
-            told("scontrol", "update", f"JobId={number}", "TimeLimit=1")
+            minutes = int(time.time() - self.began()) // 60 + 2
+            told("scontrol", "update", f"JobId={number}", f"TimeLimit={minutes}")
         elif len(self.kills) == 2:
             told("scancel", "--signal=TERM", str(number))
         else:
             told("scontrol", "requeue", str(number))
+            deadline = time.monotonic() + 60
             while jobs()[number]["JobState"] != "PENDING":
+                assert time.monotonic() < deadline, jobs()[number]
                 time.sleep(0.1)
             # A job that is put back waits for two minutes.
             told("scontrol", "update", f"JobId={number}", "StartTime=now")
@@ -114,10 +117,13 @@ def run(slurm, tmp_path_factory) -> Watch:
     with (watch.folder / "said").open("w+") as said:
         profile = ("--workflow-profile", site_profile(watch.folder, gpus=1))
         run = subprocess.Popen(command(watch.folder, *profile), stdout=said, stderr=subprocess.STDOUT)
-        while run.poll() is None:
-            assert time.monotonic() < began + 600, watch.jobs
-            watch.look()
-            time.sleep(0.3)
+        try:
+            while run.poll() is None:
+                assert time.monotonic() < began + 900, watch.jobs
+                watch.look()
+                time.sleep(0.3)
+        finally:
+            run.kill()
     watch.said, watch.seconds = (watch.folder / "said").read_text(), time.monotonic() - began
     assert run.returncode == 0, watch.said
     print(f"the small workflow took {watch.seconds:.0f} seconds through SLURM")
@@ -136,10 +142,9 @@ def test_the_training_holds_one_of_the_two_gpus_while_it_runs(run):
     assert "Gres=gpu:pretended:2" in node and "GresUsed=gpu:pretended:1(IDX:0)" in node
 
 
-def test_blocks_are_submitted_together_and_run_in_parallel(run):
+def test_blocks_run_in_parallel(run):
     shards = [job for job in run.jobs.values() if job["Comment"].startswith("rule_shards")]
     assert [job["JobState"] for job in shards] == ["COMPLETED"] * 3
-    assert len({job["ArrayJobId"] for job in shards}) == 1
     assert max(job["StartTime"] for job in shards) < min(job["EndTime"] for job in shards)
 
 
