@@ -34,9 +34,10 @@ NODE = classad.ClassAd(
         "MyType": "Machine",
     }
 )
-# Where nodes share the file system, as the job's ad asks for it.
-NODE["FileSystemDomain"] = htcondor.param["FILESYSTEM_DOMAIN"]
+# Nodes share the file system here, but, as in many a pool, have no common name for it.
+NODE["FileSystemDomain"] = "domain.of.the.stand-in.pool"
 NODE["HasFileTransfer"] = True
+NODE["CondorVersion"] = htcondor.version()
 NODE["Requirements"] = classad.ExprTree(
     "TARGET.RequestCpus <= MY.Cpus && TARGET.RequestMemory <= MY.Memory && (TARGET.RequestGPUs ?: 0) <= MY.GPUs"
 )
@@ -76,11 +77,15 @@ class StandInSchedd:
         wanted = {name: job.eval(name) for name in ("RequestCpus", "RequestMemory", "RequestGPUs") if name in job}
         print(f"stand-in pool: job {number} asks for {wanted}", file=sys.stderr)
         self.note(job, number, 0, "Job submitted from host: <127.0.0.1:0>")
-        if job.symmetricMatch(NODE):
-            threading.Thread(target=self.run, args=(job, number), daemon=True).start()
-        else:
+        reason = ""
+        if not job.symmetricMatch(NODE):
             reason = "no node of the stand-in pool meets the job's Requirements"
+        elif job.get("TransferExecutable", True):
+            reason = "a node of another file system domain would copy the Python away from its environment"
+        if reason:
             self.note(job, number, 12, f"Job was held.\n\t{reason}\n\tCode 0 Subcode 0")
+        else:
+            threading.Thread(target=self.run, args=(job, number), daemon=True).start()
         return Submitted(number)
 
     def run(self, job: classad.ClassAd, number: int) -> None:
