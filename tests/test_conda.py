@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY, make_jets
-from extra_packages import extra_packages
+from extra_packages import extra_packages, kept_folder
 from servers import web_server
 from topmass.layers import LAYERS
 from topmass.sources.dense_file import write_dense
@@ -65,9 +65,9 @@ def bare_snakemake(tmp_path_factory) -> Path:
     Snakemake puts its own packages at the end of the path of every script, in any environment. Were it run from the
     environment of the tests, which has everything, no stage would miss anything.
     """
-    folder = REPOSITORY / ".cache/snakemake"
+    (pin,) = (line for line in (REPOSITORY / "envs/requirements.txt").read_text().split() if "snakemake==" in line)
+    folder = kept_folder("snakemake", pin)
     if not (folder / "ready").exists():
-        (pin,) = (line for line in (REPOSITORY / "envs/requirements.txt").read_text().split() if "snakemake==" in line)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         subprocess.run([folder / "bin/pip", "install", "--quiet", pin], check=True)
         (folder / "ready").touch()
