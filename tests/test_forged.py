@@ -250,7 +250,7 @@ def check(kind: str, data: st.DataObject) -> None:
         try:
             use(path)
         except BadInput as error:
-            assert "file" in str(error) and len(str(error)) < 1000
+            assert folder in str(error) and len(str(error)) < 1000
 
 
 @pytest.mark.parametrize("kind", KINDS)
