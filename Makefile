@@ -20,7 +20,7 @@ help:
 	@echo "make clean    remove results/ and what Snakemake remembers of it"
 
 $(READY): envs/requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "topmass needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "topmass needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.12")'
 	@echo "setting up .venv, once; this takes about two minutes"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --only-binary pythia8mc -r envs/requirements.txt
