@@ -12,7 +12,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && 
 COPY envs/requirements.txt /opt/topmass/requirements.txt
 RUN pip install --no-cache-dir --only-binary pythia8mc --requirement /opt/topmass/requirements.txt
 
-# The workflow is not in the image: it is the folder that you are in. Numba and Matplotlib keep what they make in /tmp,
-# since nobody's home may be mounted.
-ENV NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib
+# The workflow is not in the image: it is the folder that you are in. Matplotlib keeps what it makes in /tmp, since
+# nobody's home may be mounted.
+ENV MPLCONFIGDIR=/tmp/matplotlib
 CMD ["snakemake", "--help"]
