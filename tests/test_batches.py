@@ -177,20 +177,24 @@ def test_the_placement_is_chosen_by_size_and_said(dataset):
     assert free_memory() > 1e8
 
 
+V2 = {"memory.max": "4000", "memory.current": "1500", "memory.stat": "anon 1000\nactive_file 200\ninactive_file 300"}
+V1 = {
+    **{"memory.limit_in_bytes": "4000", "memory.usage_in_bytes": "1500"},
+    "memory.stat": "active_file 1\ntotal_active_file 200\ntotal_inactive_file 300",
+}
+
+
 @pytest.mark.parametrize(
-    ("groups", "files"),
+    ("groups", "folder", "files"),
     [
-        ("0::/slurm/job_7/step_0", {"slurm/job_7/memory.max": "4000", "slurm/job_7/memory.current": "1000"}),
-        ("0::/host/docker/123", {"memory.max": "4000", "memory.current": "1000"}),
-        (
-            "5:cpu:/\n9:memory:/job",
-            {"memory/job/memory.limit_in_bytes": "4000", "memory/job/memory.usage_in_bytes": "1000"},
-        ),
+        ("0::/slurm/job_7/step_0", "slurm/job_7", V2),
+        ("0::/host/docker/123", "", V2),
+        ("5:cpu:/\n9:memory:/job", "memory/job", V1),
     ],
 )
-def test_memory_is_what_the_batch_system_leaves(groups, files, tmp_path):
-    files = {"proc/self/cgroup": groups} | {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
-    files |= {"proc/meminfo": "MemAvailable: 64000000 kB"}
+def test_memory_is_what_the_batch_system_leaves(groups, folder, files, tmp_path):
+    files = {f"sys/fs/cgroup/{folder}/{name}": text for name, text in files.items()}
+    files |= {"proc/self/cgroup": groups, "proc/meminfo": "MemAvailable: 64000000 kB"}
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")

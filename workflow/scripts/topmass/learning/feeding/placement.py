@@ -29,24 +29,30 @@ def free_memory(root: Path = Path("/")) -> float:
 
 
 def group_memory(root: Path) -> Iterator[float]:
-    """Bytes left in each control group that this process is in and that has a limit: containers and batch jobs do."""
+    """Bytes left in each control group that this process is in and that has a limit: containers and batch jobs do.
+
+    What a group uses as a cache of files is left to whoever needs it.
+    """
     about = root / "proc/self/cgroup"
     for line in about.read_text().splitlines() if about.exists() else []:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            home, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+            home, names, total = root / "sys/fs/cgroup", ("memory.max", "memory.current"), ""
         elif "memory" in controllers.split(","):
             home, names = root / "sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            total = "total_"
         else:
             continue
         group = home / path.lstrip("/")
         for folder in [group, *group.parents]:
-            files = [folder / name for name in names]
+            files = [folder / name for name in (*names, "memory.stat")]
             # In a container the path is that of the host, and only its root is there.
             if folder.is_relative_to(home) and all(file.exists() for file in files):
-                limit, used = (file.read_text().strip() for file in files)
+                limit, used, parts = (file.read_text().strip() for file in files)
                 if limit != "max":
-                    yield float(limit) - float(used)
+                    found = dict(part.split() for part in parts.splitlines())
+                    cached = sum(float(found[f"{total}{kind}_file"]) for kind in ("active", "inactive"))
+                    yield float(limit) - float(used) + cached
 
 
 def place(
