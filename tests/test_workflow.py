@@ -168,6 +168,8 @@ CHANGES = {
     "another zero suppression": (configure(datasets__flat__zero_suppression=1.0e-3), AFTER_STATISTICS),
     "other layers": (configure(datasets__flat__layers=["ecal", "hcal"]), {"statistics"} | AFTER_STATISTICS),
     "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
+    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), set()),
+    "another precision": (configure(compute__precision="bfloat16"), TRAINING),
     "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "figure_predictions", "report"}),
     "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | {"report"}),
     "another caption": (append("workflow/report/loss.rst", "More.\n"), {"report"}),

@@ -7,6 +7,8 @@ writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, h
 """
 
 
+# What `compute` says, apart from the precision, decides on where and how fast, and not on what comes out: the scripts
+# read it from the configuration themselves, since a change of a parameter would train anew.
 # A training that was killed goes on from its checkpoint, which is no output: Snakemake deletes those of a failed job.
 # It ends with status 75 when it was asked to end, by SIGTERM or SIGUSR1: run again (`--retries`), it goes on.
 rule train:
@@ -32,7 +34,7 @@ rule train:
         network=lookup(within=config, dpath="experiments/{experiment}/network"),
         pool=lookup(within=config, dpath="experiments/{experiment}/pool"),
         recipe=lookup(within=config, dpath="experiments/{experiment}/recipe"),
-        compute=config["compute"],
+        precision=config["compute"]["precision"],
         checkpoint=kept("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
         events=kept("tensorboard/{experiment}/{seed}"),
         code=code_hash("train.py"),
@@ -56,8 +58,7 @@ rule predict:
     resources:
         gpu=int(config["compute"]["device"].startswith("cuda")),
     params:
-        device=lookup(within=config, dpath="compute/device"),
-        precision=lookup(within=config, dpath="compute/precision"),
+        precision=config["compute"]["precision"],
         code=code_hash("predict.py"),
     script:
         "../scripts/predict.py"

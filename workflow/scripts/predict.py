@@ -56,7 +56,7 @@ if __name__ == "__main__":
             Path(snakemake.input.model),
             [Path(path) for path in snakemake.input.shards],
             Path(snakemake.output.predictions),
-            snakemake.params.device,
+            snakemake.config["compute"]["device"],
             snakemake.params.precision,
             snakemake.threads,
         )

@@ -64,6 +64,6 @@ if __name__ == "__main__":
             snakemake.params.pool,
             snakemake.params.recipe,
             int(snakemake.wildcards.seed),
-            snakemake.params.compute,
+            snakemake.config["compute"],
             snakemake.threads,
         )  # fmt: skip
