@@ -147,8 +147,17 @@ def test_a_prediction_that_is_not_finite_is_refused_with_its_row(tmp_path):
         Predictions.load(tmp_path / "p.parquet")
 
 
+def test_bins_have_their_lower_edge_the_last_also_its_upper_and_none_of_one_event_has_an_interval(tmp_path):
+    jets = made_up(6)
+    jets.mass[:] = [100, 200, 200, 300, 500, 500]
+    jets.event[:] = [1, 2, 3, 4, 5, 6]
+    bins = score(jets, tmp_path, bins=(100, 200, 300, 500))[0]["by_mass"]
+    assert [each["jets"] for each in bins] == [1, 2, 3]
+    assert bins[0]["network"]["mae"] is None and bins[1]["network"]["mae"]["low"] is not None
+
+
 def test_no_jet_above_the_cut_is_refused(tmp_path):
     jets = made_up(10)
     jets.mass[:] = 85
-    with pytest.raises(BadInput, match="no jet has a mass above 85 GeV"):
+    with pytest.raises(BadInput, match="fewer than two events have a jet with a mass above 85 GeV"):
         score(jets, tmp_path)

@@ -8,7 +8,7 @@ from topmass.console import say, stage
 from topmass.files import whole
 from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.predictions import Predictions
-from topmass.scoring.score import score, table
+from topmass.scoring.score import TITLES, score, table
 
 
 def evaluate(
@@ -29,6 +29,8 @@ def evaluate(
     text = table(f"experiment {experiment}, seed {seed}", scores)
     with whole(summary) as part:
         part.write_text(text)
+    for name in TITLES.keys() - scores["overall"].keys():
+        say(f"no baseline '{TITLES[name]}': it is not known of all jets")
     network = scores["overall"]["network"]
     say(f"MAE {network['mae']['value']:.2f} GeV, MRE {network['mre']['value']:.1%}")
 

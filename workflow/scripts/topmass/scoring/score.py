@@ -23,13 +23,14 @@ TITLES = {
 def score(jets: Predictions, mass_bins: Sequence[float], mass_above: float, bootstrap: Bootstrap) -> dict:
     """Metrics with intervals of the network and of each baseline, overall and in each bin of mass (edges in GeV).
 
-    Jets with a mass of `mass_above` or less are left out, as in the reference. BadInput if none is left.
+    Jets with a mass of `mass_above` or less are left out, as in the reference. BadInput if two events are not left.
     """
     used = jets.mass > mass_above
-    if not used.any():
-        raise BadInput(f"no jet has a mass above {mass_above:g} GeV")
+    if len(np.unique(jets.event[used])) < 2:
+        raise BadInput(f"fewer than two events have a jet with a mass above {mass_above:g} GeV")
     jets = Predictions(**{name: values[used] for name, values in vars(jets).items()})
     bin_of = np.searchsorted(mass_bins, jets.mass, side="right") - 1
+    bin_of[jets.mass == mass_bins[-1]] = len(mass_bins) - 2  # the last edge belongs to the last bin
     regions = np.stack([np.ones(len(jets.mass), bool), *(bin_of == i for i in range(len(mass_bins) - 1))], axis=1)
     scores: list[dict] = [{} for _ in regions.T]
     for name, guess in {"network": jets.predicted, **baselines(jets)}.items():
