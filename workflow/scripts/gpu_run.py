@@ -8,8 +8,8 @@ Snakemake calls it, with the settings of the configuration. A part whose files a
 training that was stopped goes on: the same command after an interruption does the rest.
 
 The folder then has jets, shards, weights, history, predictions, metrics, figures, the table of the training benchmark
-if it was asked for, and `run.json`: jets, seconds of each part, device, versions, commit. Stages are found by name, for
-scripts do not import scripts.
+if it was asked for, and `run.json`: jets, seconds that each part took in this call, device, versions, commit. Stages
+are found by name, for scripts do not import scripts.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 import yaml
 
 from topmass.console import say, stage
@@ -139,13 +138,20 @@ class Run:
         missing = [(name, given) for result, given in zip(results, arguments, strict=True) if not result.exists()]
         if not missing:
             return
+        before = dict(os.environ)
+        # One thread a process; libraries read it when they are imported.
+        os.environ["OMP_NUM_THREADS"] = "1"
         # Not a fork: a GPU, and threads that run already, do not survive it.
         with multiprocessing.get_context("spawn").Pool(min(self.workers, len(missing))) as pool:
             for _ in pool.imap_unordered(call_quietly, missing):
                 pass
+        os.environ.clear()
+        os.environ.update(before)
 
     def finish(self, jets: int) -> None:
         """Write what was run on what, and how long it took."""
+        import torch  # not at the top: each process of `each` imports this file
+
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers, "commit": commit()}
         about |= {"python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
@@ -160,19 +166,19 @@ def find_stage(name: str) -> Callable:
 
 
 def call_quietly(work: tuple[str, tuple]) -> None:
-    """Call a stage in a process of its own, with one thread, and without its messages."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """Call a stage in a process of its own, without its messages."""
     logging.getLogger("topmass").setLevel(logging.WARNING)
     name, arguments = work
     find_stage(name)(*arguments)
 
 
 def commit() -> str:
-    """The commit of this repository, with a + if it was changed; or nothing."""
-    told = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"], cwd=Path(__file__).parent, capture_output=True, text=True
-    )
-    return told.stdout.strip()
+    """The commit of this repository, with a + if it was changed; or nothing, as where there is no git."""
+    command = ["git", "describe", "--always", "--dirty=+"]
+    try:
+        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":
