@@ -38,7 +38,7 @@ from topmass.learning.benchmark.engine import PARTS, VARIANTS, Variant, make_tra
 from topmass.learning.benchmark.floor import floor_rate, measure_limits, work_of
 from topmass.learning.benchmark.made_up import make_up
 from topmass.learning.benchmark.reference import train_as_the_reference, write_dense
-from topmass.learning.device import find_device
+from topmass.learning.device import find_device, make_repeatable
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
@@ -67,6 +67,7 @@ class Settings(NamedTuple):
 def benchmark_training(shards: Path | None, out: Path, settings: Settings) -> str:
     """Measure; write `training.csv`, `training.md`, and the figure to the folder `out`; return the table."""
     place, batch = find_device(settings.device), settings.batch
+    make_repeatable(place)
     source = InMemory(SparseJets.of(load(shards, settings.jets), place))
     if len(source) < batch:
         raise BadInput(f"--batch {batch}: there are only {len(source)} jets")
@@ -171,6 +172,7 @@ def write(out: Path, table: pd.DataFrame, text: str, lowest: float, about: str) 
 def profile(shards: Path | None, jets: int, batch: int, device: str, precision: torch.dtype, out: Path) -> str:
     """Profile an epoch; write and return where its time goes, most first."""
     place = find_device(device)
+    make_repeatable(place)
     source = InMemory(SparseJets.of(load(shards, jets), place))
     trainer = make_trainer(Variant("", True, precision, place.type == "cuda"), source, batch)
     with torch.profiler.profile() as measured:

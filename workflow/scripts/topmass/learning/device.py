@@ -24,7 +24,8 @@ def find_device(name: str) -> torch.device:
 def find_precision(name: str, device: torch.device) -> torch.dtype:
     """The type that convolutions run in; "auto" is bfloat16 where the device has instructions for it, else float32.
 
-    A device without them imitates bfloat16, and is slower in it than in float32.
+    A device without them imitates bfloat16, and is slower in it than in float32. On GPUs that have TF32, torch runs
+    float32 convolutions in it.
     """
     if name == "auto":
         if device.type == "cuda":

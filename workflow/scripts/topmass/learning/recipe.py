@@ -18,10 +18,10 @@ class Recipe:
     `optimizer` is "adam", or "adamw" with `weight_decay`. With `schedule` "plateau" the learning rate is multiplied by
     `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs; with "cosine"
     it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square below
-    `huber_delta`, GeV), "log_cosh" or "relative". `average_decay` is that of the running mean of the weights, which is
-    then validated and kept; 0 is none. `early_stopping` is the number of epochs without a better validation MAE after
-    which training ends; `gradient_clip` the largest norm of a gradient; None is never. `flips` are the directions,
-    "eta" and "phi", in which jets are mirrored at random.
+    `huber_delta`, GeV), "log_cosh" (the same, without a corner) or "relative". `average_decay` is that of the running
+    mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs without a
+    better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None is never.
+    `flips` are the directions, "eta" and "phi", in which jets are mirrored at random.
     """
 
     epochs: int
@@ -48,13 +48,13 @@ class Recipe:
 
     def losses(self, predicted: Tensor, target: Tensor) -> Tensor:
         """The loss of each jet, (B,), from masses in units of the mass scale."""
-        error = predicted - target
+        error, delta = predicted - target, self.huber_delta / MASS_SCALE
         if self.loss == "huber":
-            delta = self.huber_delta / MASS_SCALE
             return functional.huber_loss(predicted, target, reduction="none", delta=delta)
         if self.loss == "log_cosh":
             # log cosh x = |x| + log(1 + exp(−2|x|)) − log 2, which never overflows.
-            return error.abs() + functional.softplus(-2 * error.abs()) - math.log(2)
+            x = error.abs() / delta
+            return delta * (x + functional.softplus(-2 * x) - math.log(2))
         return error.abs() / target if self.loss == "relative" else error.abs()
 
     def rate(self, step: int, steps_per_epoch: int) -> float:

@@ -12,7 +12,10 @@ from topmass.learning.recipe import Plateau, Recipe
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the history. Losses are those of the recipe, `mae` is in GeV, `mre` a fraction."""
+    """One row of the history. Losses are those of the recipe, `mae` is in GeV, `mre` a fraction.
+
+    `learning_rate` is that of the epoch's first step; `seconds` are without the validation.
+    """
 
     epoch: int
     loss: float
@@ -114,10 +117,16 @@ class State:
         self._require_like(tensors)
         require_numbers(numbers, but=("plateau", "rows", "order"))
         self.network.load_state_dict(under("network"))
-        self.average = [under("average")[str(i)].to(self.device) for i in range(len(self.average))]
+        averages = under("average")
+        parameters = self.parameters[: len(self.average)]
+        self.average = [laid_out_as(parameter, averages[str(i)]) for i, parameter in enumerate(parameters)]
         self.best = under("best")
         whole = self.optimizer.state_dict()
-        whole["state"] = {i: under(f"optimizer.{i}") for i in range(len(self.parameters)) if under(f"optimizer.{i}")}
+        whole["state"] = {
+            i: {name: each if name == "step" else laid_out_as(parameter, each) for name, each in moments.items()}
+            for i, parameter in enumerate(self.parameters)
+            if (moments := under(f"optimizer.{i}"))
+        }
         whole["param_groups"][0]["lr"] = numbers["learning_rate"]
         self.optimizer.load_state_dict(whole)
         self.plateau = Plateau(**require_numbers(numbers["plateau"]))
@@ -148,3 +157,8 @@ def require_numbers(found: Mapping, but: Sequence[str] = ()) -> Mapping:
         if name not in but and not (isinstance(value, int | float) and value >= 0):
             raise ValueError(f"{name} is {value}")
     return found
+
+
+def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    """These values in the memory layout of a parameter, which fused optimisers want of all that belongs to it."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)

@@ -64,7 +64,7 @@ class Trainer:
     def one_epoch(self) -> Epoch:
         """The rest of this epoch, and its validation."""
         state = self.state
-        learning_rate = state.optimizer.param_groups[0]["lr"]
+        learning_rate = self.rate(0)
         state.network.train()
         self.clock = time.monotonic()
         for cut in self.cuts(state.step):
@@ -82,6 +82,8 @@ class Trainer:
             len(self.jets) / state.seconds, state.seconds,
         )  # fmt: skip
         state.finish_epoch(row)
+        # The validation is no part of the next epoch's time.
+        self.clock = time.monotonic()
         self.keep_now()
         return row
 
@@ -105,9 +107,7 @@ class Trainer:
     def one_step(self, cut: Cut) -> None:
         """Change the weights by one batch. Nothing here waits for a GPU."""
         state, recipe = self.state, self.recipe
-        if recipe.schedule == "cosine":
-            rate = recipe.rate((state.epoch - 1) * self.steps + state.step, self.steps)
-            state.optimizer.param_groups[0]["lr"] = rate
+        state.optimizer.param_groups[0]["lr"] = self.rate(state.step)
         batch = cut.on(self.device, self.jets.meta)
         with autocast(self.device, self.precision):
             predicted = self.forward(batch.image, batch.position)
@@ -129,6 +129,12 @@ class Trainer:
         state.total[1] += cut.weight
         self.bad = torch.where(torch.isfinite(loss) | (self.bad >= 0), self.bad, state.step)
         self.progress(cut.jets, self.mean_loss)
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step of this epoch."""
+        if self.recipe.schedule == "cosine":
+            return self.recipe.rate((self.state.epoch - 1) * self.steps + step, self.steps)
+        return self.state.optimizer.param_groups[0]["lr"]
 
     def mean_loss(self) -> float:
         """The mean loss of this epoch so far."""
@@ -153,6 +159,9 @@ class Trainer:
     def end_early(self) -> None:
         """Write a checkpoint and end."""
         self.keep_now()
+        if self.team.size > 1:
+            # The launcher gives the others half a minute from the first that leaves.
+            torch.distributed.barrier()
         received = self.interrupt.received
         by = f" on {received.name}" if received else ""
         if self.team.rank == 0:

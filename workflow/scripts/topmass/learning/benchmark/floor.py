@@ -52,6 +52,8 @@ def work_of(network: nn.Module, layers: int, side: int, device: torch.device) ->
 
 def measure_limits(device: torch.device, precision: torch.dtype) -> Limits:
     """Bandwidth of a copy, counted both ways, and rate of a matrix product; the best of several."""
+    # As convolutions are, on a GPU with TF32.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     size, side = (2**30, 8192) if device.type == "cuda" else (2**27, 1536)
     source = torch.zeros(size // 4, device=device)
     target = torch.empty_like(source)
