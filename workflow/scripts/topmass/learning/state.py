@@ -1,6 +1,6 @@
 """All that changes while a network is trained: what a checkpoint has to hold for training to go on from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from topmass.learning.recipe import Plateau, Recipe
+from topmass.learning.restoring import laid_out_as, require_forms, require_numbers
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class State:
         def under(name: str) -> dict[str, Tensor]:
             return {key.removeprefix(f"{name}."): each for key, each in tensors.items() if key.startswith(f"{name}.")}
 
-        self._require_like(tensors)
+        require_forms(tensors, self._forms(tensors))
         require_numbers(numbers, but=("plateau", "rows", "order"))
         self.network.load_state_dict(under("network"))
         averages = under("average")
@@ -137,28 +138,13 @@ class State:
         if self.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
 
-    def _require_like(self, tensors: Mapping[str, Tensor]) -> None:
-        """KeyError or ValueError unless these tensors have the forms of this state's."""
-        like = {name: each for name, each in self.tensors().items() if not name.startswith("random.")}
+    def _forms(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """For the names among these tensors, and those that must be there, tensors of the right form."""
+        forms = {name: each for name, each in self.tensors().items() if not name.startswith("random.")}
         if any(name.startswith("best.") for name in tensors):
-            like |= {f"best.{name}": each for name, each in self.network.state_dict().items()}
+            forms |= {f"best.{name}": each for name, each in self.network.state_dict().items()}
         for name in tensors:
             kind, _, rest = name.partition(".")
             if kind == "optimizer" and not rest.endswith(".step"):
-                like[name] = self.parameters[int(rest.partition(".")[0])]
-        for name, each in like.items():
-            if (tensors[name].shape, tensors[name].dtype) != (each.shape, each.dtype):
-                raise ValueError(f"{name} is of another form")
-
-
-def require_numbers(found: Mapping, but: Sequence[str] = ()) -> Mapping:
-    """The same; ValueError unless all of it, but for these names, are numbers from nought up."""
-    for name, value in found.items():
-        if name not in but and not (isinstance(value, int | float) and value >= 0):
-            raise ValueError(f"{name} is {value}")
-    return found
-
-
-def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
-    """These values in the memory layout of a parameter, which fused optimisers want of all that belongs to it."""
-    return torch.empty_like(parameter, requires_grad=False).copy_(values)
+                forms[name] = self.parameters[int(rest.partition(".")[0])]
+        return forms
