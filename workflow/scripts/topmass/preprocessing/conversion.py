@@ -4,7 +4,7 @@ import numpy as np
 
 from topmass.jets import JetBatch, JetTable, take_values
 from topmass.layers import SIDE
-from topmass.preprocessing.measuring import find_layers
+from topmass.preprocessing.measuring import find_positions
 from topmass.preprocessing.scaling import scale_values
 from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
 from topmass.preprocessing.split import SPLITS, split_of
@@ -17,7 +17,7 @@ class Preprocessing:
     def __init__(
         self, table: JetTable, known: Statistics, digest: str, zero_suppression: float, compression: str
     ) -> None:
-        positions = find_layers(table, known.layers)
+        positions = find_positions(table, known.layers)
         self.known, self.zero_suppression, self.compression = known, zero_suppression, compression
         self.number = np.full(256, len(positions), np.uint8)
         self.number[positions] = np.arange(len(positions))

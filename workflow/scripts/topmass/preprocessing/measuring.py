@@ -42,7 +42,7 @@ class Counts:
 
     def add_table(self, table: JetTable, sample: str, split: Mapping[str, float]) -> None:
         """Count all jets of a table. A magnitude counts once for each pixel of its cell, as in the dense image."""
-        positions = find_layers(table, self.layers)
+        positions = find_positions(table, self.layers)
         cells = [table.layers[position].cell for position in positions]
         low, high = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         for batch in table.batches():
@@ -98,7 +98,7 @@ def measure_all(
     return statistics
 
 
-def find_layers(table: JetTable, layers: Sequence[str]) -> list[int]:
+def find_positions(table: JetTable, layers: Sequence[str]) -> list[int]:
     """Positions of the layers in the table; BadInput if it lacks one."""
     names = [layer.name for layer in table.layers]
     missing = [name for name in layers if name not in names]
