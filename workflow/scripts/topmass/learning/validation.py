@@ -11,7 +11,8 @@ from topmass.learning.feeding.sources import Source
 from topmass.learning.team import Team
 
 AT_ONCE = {"cpu": 256, "cuda": 512}
-"""Jets a batch where no gradients are needed: on a CPU more are no faster, and 512 take 1.3 GB of a GPU's memory."""
+"""Jets a batch where no gradients are needed: on a CPU more are no faster; the images of 512 and what the reference's
+network makes of them first are 1.2 GB in float32 with eight layers, by count."""
 
 
 @torch.no_grad()
