@@ -102,6 +102,8 @@ def test_another_workflow_may_use_this_one_as_a_module(house, elsewhere, tmp_pat
     snakemake(tmp_path, "count")
     assert (tmp_path / "jets" / TARGET).read_bytes() == (elsewhere / TARGET).read_bytes()
     assert int((tmp_path / "size.txt").read_text()) == os.path.getsize(elsewhere / TARGET)
+    # These two stages read settings besides their parameters.
+    snakemake(tmp_path, "jets/results/predict/tiny/1/predictions.parquet")
     assert not (tmp_path / "results").exists()
 
 
