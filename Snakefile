@@ -16,10 +16,10 @@ hold_turn()
 
 
 wildcard_constraints:
-    sample=NAME,
-    dataset=NAME,
-    experiment=NAME,
-    seed=r"\d+",
+    sample=names("samples"),
+    dataset=names("datasets"),
+    experiment=names("experiments"),
+    seed=r"0|[1-9]\d*",
     block=r"\d+",
 
 

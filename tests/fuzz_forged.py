@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path += [str(REPOSITORY / folder) for folder in ("tests", "workflow/scripts", "workflow/rules")]
+sys.path += [str(REPOSITORY / folder) for folder in ("tests", "workflow/scripts")]
 with atheris.instrument_imports(include=["topmass", "sparsify", "make_shards"]):
     from test_forged import KINDS, check
 

@@ -1,25 +1,36 @@
-"""A configuration that is wrong is refused with the key and what is wrong with it."""
+"""A configuration is read as it is meant, or refused with source and key and what is wrong with it."""
 
 import copy
-import json
+import os
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configuration import fill_in, find_problem, source_of
 from conftest import REPOSITORY
+from topmass.files import BadInput
+from topmass.workflow.configuration import configure
+from topmass.workflow.contradictions import contradictions, number_of_blocks
+from topmass.workflow.reading import Layer, merged, parse, read_arguments, read_file
 
-# The detour by JSON parts what YAML anchors share.
-CONFIG = json.loads(json.dumps(yaml.safe_load((REPOSITORY / "config.yaml").read_text())))
-SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
+CONFIG = merged({}, read_file(REPOSITORY / "config.yaml").content)
 
 WRONG = {
     "a misspelt key": ("experiments.laptop.recipe.epoch", 3, "no such key; did you mean 'epochs'?"),
     "a key of nowhere": ("colour", "red", "no such key; there are run, samples"),
     "a text for a number": ("samples.gun.jets", "many", "'many' is not of type 'integer'"),
-    "a number that YAML takes for a text": ("datasets.flat.zero_suppression", "1e-5", "write 1.0e-5"),
+    "a number that is none": ("datasets.flat.zero_suppression", float("nan"), "nan is not of type 'number'"),
+    "a number without an end": ("samples.gun.simulate.generator.eta_max", float("inf"), "inf is not of type 'number'"),
+    "a number that no float holds": ("evaluate.mass_above", 10**400, "is not of type 'number'"),
+    "a part of a jet": ("samples.gun.jets", 300.5, "300.5 is not of type 'integer'"),
+    "more jets than can be planned": ("samples.gun.jets", 1e18, "more than the 100,000 that can be planned"),
+    "a seed of more than 64 bits": ("run.seeds", [2**64], "is greater than the maximum"),
+    "a seed below nought": ("run.seeds", [-1], "is less than the minimum"),
+    "a seed twice, written in two ways": ("run.seeds", [1, 1.0], "has non-unique elements"),
+    "a truth for a number": ("samples.gun.jets", True, "True is not of type 'integer'"),
+    "a part left empty": ("samples", None, "None is not of type 'object'"),
+    "a URL that is no URL": ("samples.top_gun.files.0.url", "https://[::1/jets", "no URL: Invalid IPv6 URL"),
     "a range the wrong way round": ("samples.gun.simulate.generator.mass", [500, 85], "500 comes before 85"),
     "a range of pT the wrong way round": ("datasets.flat.unbias.pt.range", [900, 400], "900 comes before 400"),
     "a top that cannot decay": ("samples.gun.simulate.generator.mass.0", 80, "80 is less than the minimum of 85"),
@@ -36,6 +47,7 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
+    "a key that YAML 1.1 takes for a truth": ("compute", {"on": 1}, "no such key; there are device"),
     "a loss that does not exist": ("experiments.laptop.recipe.loss", "mse", "'mse' is not one of"),
     "a warm-up that never ends": (
         "experiments.laptop.recipe",
@@ -95,49 +107,222 @@ def change(config: dict, key: str, value: object) -> dict:
     return changed
 
 
+def meant(text: str) -> dict:
+    """The whole configuration, with this overlay."""
+    return configure([Layer("mine.yaml", parse(text))])
+
+
+def refused(*layers: Layer) -> str:
+    """The line that refuses these layers."""
+    with pytest.raises(BadInput) as error:
+        configure(layers)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
 def test_the_configuration_that_comes_with_it_is_right():
-    assert find_problem(CONFIG, SCHEMA) is None
+    assert configure([])["run"] == {"experiments": ["laptop"], "seeds": [1]}
 
 
 @pytest.mark.parametrize(("key", "value", "message"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_named(key, value, message):
-    found, said = find_problem(change(CONFIG, key, value), SCHEMA)
-    assert message in said and "\n" not in said
-    assert key.startswith(".".join(found)) or ".".join(found).startswith(key)
+    said = refused(Layer("mine.yaml", change(CONFIG, key, value)))
+    source, named, why = said.split(": ", 2)
+    assert source == "mine.yaml" and message in why
+    assert key.startswith(named) or named.startswith(key)
 
 
 def test_a_layer_that_the_sample_lacks_is_named():
-    config = change(CONFIG, "samples.top_gun.layers", ["ecal", "hcal"])
-    key, said = find_problem(config, SCHEMA)
-    assert key == ("datasets", "top_gun", "layers", "0") and said == "the sample 'top_gun' has ecal, hcal only"
+    said = refused(Layer("mine.yaml", change(CONFIG, "samples.top_gun.layers", ["ecal", "hcal"])))
+    assert said.endswith(": datasets.top_gun.layers.0: the sample 'top_gun' has ecal, hcal only")
 
 
-def test_a_sample_of_files_needs_no_more_than_its_files():
-    config = change(CONFIG, "samples.mine", {"files": [{"path": "jets.parquet"}]})
-    assert find_problem(config, SCHEMA) is None
-    fill_in(config, SCHEMA)
-    given = {name: value for name, value in config["samples"]["mine"].items() if name != "files"}
-    assert given == {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse"}
-    assert find_problem(config, SCHEMA) is None
+def test_a_sample_of_files_needs_no_more_than_its_files(tmp_path):
+    (tmp_path / "jets.parquet").touch()
+    sample = meant(f"samples: {{mine: {{files: [path: {tmp_path}/jets.parquet]}}}}")["samples"]["mine"]
+    assert sample.pop("files") == [{"path": f"{tmp_path}/jets.parquet"}]
+    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse"}
+    assert {name: sample[name] for name in defaults} == defaults
 
 
 def test_a_missing_key_is_named():
-    config = copy.deepcopy(CONFIG)
-    del config["experiments"]["laptop"]["recipe"]["epochs"]
-    found, said = find_problem(config, SCHEMA)
-    assert found == ("experiments", "laptop", "recipe") and "'epochs' is a required property" in said
+    said = refused(Layer("mine.yaml", parse("experiments: {new: {dataset: flat, network: resnet15, pool: 1}}")))
+    assert said.startswith("mine.yaml: experiments.new: 'recipe' is a required property")
 
 
-def test_the_source_of_a_value_is_the_file_that_wins_or_the_command_line(tmp_path):
-    files = {"overlay": {"a": {"b": 1}}, "second": {"a": {"b": 2}, "l": [5, 6]}, "default": {"a": {"b": 0, "c": 3}}}
-    for name, content in files.items():
-        (tmp_path / name).write_text(yaml.safe_dump(content))
-    config = {"a": {"b": 2, "c": 3}, "l": [5, 6], "x": 7}
-    paths = [tmp_path / name for name in files]
-    expected = {("a", "b"): "second", ("a", "c"): "default", ("l", "1"): "second", ("a",): "second"}
-    for key, name in expected.items():
-        assert source_of(key, config, paths) == str(tmp_path / name)
-    assert source_of(("x",), config, paths) == "--config"
+# values as they are meant
+
+AS_MEANT = {
+    "a whole number with a point": ("samples.gun.jets", "3.0e+2", 300),
+    "a number of YAML 1.2": ("samples.gun.jets", "2.0e6", 2_000_000),
+    "a number without a point": ("datasets.flat.zero_suppression", "1e-5", 1e-5),
+    "a number with underscores": ("samples.gun.jets", "1_000", 1000),
+    "a number with a zero in front": ("samples.gun.seed", "012", 12),
+    "a number in quotes": ("samples.gun.jets", "'400'", 400),
+    "a whole number of a list": ("run.seeds", "[1.0, '2', 3e0]", [1, 2, 3]),
+    "a whole number behind a reference": ("datasets.flat.unbias.mass.bins", "2.0", 2),
+    "a number in an experiment": ("experiments.laptop.pool", "8.0", 8),
+    "the largest seed": ("run.seeds", "[18446744073709551615]", [2**64 - 1]),
+    "a number where any will do": ("compute.checkpoint_minutes", "5.0", 5.0),
+    "a truth in quotes": ("compute.compile", "'true'", True),
+    "a truth of YAML 1.1": ("compute.compile", "yes", True),
+    "a number or nothing": ("compute.memory", "'null'", None),
+    "text that looks like a date": ("run.experiments", "[laptop] # 2024-01-01", ["laptop"]),
+}
+
+
+def at(config: object, key: str) -> object:
+    for step in key.split("."):
+        config = config[step]
+    return config
+
+
+@pytest.mark.parametrize(("key", "text", "value"), AS_MEANT.values(), ids=AS_MEANT)
+def test_a_value_is_taken_as_it_is_meant(key, text, value):
+    *steps, last = key.split(".")
+    overlay = "".join("  " * depth + f"{step}:\n" for depth, step in enumerate(steps))
+    found = at(meant(f"{overlay}{'  ' * len(steps)}{last}: {text}\n"), key)
+    assert found == value and type(found) is type(value)
+
+
+def test_the_command_line_is_taken_as_it_is_meant():
+    arguments = ["compute={compile: true, memory: null}", "samples={gun: {jets: 2e5}}", "run={seeds: [3]}"]
+    config = configure([read_arguments(arguments)])
+    assert config["compute"]["compile"] is True and config["compute"]["memory"] is None
+    assert config["samples"]["gun"]["jets"] == 200_000 and config["run"]["seeds"] == [3]
+
+
+def test_another_workflow_may_give_texts_and_names_of_digits():
+    """As its own reader of YAML has left them."""
+    experiments = {2024: CONFIG["experiments"]["laptop"] | {"pool": "4"}}
+    config = configure([Layer("a module", {"experiments": experiments, "run": {"experiments": [2024]}})])
+    assert config["experiments"]["2024"]["pool"] == 4 and config["run"]["experiments"] == ["2024"]
+
+
+def test_parts_that_share_an_anchor_do_not_change_together():
+    config = meant("samples: {gun: {simulate: {generator: {eta_max: 1.0}}}}")
+    assert config["samples"]["gun"]["simulate"]["generator"]["eta_max"] == 1.0
+    assert config["samples"]["gun_2m"]["simulate"]["generator"]["eta_max"] == 2.0
+
+
+# files that are no configuration
+
+NO_CONFIGURATION = {
+    "a key twice": ("run:\n  seeds: [1]\n  seeds: [2]\n", "the key 'seeds' is there twice, in lines 2 and 3"),
+    "a section twice": ("run: {seeds: [1]}\n\nrun: {}\n", "the key 'run' is there twice, in lines 1 and 3"),
+    "a key twice in a list": ("a: [{b: 1, b: 1}]", "the key 'b' is there twice"),
+    "a key twice in JSON": ('{\n\t"run": 1,\n\t"run": 2\n}', "the key 'run' is there twice, in lines 2 and 3"),
+    "a bracket that stays open": ("run: {seeds: [1]\n", "line 2: no YAML: expected ',' or '}'"),
+    "a tab": ("run:\n\tseeds: [1]\n", "line 2: no YAML: found character '\\t'"),
+    "a list": ("- run\n", "no keys at its top level"),
+    "nothing": ("", "no keys at its top level"),
+    "two documents": ("run: {}\n---\nrun: {}\n", "line 2: no YAML: but found another document"),
+    "a list for a key": ("? [a, b]\n: 1\n", "line 1: a key that is no text"),
+    "a call": ("run: !!python/object/apply:os.system [ls]", "line 1: no YAML: could not determine a constructor"),
+    "a number without an end": (f"run: {'9' * 5000}", "no YAML: Exceeds the limit"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), NO_CONFIGURATION.values(), ids=NO_CONFIGURATION)
+def test_a_file_that_is_no_configuration_is_refused_with_its_line(text, message, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(BadInput) as error:
+        read_file(tmp_path / "mine.yaml")
+    assert str(error.value).startswith(f"{tmp_path}/mine.yaml: {message}") and "\n" not in str(error.value)
+
+
+def test_a_file_of_another_encoding_is_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes("run: {} # größer".encode("latin-1"))
+    with pytest.raises(BadInput, match=r"mine\.yaml: not text in UTF-8"):
+        read_file(tmp_path / "mine.yaml")
+
+
+def test_a_part_that_holds_itself_is_refused():
+    with pytest.raises(BadInput, match="holds itself"):
+        meant("run: &a [*a]")
+
+
+def test_a_key_twice_on_the_command_line_is_refused():
+    with pytest.raises(BadInput, match="--config compute: the key 'compile' is there twice"):
+        read_arguments(["compute={compile: true, compile: false}"])
+
+
+def test_the_source_of_a_value_is_the_layer_that_wins():
+    layers = [Layer("first", {"run": {"seeds": [-1]}, "compute": {"processes": 0}}), Layer("second", {"run": {}})]
+    assert refused(*layers).startswith("first: ")
+    assert refused(*layers, Layer("third", {"run": {"seeds": [-2]}, "compute": {"processes": 1}})).startswith("third: ")
+    assert refused(Layer("first", {"run": {"experiments": ["new"]}})).startswith("first: run.experiments.0: ")
+    # What is wrong with what somebody else wrote.
+    assert refused(Layer("first", {"datasets": {"flat": {"sample": "none"}}})).startswith(
+        "first: datasets.flat.sample: "
+    )
+
+
+# files of this machine
+
+
+def paths(*given: str) -> list[str]:
+    """Where the files of a sample are, given as these paths."""
+    config = configure([Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": path} for path in given]}}})])
+    return [file["path"] for file in config["samples"]["mine"]["files"]]
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """A home with a table, and a folder with two parts of one and what writers leave beside them."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name in ("own.parquet", "data/part-1.parquet", "data/part-0.parquet", "data/_SUCCESS", "data/.part.crc"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_a_home_a_variable_and_a_folder_are_filled_in(parts):
+    assert paths("~/own.parquet") == [f"{parts}/own.parquet"]
+    assert paths("${DATA}/part-1.parquet") == [f"{parts}/data/part-1.parquet"]
+    assert paths("own.parquet", "$DATA") == [
+        "own.parquet",
+        f"{parts}/data/part-0.parquet",
+        f"{parts}/data/part-1.parquet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/nowhere/jets.parquet", "/nowhere/jets.parquet: no such file"),
+        ("none.parquet", "/none.parquet: no such file"),
+        ("$NOWHERE/jets.parquet", "no such file, and no variable $NOWHERE in the environment"),
+        ("~nobody_at_all/jets.parquet", "~nobody_at_all/jets.parquet: no such file"),
+        ("data/*.parquet", "no such file; for several files give their folder"),
+        (".", "a folder without any *.parquet"),
+    ],
+)
+def test_a_file_that_is_not_there_is_refused_before_anything_runs(path, why, parts):
+    (parts / "own.parquet").unlink()
+    said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "data"}, {"path": path}]}}}))
+    assert said.startswith("mine.yaml: samples.mine.files.1.path: ") and why in said
+
+
+def test_a_file_without_the_right_to_read_it_is_refused(parts, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
+    said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}]}}}))
+    assert said.endswith("own.parquet: there is no right to read this file")
+
+
+@pytest.mark.parametrize("again", ["./own.parquet", "link.parquet", "data"])
+def test_a_file_twice_is_refused_whatever_it_is_called(again, parts):
+    (parts / "link.parquet").symlink_to("own.parquet")
+    (parts / "data/part-2.parquet").symlink_to("../own.parquet")
+    said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}, {"path": again}]}}}))
+    assert "no jet may be in a sample twice" in said
+
+
+def test_jobs_do_not_look_for_files_that_may_be_gone(parts):
+    files = Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "gone.parquet"}]}}})
+    assert configure([files], look=False)["samples"]["mine"]["files"] == [{"path": "gone.parquet"}]
 
 
 JUNK = st.recursive(
@@ -146,7 +331,7 @@ JUNK = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=20)
-    | st.sampled_from(["../../etc", "$(id)"]),
+    | st.sampled_from(["../../etc", "$(id)", "2.0e6", "yes", "1.0", "null", "~/x", "$HOME", "https://[::1"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
@@ -160,13 +345,19 @@ def places(at: object, path: tuple = ()) -> list[tuple]:
 
 @settings(max_examples=80, deadline=None)
 @given(st.sampled_from(places(CONFIG)), JUNK)
-def test_whatever_stands_in_its_place_is_accepted_or_refused_in_a_line(place, junk):
+def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(place, junk):
     config = copy.deepcopy(CONFIG)
     at = config
     for step in place[:-1]:
         at = at[step]
     at[place[-1]] = junk
-    problem = find_problem(config, SCHEMA)
-    if problem is not None:
-        key, said = problem
-        assert all(isinstance(step, str) for step in key) and said
+    try:
+        accepted = configure([Layer("mine.yaml", config)])
+    except BadInput as error:
+        assert "\n" not in str(error)
+        return
+    # What input functions ask of it.
+    for name in accepted["run"]["experiments"]:
+        dataset = accepted["datasets"][accepted["experiments"][name]["dataset"]]
+        assert type(number_of_blocks(accepted["samples"][dataset["sample"]])) is int
+    assert list(contradictions(accepted)) == [] and yaml.safe_load(yaml.safe_dump(accepted)) == accepted

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from imports import content_hash, imported, reached
+from topmass.workflow.code_hash import content_hash, imported, reached
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 LIBRARY = SCRIPTS / "topmass"
@@ -17,7 +17,7 @@ TIERS = [
     ["files", "layers"],
     ["console", "parquet"],
     ["jets"],
-    ["simulation", "preprocessing", "sources"],
+    ["simulation", "preprocessing", "sources", "workflow"],
     ["scoring", "drawing", "learning"],
 ]
 """What stands in a line may import from the lines above it, and from its own wing."""
@@ -53,6 +53,12 @@ def test_stages_do_not_import_scripts():
     scripts = {file.stem for file in SCRIPTS.glob("*.py")}
     for file in set(SCRIPTS.glob("*.py")) - set(SCRIPTS.glob("benchmark_*.py")):
         assert not {name.split(".")[0] for name in modules_of(file)} & scripts, file
+
+
+def test_stages_know_nothing_of_the_workflow():
+    rules = "".join(file.read_text() for file in RULE_FILES)
+    for script in set(re.findall(r"scripts/(\w+\.py)", rules)):
+        assert not [file for file in reached(SCRIPTS / script) if LIBRARY / "workflow" in file.parents], script
 
 
 def modules_of(file: Path) -> list[str]:

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-sys.path.append(str(Path(__file__).parent / "rules"))
-from turns import take_turn, whose_turn
+sys.path.append(str(Path(__file__).parent / "scripts"))
+from topmass.workflow.turns import take_turn, whose_turn
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 

@@ -1,44 +1,45 @@
 """What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
-import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-from snakemake.utils import update_config
-
-# These three lie beside this file.
-import configuration
-from configuration import SAFE_NAME, file_name, fill_in, find_problem, source_of
-from imports import content_hash
-from turns import take_turn
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-# This repository; `workflow.basedir` is another's, where another workflow uses this one as a module.
-HOUSE = Path(configuration.__file__).parents[2]
-
+sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
+from topmass.files import BadInput
+from topmass.workflow.code_hash import content_hash, hash_of
+from topmass.workflow.configuration import HOUSE, configure
+from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
+from topmass.workflow.reading import Layer, read_arguments, read_file
+from topmass.workflow.turns import take_turn
 
 # Whether a group shares what is expensive and always the same: simulate, download, sparsify, shards. See docs/cluster.md.
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 
 def check_config(config):
-    """End with one line on what is wrong with the configuration, if anything is; else fill in defaults."""
-    # Snakemake reads no `configfile:` of a module, so that its user would have to give every setting.
-    # By way of JSON, since parts that YAML's anchors share must not change together.
-    everything = json.loads(json.dumps(yaml.safe_load((HOUSE / "config.yaml").read_text())))
-    update_config(everything, config)
-    config.update(everything)
-    schema = HOUSE / "workflow/schemas/config.schema.yaml"
-    problem = find_problem(config, schema)
-    if problem:
-        key, message = problem
-        # Not an exception: Snakemake would wrap it into lines of its own code.
-        source = source_of(key, config, workflow.configfiles)
-        sys.exit(f"{source}: {'.'.join(key) or 'top level'}: {message}")
-    fill_in(config, schema)
+    """Complete the configuration, each value as it is meant; or end with one line on what is wrong with it."""
+    try:
+        # Only now, and not for each job: a file may be gone once its blocks are there.
+        complete = configure(layers(config), look=workflow.is_main_process)
+    except BadInput as error:
+        # Not as an exception: Snakemake would wrap it into lines of its own code.
+        sys.exit(str(error))
+    config.clear()
+    config.update(complete)
+
+
+def layers(config):
+    """What the user's configuration is made of; read anew, since Snakemake's reader drops a key that is there twice."""
+    if Path(workflow.main_snakefile).resolve() != HOUSE / "Snakefile":
+        return [Layer("the configuration of the module", config)]
+    given = read_arguments(workflow.config_settings.config_args or [])
+    return [*map(read_file, workflow.overwrite_configfiles), given]
+
+
+def names(kind):
+    """A pattern of the names of all samples, datasets or experiments of the configuration."""
+    return "|".join(config[kind])
 
 
 def hold_turn():
@@ -55,12 +56,16 @@ def code_hash(script):
 
 def blocks(sample):
     """Numbers of the blocks that hold the jets asked of a sample, as they stand in file names."""
-    settings = config["samples"][sample]
-    if "files" in settings:
-        number = len(settings["files"]) * settings["blocks_per_file"]
-    else:
-        number = -(-settings["jets"] // settings["jets_per_block"])
-    return [f"{block:05d}" for block in range(number)]
+    return [f"{block:05d}" for block in range(number_of_blocks(config["samples"][sample]))]
+
+
+def block_of(sample, block):
+    """The number of a block that the sample has; ends with one line for a target that is another's."""
+    number = number_of_blocks(config["samples"][sample])
+    if not int(block) < number or block != f"{int(block):05d}":
+        # Only what a user asks for comes here: all that the workflow asks for itself is made from `blocks`.
+        sys.exit(f"block {block} of the sample '{sample}': there are {number:,}, 00000 to {number - 1:05d}")
+    return int(block)
 
 
 def samples(of_files):
@@ -72,19 +77,37 @@ def samples(of_files):
 
 def file_of(wildcards):
     """The entry of the configuration for a file that is to be saved by this name."""
-    files = config["samples"][wildcards.sample]["files"]
-    return next((file for file in files if "url" in file and file_name(file) == wildcards.file), {})
+    files = [file for file in config["samples"][wildcards.sample]["files"] if "url" in file]
+    found = next((file for file in files if file_name(file) == wildcards.file), None)
+    if found is None:
+        known = ", ".join(map(file_name, files)) or "none"
+        sys.exit(f"file {wildcards.file} of the sample '{wildcards.sample}': there are {known}")
+    return found
 
 
 def place_in_file(wildcards):
     """For a block: the number of its file in the sample, and which part of the file it is."""
-    return divmod(int(wildcards.block), config["samples"][wildcards.sample]["blocks_per_file"])
+    block = block_of(wildcards.sample, wildcards.block)
+    return divmod(block, config["samples"][wildcards.sample]["blocks_per_file"])
 
 
 def source_of_block(wildcards):
     """The file that a block comes from."""
     file = config["samples"][wildcards.sample]["files"][place_in_file(wildcards)[0]]
-    return file["path"] if "path" in file else f"results/download/{wildcards.sample}/{file_name(file)}"
+    # A prefix that a module puts before our own files is not for the user's.
+    return local(file["path"]) if "path" in file else f"results/download/{wildcards.sample}/{file_name(file)}"
+
+
+def trial_of(wildcards):
+    """The few jets that a sample simulates before this block."""
+    block_of(wildcards.sample, wildcards.block)
+    return f"results/jets/{wildcards.sample}/trial.parquet"
+
+
+def table_of_shards(wildcards):
+    """The jet table that the shards of one block are made from."""
+    sample = config["datasets"][wildcards.dataset]["sample"]
+    return f"results/jets/{sample}/{block_of(sample, wildcards.block):05d}.parquet"
 
 
 def tables(wildcards):
@@ -129,20 +152,22 @@ def datasets_run():
 
 def print_summary():
     """The short tables of all runs, and where to look."""
+    # A terminal that lacks a sign shows another.
+    sys.stdout.reconfigure(errors="backslashreplace")
     for summary in runs("results/evaluate/{experiment}/{seed}/summary.txt"):
         if Path(summary).exists():
-            print(f"\n{Path(summary).read_text()}")
+            print("\n" + Path(summary).read_text(encoding="utf-8"))
     if Path("results/report.html").exists():
         print("Everything in one page: results/report.html; the figures: results/figures/")
 
 
 def print_advice():
     """What to do after an error, said once for all stages."""
-    print(
-        "\nWhat went wrong stands above, in lines with 'error:'. What was finished is kept, and the next run goes on there."
-    )
-    print("A file under results/ that is damaged or of other data: remove it, and the next run makes it anew.")
-    print("A file that is younger than it can be, by a clock that was wrong: touch it.")
+    print(f"""
+What went wrong stands above, in lines with 'error'. What was finished is kept: the same command goes on from there.
+A file under results/ that is damaged or of other data: remove it, and the same command makes it anew.
+A file that is younger than it can be, by a clock that was wrong: touch it.
+Symptoms, causes, remedies: {os.path.relpath(HOUSE / "docs/troubleshooting.md")}""")
 
 
 def leave_out_benchmarks():

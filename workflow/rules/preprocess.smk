@@ -31,7 +31,7 @@ rule statistics:
 
 rule shards:
     input:
-        table=lambda wildcards: f"results/jets/{config['datasets'][wildcards.dataset]['sample']}/{wildcards.block}.parquet",
+        table=table_of_shards,
         statistics="results/preprocess/{dataset}/statistics.json",
     output:
         train="results/shards/{dataset}/train/{block}.npz",

@@ -21,7 +21,6 @@ rule results:
 rule report:
     input:
         rules.results.input,
-        captions=sorted((HOUSE / "workflow/report").glob("*.rst")),
     output:
         "results/report.html",
     log:
@@ -32,7 +31,9 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        snakefile=workflow.main_snakefile,
+        # From here, so that a copy of the folder is as good as the folder.
+        snakefile=os.path.relpath(workflow.main_snakefile),
+        captions=hash_of(sorted((HOUSE / "workflow/report").glob("*.rst"))),
         code=code_hash("make_report.py"),
     script:
         "../scripts/make_report.py"

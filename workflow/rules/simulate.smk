@@ -7,7 +7,7 @@ writes  results/jets/{sample}/{block}.parquet, a jet table; and trial.parquet, a
 
 rule simulate:
     input:
-        trial="results/jets/{sample}/trial.parquet",
+        trial=trial_of,
     output:
         table="results/jets/{sample}/{block}.parquet",
     log:

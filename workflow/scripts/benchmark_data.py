@@ -1,6 +1,6 @@
 """What the way of the data costs, from Pythia to shards that are read, each part against its yardstick.
 
-    python workflow/scripts/benchmark_data.py [--config config.yaml] [--jets 4000] [--output results/benchmark/data]
+    python workflow/scripts/benchmark_data.py [--jets 4000] [--output results/benchmark/data]
 
 Rates are per CPU second of one process, and what is compared takes turns in one run, so that noise of the machine hits
 both; ratios are taken in each turn, and their mean and standard deviation are given. The jets are simulated here, with
@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow.parquet as pq
-import yaml
 
 from benchmark_simulation import ROUND, cpu_seconds, read_settings, time_rounds
 from make_shards import make_shards
@@ -32,6 +31,7 @@ from topmass.layers import LAYERS, SIDE
 from topmass.preprocessing.shards import Shard
 from topmass.preprocessing.split import SPLITS
 from topmass.sources.dense_file import CMS_COLUMNS, write_dense
+from topmass.workflow.configuration import configure
 
 NAMES = [layer.name for layer in LAYERS]
 DENSE_BYTES = 4 * len(LAYERS) * SIDE**2
@@ -62,10 +62,10 @@ class Measured:
         return ratio, ratio * self.spread / self.value
 
 
-def benchmark_data(config: Path, jets: int, output: Path) -> str:
+def benchmark_data(jets: int, output: Path) -> str:
     """Measure all parts, write table and chart to the folder `output`, and return the table."""
-    settings = yaml.safe_load(config.read_text())
-    lines = simulation(config)
+    settings = configure([])
+    lines = simulation()
     with TemporaryDirectory() as name:
         folder = Path(name)
         sample = next(each for each in settings["samples"].values() if "simulate" in each)
@@ -88,9 +88,9 @@ def benchmark_data(config: Path, jets: int, output: Path) -> str:
     return text
 
 
-def simulation(config: Path) -> list[Measured]:
+def simulation() -> list[Measured]:
     """Generation and the whole simulation against Pythia's bare `next()`, by events."""
-    seconds, _, _ = time_rounds(read_settings(config), 4 * ROUND)
+    seconds, _, _ = time_rounds(read_settings(), 4 * ROUND)
     rates, ratios = ROUND / seconds.mean(axis=0), seconds[:, :1] / seconds
     against = "Pythia's next(), events"
     return [
@@ -181,8 +181,7 @@ def describe(title: str, lines: list[Measured]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What the way of the data costs, each part against its yardstick.")
-    parser.add_argument("--config", type=Path, default=Path(__file__).parents[2] / "config.yaml")
     parser.add_argument("--jets", type=int, default=4000)
     parser.add_argument("--output", type=Path, default=Path("results/benchmark/data"))
     arguments = parser.parse_args()
-    print(benchmark_data(arguments.config, arguments.jets, arguments.output))
+    print(benchmark_data(arguments.jets, arguments.output))

@@ -1,6 +1,6 @@
 """What simulating costs beyond Pythia itself.
 
-    python workflow/scripts/benchmark_simulation.py [--config config.yaml] [--events 3000]
+    python workflow/scripts/benchmark_simulation.py [--events 3000]
 
 Three ways to the same events, with the settings of the first simulated sample of the configuration:
 
@@ -20,7 +20,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import yaml
 
 from topmass.jets import JetBatch, write_jets
 from topmass.layers import LAYERS
@@ -28,6 +27,7 @@ from topmass.simulation.clustering import JetSettings, find_jets
 from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Generator, GeneratorSettings
 from topmass.simulation.imaging import take_images
+from topmass.workflow.configuration import configure
 
 ROUND, WARM_UP = 500, 20
 """Events."""
@@ -35,9 +35,9 @@ PARTS = ("generation", "detector", "jets", "images", "table")
 Settings = tuple[GeneratorSettings, DetectorSettings, JetSettings]
 
 
-def benchmark_simulation(config: Path, events: int) -> str:
+def benchmark_simulation(events: int) -> str:
     """Measure so many events, rounded up to whole rounds, in each of the three ways; return a table to print."""
-    return describe(*time_rounds(read_settings(config), events))
+    return describe(*time_rounds(read_settings(), events))
 
 
 def time_rounds(settings: Settings, events: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -57,9 +57,9 @@ def time_rounds(settings: Settings, events: int) -> tuple[np.ndarray, np.ndarray
     return np.array(seconds), np.array(parts), jets
 
 
-def read_settings(config: Path) -> Settings:
-    """The settings of the first simulated sample of a configuration."""
-    samples = yaml.safe_load(config.read_text())["samples"].values()
+def read_settings() -> Settings:
+    """The settings of the first simulated sample of `config.yaml`."""
+    samples = configure([])["samples"].values()
     simulate = next(sample["simulate"] for sample in samples if "simulate" in sample)
     kinds = {"generator": GeneratorSettings, "detector": DetectorSettings, "selection": JetSettings}
     return tuple(kind(**simulate[name]) for name, kind in kinds.items())
@@ -110,7 +110,6 @@ def describe(seconds: np.ndarray, parts: np.ndarray, jets: int) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What simulating costs beyond Pythia itself.")
-    parser.add_argument("--config", type=Path, default=Path(__file__).parents[2] / "config.yaml")
     parser.add_argument("--events", type=int, default=3000, help="in each of the three ways")
     arguments = parser.parse_args()
-    print(benchmark_simulation(arguments.config, arguments.events))
+    print(benchmark_simulation(arguments.events))

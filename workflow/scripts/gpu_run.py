@@ -28,21 +28,20 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-import yaml
-
 from topmass.console import say, stage
 from topmass.files import BadInput, whole
+from topmass.workflow.configuration import configure
+from topmass.workflow.reading import read_file
 
 SPLITS = ("train", "validation", "test")
 PACKAGES = ("torch", "numpy", "numba", "pythia8mc", "fastjet", "pyarrow")
 
 
-def gpu_run(config: Path, experiment: str, jets: int, seed: int, workers: int, benchmark: bool, out: Path) -> None:
-    """Run all stages of one experiment with one random seed, on so many jets, into the folder `out`."""
-    settings = yaml.safe_load(config.read_text())
+def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: int, benchmark: bool, out: Path) -> None:
+    """Run all stages of one experiment of a configuration with one random seed, on so many jets, into `out`."""
     known = settings["experiments"]
     if experiment not in known:
-        raise BadInput(f"{config}: there is no experiment '{experiment}'; known are {', '.join(known)}")
+        raise BadInput(f"there is no experiment '{experiment}'; known are {', '.join(known)}")
     claim(out, {"settings": settings, "experiment": experiment, "jets": jets, "seed": seed})
     chosen = known[experiment]
     dataset = settings["datasets"][chosen["dataset"]]
@@ -183,7 +182,7 @@ def commit() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Everything from simulation to metrics, without Snakemake.")
-    parser.add_argument("--config", type=Path, default=Path(__file__).parents[2] / "config.yaml")
+    parser.add_argument("--config", type=Path, nargs="*", default=[], help="on top of config.yaml")
     parser.add_argument("--experiment", default="reference")
     parser.add_argument("--jets", type=int, default=2_000_000, help="to simulate")
     parser.add_argument("--seed", type=int, default=1, help="of the training")
@@ -192,4 +191,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("results/gpu_run"))
     given = parser.parse_args()
     with stage("gpu_run", str(given.out / "log.txt")):
-        gpu_run(given.config, given.experiment, given.jets, given.seed, given.workers, given.benchmark, given.out)
+        settings = configure([read_file(file) for file in given.config])
+        gpu_run(settings, given.experiment, given.jets, given.seed, given.workers, given.benchmark, given.out)

@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LIBRARY = "topmass"
 def imported(file: Path, scripts: Path) -> frozenset[Path]:
     """Files of the library under `scripts` that this file names in its imports, with the packages they lie in."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(file.read_text(), str(file))):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -49,7 +49,12 @@ def reached(script: Path) -> list[Path]:
 
 def content_hash(script: Path) -> str:
     """Sixteen hexadecimal digits that change with the content, not the time, of any file that the script reaches."""
+    return hash_of(reached(script))
+
+
+def hash_of(files: Sequence[Path]) -> str:
+    """Sixteen hexadecimal digits that change with the names and the content of these files."""
     content = hashlib.sha256()
-    for file in reached(script):
-        content.update(f"{file.relative_to(script.parent)}\n".encode() + file.read_bytes())
+    for file in files:
+        content.update(f"{file.name}\n".encode() + file.read_bytes())
     return content.hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""The one place where a configuration is read: merged, taken as it is meant, and refused if it cannot be met.
+
+All that can be known before the first job is held here. Snakemake itself passes over a missing input, and an error in
+an input function, wherever the output is there already: old results would pass for those of the new configuration.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from itertools import chain
+from pathlib import Path
+
+from topmass.files import BadInput
+from topmass.workflow.checking import misfit
+from topmass.workflow.contradictions import contradictions
+from topmass.workflow.meaning import as_meant
+from topmass.workflow.paths import missing, with_paths
+from topmass.workflow.reading import Layer, merged, parse, read_file
+
+HOUSE = Path(__file__).parents[4]
+"""This repository."""
+SCHEMA = parse((HOUSE / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+
+
+def configure(layers: Sequence[Layer], look: bool = True) -> dict:
+    """The configuration that these layers make on top of `config.yaml`, the last one winning; complete and checked.
+
+    Unless `look` is false the files that it names have to be there. BadInput names source and key of what is wrong.
+    """
+    layers = [read_file(HOUSE / "config.yaml"), *layers]
+    meant = as_meant(reduce(merged, (layer.content for layer in layers), {}), SCHEMA, SCHEMA["$defs"])
+    problem = misfit(meant, SCHEMA)
+    config = {} if problem else with_paths(meant)
+    problem = problem or next(chain(contradictions(config), missing(meant) if look else ()), None)
+    if problem:
+        key, message = problem
+        raise BadInput(f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}")
+    return config
+
+
+def source_of(key: tuple[str, ...], layers: Sequence[Layer]) -> str:
+    """Where a key, or else the part of the configuration that it belongs to, has its value from."""
+    for length in range(len(key), 0, -1):
+        for layer in reversed(layers):
+            if has(layer.content, key[:length]):
+                return layer.source
+    return layers[-1].source
+
+
+def has(content: object, key: tuple[str, ...]) -> bool:
+    """Whether a configuration says something of this key."""
+    for step in key:
+        if isinstance(content, list) and step.isdecimal() and int(step) < len(content):
+            content = content[int(step)]
+        elif isinstance(content, Mapping) and step in map(str, content):
+            content = next(value for name, value in content.items() if str(name) == step)
+        else:
+            return False
+    return True

@@ -1,0 +1,132 @@
+"""What a schema cannot say of a configuration: values that are well formed each, and cannot be meant together."""
+
+import itertools
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import unquote, urlsplit
+
+from topmass.workflow.checking import Problem
+
+SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Of a file that is saved: it cannot climb out of its folder."""
+MOST_BLOCKS = 100_000
+"""Of a sample: the plan of a workflow of so many takes minutes, and of many more does not end."""
+
+
+def file_name(file: Mapping) -> str:
+    """The name that a file is saved by: its own, else the last part of the URL's path."""
+    return file.get("name") or unquote(urlsplit(file["url"]).path).rsplit("/", 1)[-1]
+
+
+def number_of_blocks(sample: Mapping) -> int:
+    """How many blocks hold the jets asked of a sample."""
+    if "files" in sample:
+        return len(sample["files"]) * sample["blocks_per_file"]
+    return -(-sample["jets"] // sample["jets_per_block"])
+
+
+def contradictions(config: Mapping) -> Iterator[Problem]:
+    """All that cannot be meant together, part by part; what comes later takes for granted that nothing came before."""
+    for name, sample in config["samples"].items():
+        wrong = wrong_files if "files" in sample else wrong_simulation
+        yield from wrong(("samples", name), sample)
+        if number_of_blocks(sample) > MOST_BLOCKS:
+            blocks = f"{number_of_blocks(sample):,} blocks, more than the {MOST_BLOCKS:,} that can be planned"
+            yield ("samples", name), f"{blocks}: make blocks larger, or divide the sample"
+    for name, dataset in config["datasets"].items():
+        yield from exists(("datasets", name, "sample"), dataset["sample"], config["samples"])
+        yield from wrong_dataset(("datasets", name), dataset, config["samples"][dataset["sample"]])
+    for name, experiment in config["experiments"].items():
+        yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
+        recipe = experiment["recipe"]
+        if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:
+            yield ("experiments", name, "recipe", "warmup_epochs"), "the warm-up must end before the last epoch does"
+    for i, name in enumerate(config["run"]["experiments"]):
+        yield from exists(("run", "experiments", str(i)), name, config["experiments"])
+    if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
+        yield ("compute", "device"), "several processes take the first GPUs: write cuda"
+    yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
+
+
+def wrong_simulation(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
+    """Ranges of a simulated sample that are none."""
+    for quantity in ("mass", "pt"):
+        here = (*key, "simulate", "generator", quantity)
+        yield from ascending(here, sample["simulate"]["generator"][quantity])
+
+
+def wrong_files(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
+    """Files that are neither on this disk nor to be had, that cannot be saved, or that are there twice."""
+    files = sample["files"]
+    for i, file in enumerate(files):
+        yield from wrong_file((*key, "files", str(i)), file)
+    real = [os.path.realpath(file["path"]) if "path" in file else None for file in files]
+    for what, values in (
+        ("url", [file.get("url") for file in files]),
+        ("path", real),
+        ("checksum", [file.get("checksum") for file in files]),
+    ):
+        twice = first_repeated(values)
+        if twice is not None:
+            which = f"{files[twice]['path']} " if what == "path" else ""
+            yield (
+                (*key, "files", str(twice), what),
+                f"{which}is that of an earlier file: no jet may be in a sample twice",
+            )
+    twice = first_repeated([file_name(file) if "url" in file else None for file in files])
+    if twice is not None:
+        trouble = f"would be saved as '{file_name(files[twice])}' like an earlier one; give it a 'name'"
+        yield (*key, "files", str(twice)), trouble
+
+
+def wrong_file(key: tuple[str, ...], file: Mapping) -> Iterator[Problem]:
+    """One file that cannot be read or saved."""
+    if ("url" in file) == ("path" in file):
+        yield key, "give a file either a url, to download it, or a path, to read it where it lies"
+    elif "path" in file:
+        only_url = sorted(set(file) - {"path"})
+        if only_url:
+            yield (*key, only_url[0]), "goes with a url, not with a path"
+    else:
+        try:
+            name = file_name(file)
+        except ValueError as error:
+            yield (*key, "url"), f"no URL: {error}"
+        else:
+            if not re.fullmatch(SAFE_NAME, name):
+                yield key, f"cannot be saved as '{name}'; give the file a 'name' of letters, digits, _, . and -"
+
+
+def wrong_dataset(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> Iterator[Problem]:
+    """Layers that the sample lacks, fractions that are none, ranges that are none, scales of nothing."""
+    layers = sample.get("layers") or dataset["layers"]
+    for i, layer in enumerate(dataset["layers"]):
+        if layer not in layers:
+            yield (*key, "layers", str(i)), f"the sample '{dataset['sample']}' has {', '.join(layers)} only"
+    total = sum(dataset["split"].values())
+    if not math.isclose(total, 1, abs_tol=1e-9):
+        yield (*key, "split"), f"fractions add up to {total:g}, not to 1"
+    for quantity in ("mass", "pt"):
+        yield from ascending((*key, "unbias", quantity, "range"), dataset["unbias"][quantity]["range"])
+    for layer in sorted(set(dataset["scales"]) - set(dataset["layers"])):
+        yield (*key, "scales", layer), "a scale for a layer that is not in 'layers'"
+
+
+def first_repeated(values: Sequence[str | None]) -> int | None:
+    """Index of the first value, other than None, that has been there before."""
+    return next((i for i, value in enumerate(values) if value is not None and value in values[:i]), None)
+
+
+def ascending(key: tuple[str, ...], values: list[float]) -> Iterator[Problem]:
+    """A problem unless each value is above the one before it."""
+    for low, high in itertools.pairwise(values):
+        if low >= high:
+            yield key, f"{low:g} comes before {high:g}: give the smaller value first"
+
+
+def exists(key: tuple[str, ...], name: str, known: Mapping) -> Iterator[Problem]:
+    """A problem unless the name is known."""
+    if name not in known:
+        yield key, f"there is no '{name}'; known are {', '.join(known)}"

@@ -1,0 +1,57 @@
+"""Files of this machine that a configuration names: where they are, and whether they are there."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+from topmass.workflow.checking import Problem
+
+PARTS = "*.parquet"
+"""What belongs to a table that is a folder."""
+
+
+def with_paths(config: Mapping) -> dict:
+    """The configuration with `~` and variables of the environment filled in, and each folder replaced by its parts."""
+    samples = dict(config["samples"])
+    for name, files in files_of(config):
+        parts = (
+            [{**file, "path": part} for part in expanded(file["path"])] if "path" in file else [file] for file in files
+        )
+        samples[name] = samples[name] | {"files": list(chain.from_iterable(parts))}
+    return {**config, "samples": samples}
+
+
+def files_of(config: Mapping) -> Iterator[tuple[str, Sequence[Mapping]]]:
+    """The files of each sample that has some, with its name."""
+    return ((name, sample["files"]) for name, sample in config["samples"].items() if "files" in sample)
+
+
+def expanded(path: str) -> list[str]:
+    """The files that a path means: of a folder all parts, in the order of their names; else the one, there or not."""
+    place = os.path.expandvars(os.path.expanduser(path))
+    return [str(part) for part in sorted(Path(place).glob(PARTS)) if part.is_file()] or [place]
+
+
+def missing(config: Mapping) -> Iterator[Problem]:
+    """Paths of files, in a configuration as it was written, that lead to nothing that can be read."""
+    for name, files in files_of(config):
+        for i, file in enumerate(files):
+            for place in expanded(file["path"]) if "path" in file else []:
+                trouble = what_is_wrong(place)
+                if trouble:
+                    yield ("samples", name, "files", str(i), "path"), f"{os.path.abspath(place)}: {trouble}"
+
+
+def what_is_wrong(place: str) -> str | None:
+    """Why there is no file to be read at this place; None if there is one."""
+    variable = re.search(r"\$(\w+|\{\w+\})", place)
+    if os.path.isdir(place):
+        return f"a folder without any {PARTS}"
+    if os.path.exists(place):
+        return None if os.access(place, os.R_OK) else "there is no right to read this file"
+    if variable:
+        return f"no such file, and no variable {variable[0]} in the environment"
+    several = "; for several files give their folder, or an entry for each" if re.search(r"[*?]", place) else ""
+    return f"no such file{several}"
