@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, make_jets
+from topmass.jets import JetTable, write_jets
+from topmass.layers import LAYERS
 
 # Up to the shards: what is asked here is where files are found, and where they go.
 TARGET = "results/shards/flat/test/00000.npz"
+OWN = ("configuration", "imports", "turns", "reading")
+"""Modules that another workflow has, of names that anybody may give."""
 ANOTHER_WORKFLOW = """
+import {own}
+
 configfile: "mine.yaml"
 
 
@@ -96,14 +102,23 @@ def test_results_may_be_a_link_to_scratch(house, elsewhere, tmp_path):
 
 @pytest.mark.slow
 def test_another_workflow_may_use_this_one_as_a_module(house, elsewhere, tmp_path):
-    (tmp_path / "Snakefile").write_text(ANOTHER_WORKFLOW.format(house=house, target=TARGET))
+    (tmp_path / "topmass").symlink_to(house)
+    for name in OWN:
+        (tmp_path / f"{name}.py").touch()
+    text = ANOTHER_WORKFLOW.format(own=", ".join(OWN), house="topmass", target=TARGET)
+    (tmp_path / "Snakefile").write_text(text)
+    write_jets(tmp_path / "own.parquet", [make_jets(20)], LAYERS, {})
     overlay = yaml.safe_load((house / "tests/tiny.yaml").read_text())
+    overlay["samples"]["own"] = {"files": [{"path": "own.parquet"}], "blocks_per_file": 1}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"topmass": overlay}))
     snakemake(tmp_path, "count")
     assert (tmp_path / "jets" / TARGET).read_bytes() == (elsewhere / TARGET).read_bytes()
     assert int((tmp_path / "size.txt").read_text()) == os.path.getsize(elsewhere / TARGET)
     # These two stages read settings besides their parameters.
     snakemake(tmp_path, "jets/results/predict/tiny/1/predictions.parquet")
+    # Our files lie behind the prefix, the user's own do not.
+    snakemake(tmp_path, "jets/results/jets/own/00000.parquet")
+    assert len(JetTable(tmp_path / "jets/results/jets/own/00000.parquet")) == 20
     assert not (tmp_path / "results").exists()
 
 

@@ -25,12 +25,12 @@ pytestmark = pytest.mark.slow
 KEPT = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
 
 
-def snakemake(house: Path, *arguments: str, folder: Path | None = None, check: bool = True) -> str:
-    """Run the workflow of this copy of the house, in this folder; what it says."""
+def snakemake(house: Path, *arguments: str, folder: Path | None = None, check: bool = True, status: int = 0) -> str:
+    """Run the workflow of this copy of the house, in this folder; what it says. It ends with this status, if asked."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", house / "Snakefile", "--cores", "2"]
     command += ["--configfile", house / "tests/tiny.yaml", *arguments]
     ended = subprocess.run(command, cwd=folder or house, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert not check or ended.returncode == 0, ended.stdout
+    assert not check or ended.returncode == status, ended.stdout
     return ended.stdout
 
 
@@ -199,11 +199,59 @@ def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path
         assert found["simulate"] == 1 and found["shards"] == 4
 
 
-def test_a_wrong_configuration_is_one_line_that_names_the_file_and_the_key(house, tmp_path):
+# In a folder with finished results Snakemake passes over what cannot be made, wherever the output is there.
+NOT_TO_BE_MADE = {
+    "a layer that does not exist": (
+        "datasets: {flat: {layers: [ecal, muon]}}",
+        "datasets.flat.layers.1: 'muon' is not",
+    ),
+    "a file that does not exist": (
+        "samples: {mine: {files: [path: /nowhere/jets.parquet]}}\ndatasets: {flat: {sample: mine}}",
+        "samples.mine.files.0.path: /nowhere/jets.parquet: no such file",
+    ),
+    "a number of jets that is none": ("samples: {gun: {jets: 400.5}}", "samples.gun.jets: 400.5 is not of type"),
+    "a key twice": ("run: {seeds: [1]}\nrun: {seeds: [1]}", "the key 'run' is there twice, in lines 1 and 2"),
+}
+NO_TARGETS = {
+    "a block that the sample does not have": ("jets/gun/00003.parquet", "block 00003 of the sample 'gun': there are 3"),
+    "a block under another name": ("shards/flat/test/002.npz", "block 002 of the sample 'gun': there are 3, 00000 to"),
+    "a file that the sample does not have": ("download/open_data/old.xml", "file old.xml of the sample 'open_data'"),
+    "an experiment of before": ("train/old/1/model.safetensors", "No rule to produce results/train/old"),
+    "a seed under another name": ("evaluate/tiny/01/metrics.json", "No rule to produce results/evaluate/tiny/01"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), NOT_TO_BE_MADE.values(), ids=NOT_TO_BE_MADE)
+def test_old_results_do_not_pass_for_those_of_a_configuration_that_cannot_be_made(text, message, house, tmp_path):
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text("datasets: {flat: {layers: [ecal, muon]}}\n")
-    said = snakemake(house, "--dry-run", "--configfile", str(house / "tests/tiny.yaml"), str(wrong), check=False)
-    assert f"{wrong}: datasets.flat.layers.1: 'muon' is not one of" in said and "Traceback" not in said
+    wrong.write_text(text + "\n")
+    files = ("--configfile", str(house / "tests/tiny.yaml"), str(wrong))
+    said = snakemake(house, *files, status=1)
+    assert f"{wrong}: {message}" in said and "Traceback" not in said and "Nothing to be done" not in said
+
+
+@pytest.mark.parametrize(("target", "message"), NO_TARGETS.values(), ids=NO_TARGETS)
+def test_an_old_file_does_not_pass_for_a_target_that_the_configuration_does_not_have(target, message, house):
+    old = house / "results" / target
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.touch()
+    try:
+        said = snakemake(house, "--", f"results/{target}", status=1)
+    finally:
+        old.unlink()
+    assert message in said and "Traceback" not in said
+
+
+def test_a_copy_of_the_folder_is_as_good_as_the_folder(house, tmp_path):
+    subprocess.run(["cp", "-r", house, tmp_path / "copy"], check=True)
+    assert would_run(tmp_path / "copy") == {}
+
+
+def test_texts_are_utf8_whatever_the_locale(house, monkeypatch):
+    for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    said = snakemake(house, "--forcerun", "evaluate", "--until", "evaluate")
+    assert "best constant for MAE" in said
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +330,8 @@ def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house,
     shutil.rmtree(tmp_path / "results/shards")
     said = snakemake(house, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
     assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
+    advice = re.search(r"remedies: (\S+)", said)[1]
+    assert (tmp_path / advice).resolve() == house / "docs/troubleshooting.md"
     assert not list((tmp_path / "results/shards").rglob("00001.npz"))
 
 
