@@ -61,7 +61,9 @@ WRONG = {
     ),
     "a memory of nothing": ("compute.memory", 0, "0 is less than or equal to the minimum of 0"),
     "bins in disorder": ("evaluate.mass_bins", [85, 300, 200], "300 comes before 200"),
-    "a URL that is none": ("samples.top_gun.files.0.url", "top_gun.parquet", "does not fit: https, root or"),
+    "a URL that is none": ("samples.top_gun.files.0.url", "top_gun.parquet", "a file of this machine is given as path"),
+    "one value for a list": ("run.seeds", 1, "1 is not of type 'array'; write [1]"),
+    "one name for a list": ("run.experiments", "laptop", "write [laptop]"),
     "a checksum of an unknown kind": (
         "samples.top_gun.files.0.checksum",
         "crc32:00000000",
@@ -293,9 +295,10 @@ def test_a_home_a_variable_and_a_folder_are_filled_in(parts):
     ("path", "why"),
     [
         ("/nowhere/jets.parquet", "/nowhere/jets.parquet: no such file"),
-        ("none.parquet", "/none.parquet: no such file"),
+        ("none.parquet", "): no such file"),
+        ("https://cern.ch/jets.parquet", "https://cern.ch/jets.parquet: this is a URL; give it as 'url'"),
         ("$NOWHERE/jets.parquet", "no such file, and no variable $NOWHERE in the environment"),
-        ("~nobody_at_all/jets.parquet", "~nobody_at_all/jets.parquet: no such file"),
+        ("~nobody_at_all/jets.parquet", "~nobody_at_all/jets.parquet (in "),
         ("data/*.parquet", "no such file; for several files give their folder"),
         (".", "a folder without any *.parquet"),
     ],
@@ -309,7 +312,7 @@ def test_a_file_that_is_not_there_is_refused_before_anything_runs(path, why, par
 def test_a_file_without_the_right_to_read_it_is_refused(parts, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
     said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}]}}}))
-    assert said.endswith("own.parquet: there is no right to read this file")
+    assert said.endswith(f"own.parquet (in {parts}): there is no right to read this file")
 
 
 @pytest.mark.parametrize("again", ["./own.parquet", "link.parquet", "data"])

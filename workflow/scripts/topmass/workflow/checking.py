@@ -41,4 +41,5 @@ def explain(error: ValidationError) -> Problem:
     about = error.schema.get("description")
     if error.validator == "pattern" and about:
         return key, f"{error.instance!r} does not fit: {about[0].lower()}{about[1:].rstrip('.')}"
-    return key, f"{error.message} ({about})" if about else error.message
+    hint = f"; write [{error.instance}]" if error.validator == "type" and error.validator_value == "array" else ""
+    return key, f"{error.message}{hint} ({about})" if about else error.message + hint

@@ -41,11 +41,18 @@ def missing(config: Mapping) -> Iterator[Problem]:
             for place in expanded(file["path"]) if "path" in file else []:
                 trouble = what_is_wrong(place)
                 if trouble:
-                    yield ("samples", name, "files", str(i), "path"), f"{os.path.abspath(place)}: {trouble}"
+                    yield ("samples", name, "files", str(i), "path"), f"{shown(place)}: {trouble}"
+
+
+def shown(place: str) -> str:
+    """A place as messages show it: where it was looked for, if it is relative."""
+    return place if os.path.isabs(place) or "://" in place else f"{place} (in {os.getcwd()})"
 
 
 def what_is_wrong(place: str) -> str | None:
     """Why there is no file to be read at this place; None if there is one."""
+    if re.match(r"\w+://", place):
+        return "this is a URL; give it as 'url'"
     variable = re.search(r"\$(\w+|\{\w+\})", place)
     if os.path.isdir(place):
         return f"a folder without any {PARTS}"
