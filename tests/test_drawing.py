@@ -84,7 +84,8 @@ def predictions(folder: Path) -> dict:
     predicted = mass + 40 * np.sin(mass)
     Predictions(np.arange(300), mass, predicted, mass, mass, mass).save(folder / "predictions.parquet")
     number = {"value": 0.2, "low": 0.1, "high": 0.3}
-    metrics = {"bootstrap": {"level": 0.68}, "overall": {"network": {"mae": number, "mre": number}}}
+    region = {"by": "all", "scores": {"network": {"mae": number, "mre": number}}}
+    metrics = {"bootstrap": {"level": 0.68}, "regions": [region]}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return {"predictions": folder / "predictions.parquet", "metrics": folder / "metrics.json"}
 
@@ -200,7 +201,7 @@ def test_history_that_cannot_be_drawn(text, trouble, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"overall": {"network": null}}'])
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"regions": []}'])
 def test_metrics_that_cannot_be_drawn(content, tmp_path):
     given = predictions(tmp_path)
     given["metrics"].write_text(content)

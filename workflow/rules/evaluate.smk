@@ -1,7 +1,7 @@
 """Score the predicted masses of the test jets.
 
 reads   results/predict/{experiment}/{seed}/predictions.parquet
-writes  results/evaluate/{experiment}/{seed}/metrics.json, summary.txt
+writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.txt
 """
 
 
@@ -10,6 +10,7 @@ rule evaluate:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
     output:
         metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+        spreadsheet="results/evaluate/{experiment}/{seed}/metrics.csv",
         summary=report(
             "results/evaluate/{experiment}/{seed}/summary.txt",
             caption="../report/summary.rst",
@@ -24,6 +25,7 @@ rule evaluate:
         "../../envs/evaluate.yaml"
     params:
         mass_bins=lookup(within=config, dpath="evaluate/mass_bins"),
+        pt_bins=lookup(within=config, dpath="evaluate/pt_bins"),
         mass_above=lookup(within=config, dpath="evaluate/mass_above"),
         bootstrap=lookup(within=config, dpath="evaluate/bootstrap"),
         code=code_hash("evaluate.py"),

@@ -9,6 +9,7 @@ from topmass.drawing.predictions import predicted_against_true
 from topmass.drawing.style import save, styled
 from topmass.files import BadInput
 from topmass.scoring.predictions import Predictions
+from topmass.scoring.score import overall
 
 
 def draw_predictions(predictions: Path, metrics: Path, png: Path, pdf: Path, colours: Sequence[str]) -> None:
@@ -24,13 +25,13 @@ def read_errors(path: Path) -> list[str]:
     """MAE and MRE of the network with their intervals, as lines of text. BadInput if they are not there."""
     try:
         metrics = json.loads(path.read_text())
-        network = metrics["overall"]["network"]
+        network = overall(metrics)["scores"]["network"]
         return [
             describe("MAE", {key: network["mae"][key] for key in ("value", "low", "high")}, "GeV"),
             describe("MRE", {key: 100 * network["mre"][key] for key in ("value", "low", "high")}, "%"),
             f"({metrics['bootstrap']['level']:.0%} intervals)",
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise BadInput(f"{path}: not the metrics of a network ({type(error).__name__}: {error})") from None
 
 

@@ -8,31 +8,38 @@ from topmass.console import say, stage
 from topmass.files import whole
 from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.predictions import Predictions
-from topmass.scoring.score import TITLES, score, table
+from topmass.scoring.score import TITLES, as_csv, overall, score, shortfall, table
 
 
 def evaluate(
     predictions: Path,
     metrics: Path,
+    spreadsheet: Path,
     summary: Path,
     experiment: str,
     seed: int,
-    mass_bins: Sequence[float],
+    bins: Mapping[str, Sequence[float]],
     mass_above: float,
     bootstrap: Mapping,
 ) -> None:
-    """Write MAE and MRE of network and baselines, overall and by mass (edges in GeV), as JSON and as a short table."""
+    """Write all metrics of network and baselines as JSON, as CSV, and some of them as a short table.
+
+    `bins` are the edges, in GeV, of "mass" and of "pt". BadInput for bins that do not fit the jets.
+    """
     scores = {"experiment": experiment, "seed": seed}
-    scores |= score(Predictions.load(predictions), mass_bins, mass_above, Bootstrap(**bootstrap))
-    with whole(metrics) as part:
-        part.write_text(json.dumps(scores, indent=2) + "\n")
-    text = table(f"experiment {experiment}, seed {seed}", scores)
-    with whole(summary) as part:
-        part.write_text(text)
-    for name in TITLES.keys() - scores["overall"].keys():
+    scores |= score(Predictions.load(predictions), {}, mass_above, bins, Bootstrap(**bootstrap))
+    files = {metrics: json.dumps(scores, indent=2) + "\n", spreadsheet: as_csv(scores)}
+    files[summary] = table(f"experiment {experiment}, seed {seed}", scores)
+    for path, text in files.items():
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+    found = overall(scores)["scores"]
+    for name in [name for name in ("softdrop_mass", "jet_mass") if name not in found]:
         say(f"no baseline '{TITLES[name]}': it is not known of all jets")
-    network = scores["overall"]["network"]
+    network = found["network"]
     say(f"MAE {network['mae']['value']:.2f} GeV, MRE {network['mre']['value']:.1%}")
+    if shortfall(scores):
+        say(shortfall(scores))
 
 
 if __name__ == "__main__":
@@ -40,10 +47,11 @@ if __name__ == "__main__":
         evaluate(
             Path(snakemake.input.predictions),
             Path(snakemake.output.metrics),
+            Path(snakemake.output.spreadsheet),
             Path(snakemake.output.summary),
             snakemake.wildcards.experiment,
             int(snakemake.wildcards.seed),
-            snakemake.params.mass_bins,
+            {"mass": snakemake.params.mass_bins, "pt": snakemake.params.pt_bins},
             snakemake.params.mass_above,
             snakemake.params.bootstrap,
         )

@@ -91,11 +91,14 @@ def preprocess(run: "Run", dataset: Mapping, tables: list[Path]) -> tuple[Path, 
 
 def evaluate(run: "Run", settings: Mapping, name: tuple[str, int], model: Path, shards: list[Path]) -> None:
     """Predictions, metrics and figures."""
-    predictions, metrics, summary = (run.out / each for each in ("predictions.parquet", "metrics.json", "summary.txt"))
+    names = ("predictions.parquet", "metrics.json", "metrics.csv", "summary.txt")
+    predictions, metrics, spreadsheet, summary = (run.out / each for each in names)
     compute = settings["compute"]
     run.once("predict", predictions, (model, shards, predictions, compute["device"], compute["precision"], run.workers))
-    scored = (settings["evaluate"][each] for each in ("mass_bins", "mass_above", "bootstrap"))
-    run.once("evaluate", metrics, (predictions, metrics, summary, *name, *scored))
+    asked = settings["evaluate"]
+    bins = {"mass": asked["mass_bins"], "pt": asked["pt_bins"]}
+    scored = (bins, asked["mass_above"], asked["bootstrap"])
+    run.once("evaluate", metrics, (predictions, metrics, spreadsheet, summary, *name, *scored))
     colours = settings["figures"]["colours"]
     figures = [run.out / f"figures/{each}.{kind}" for each in ("loss", "errors") for kind in ("png", "pdf")]
     run.once("draw_history", figures[-1], (run.out / "history.csv", *figures, colours))

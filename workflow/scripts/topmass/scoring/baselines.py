@@ -5,14 +5,15 @@ import numpy as np
 from topmass.scoring.predictions import Predictions
 
 
-def baselines(jets: Predictions) -> dict[str, np.ndarray]:
+def baselines(jets: Predictions, mass_above: float) -> dict[str, np.ndarray]:
     """For each baseline its guesses, (N,) GeV; those that the source of the jets does not know are left out.
 
-    The two constants are the best there can be for these very jets: no honest constant does better.
+    The two constants are the best there can be for the very jets of a mass above this: no honest constant does better.
     """
+    mass = jets.mass[jets.mass > mass_above]
     guesses = {
-        "constant_mae": np.full_like(jets.mass, np.median(jets.mass)),
-        "constant_mre": np.full_like(jets.mass, weighted_median(jets.mass, 1 / jets.mass)),
+        "constant_mae": np.full_like(jets.mass, np.median(mass)),
+        "constant_mre": np.full_like(jets.mass, weighted_median(mass, 1 / mass)),
         "jet_mass": jets.jet_mass,
         "softdrop_mass": jets.softdrop_mass,
     }

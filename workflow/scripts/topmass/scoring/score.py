@@ -1,68 +1,110 @@
-"""All metrics of one set of predictions, overall and by mass, and a short table of them."""
+"""All metrics of predictions and of what they have to beat, in all regions, and a short table of them."""
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from io import StringIO
 
 import numpy as np
 
-from topmass.files import BadInput
 from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.metrics import METRICS
 from topmass.scoring.predictions import Predictions
+from topmass.scoring.regions import divide
 
+VERSION = 2
 TITLES = {
     "network": "network",
+    "trees_image": "trees on sums over the image",
+    "trees_jet": "trees on numbers of the jet",
+    "softdrop_mass": "soft-drop mass",
+    "jet_mass": "jet mass",
     "constant_mae": "best constant for MAE",
     "constant_mre": "best constant for MRE",
-    "jet_mass": "jet mass",
-    "softdrop_mass": "soft-drop mass",
 }
+"""Of the estimators, in the order of tables and figures."""
+SHORT = ("mae", "mre", "resolution", "bias")
+"""The metrics of the short table."""
 
 
-def score(jets: Predictions, mass_bins: Sequence[float], mass_above: float, bootstrap: Bootstrap) -> dict:
-    """Metrics with intervals of the network and of each baseline, overall and in each bin of mass (edges in GeV).
+def score(
+    jets: Predictions, others: Mapping[str, np.ndarray], mass_above: float, bins: dict[str, Sequence[float]],
+    bootstrap: Bootstrap,
+) -> dict:  # fmt: skip
+    """Metrics with intervals of the network, of `others` (N,) GeV by name and of the baselines, in each region.
 
-    Jets with a mass of `mass_above` or less are left out, as in the reference. BadInput if two events are not left.
+    `bins` are the edges of "mass" and "pt" in GeV. The form is that of workflow/schemas/metrics.schema.yaml. BadInput
+    as from `regions.divide`.
     """
-    used = jets.mass > mass_above
-    if len(np.unique(jets.event[used])) < 2:
-        raise BadInput(f"fewer than two events have a jet with a mass above {mass_above:g} GeV")
-    jets = Predictions(**{name: values[used] for name, values in vars(jets).items()})
-    bin_of = np.searchsorted(mass_bins, jets.mass, side="right") - 1
-    bin_of[jets.mass == mass_bins[-1]] = len(mass_bins) - 2  # the last edge belongs to the last bin
-    regions = np.stack([np.ones(len(jets.mass), bool), *(bin_of == i for i in range(len(mass_bins) - 1))], axis=1)
-    scores: list[dict] = [{} for _ in regions.T]
-    for name, guess in {"network": jets.predicted, **baselines(jets)}.items():
-        numbers = [bootstrap.means(error(jets.mass, guess), regions, jets.event) for error in METRICS.values()]
-        for region, values in zip(scores, zip(*numbers, strict=True), strict=True):
-            region[name] = dict(zip(METRICS, values, strict=True))
-    bins = zip(mass_bins[:-1], mass_bins[1:], regions.T[1:], scores[1:], strict=True)
+    regions = list(divide(jets.mass, jets.pt, jets.event, mass_above, bins))
+    known = {"network": jets.predicted, **others, **baselines(jets, mass_above)}
+    guesses = {name: known[name] for name in TITLES if name in known}
+    scores = bootstrap.score(jets.mass, guesses, [region.jets for region in regions], jets.event)
     return {
-        "jets": len(jets.mass),
+        "version": VERSION,
         "mass_above": mass_above,
         "bootstrap": asdict(bootstrap),
-        "overall": scores[0],
-        "by_mass": [
-            {"low": low, "high": high, "jets": int(region.sum()), **result} for low, high, region, result in bins
+        "regions": [
+            {"by": region.by, "mass": region.mass, "pt": region.pt, "jets": len(region.jets), "scores": found}
+            for region, found in zip(regions, scores, strict=True)
         ],
-    }
+    }  # fmt: skip
+
+
+def overall(metrics: Mapping) -> Mapping:
+    """The region of all jets."""
+    return next(region for region in metrics["regions"] if region["by"] == "all")
+
+
+def shortfall(metrics: Mapping) -> str | None:
+    """A line on what the network is not better than, by the interval of its MAE; None if it beats all others."""
+    scores = {name: found["mae"] for name, found in overall(metrics)["scores"].items()}
+    network = scores.pop("network")
+    lost = [f"{TITLES[name]} ({mae['value']:.2f})" for name, mae in scores.items() if mae["value"] <= network["high"]]
+    if not lost:
+        return None
+    return f"the network (MAE {interval(network, 1).strip()} GeV) is not better than {', '.join(lost)}"
+
+
+def rows(metrics: Mapping) -> Iterator[dict]:
+    """The same numbers as one row a region, estimator and metric."""
+    for region in metrics["regions"]:
+        spans = {name: region[name] or ("", "") for name in ("mass", "pt")}
+        place = {f"{name}_{end}": spans[name][i] for name in spans for i, end in enumerate(("low", "high"))}
+        for estimator, scores in region["scores"].items():
+            for metric, number in scores.items():
+                values = number or dict.fromkeys(("value", "low", "high"), "")
+                about = {"estimator": estimator, "metric": metric, "unit": METRICS[metric].unit.replace("%", "1")}
+                yield {"by": region["by"], **place, "jets": region["jets"], **about, **values}
+
+
+def as_csv(metrics: Mapping) -> str:
+    """Those rows as CSV."""
+    text, found = StringIO(), list(rows(metrics))
+    writer = csv.DictWriter(text, found[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()
 
 
 def table(title: str, metrics: Mapping) -> str:
-    """A few lines of text: MAE and MRE with their intervals of the network and of each baseline."""
-    level = metrics["bootstrap"]["level"]
-    lines = [
-        f"{title}: {metrics['jets']:,} test jets; intervals: {level:.0%}, bootstrap over events",
-        f"{'':24}{'MAE (GeV)':26}MRE (%)",
-    ]
-    for name, errors in metrics["overall"].items():
-        mae, mre = interval(errors["mae"], 1), interval(errors["mre"], 100)
-        lines.append(f"{TITLES[name]:24}{mae:26}{mre}")
-    return "\n".join(lines) + "\n"
+    """A few lines of text: the most telling metrics with their intervals of the network and of each other estimator."""
+    level, region = metrics["bootstrap"]["level"], overall(metrics)
+    lines = [f"{title}: {region['jets']:,} test jets; intervals: {level:.0%}, bootstrap over events"]
+    units = {name: METRICS[name].unit for name in SHORT}
+    heads = {"mae": "MAE", "mre": "MRE", "resolution": "resolution", "bias": "bias"}
+    lines.append(" " * 30 + "".join(f"{f'{heads[name]} ({unit})':26}" for name, unit in units.items()).rstrip())
+    for estimator, scores in region["scores"].items():
+        numbers = (f"{interval(scores[name], 100 if unit == '%' else 1):26}" for name, unit in units.items())
+        lines.append(f"{TITLES[estimator]:30}{''.join(numbers)}".rstrip())
+    lines.append(shortfall(metrics) or "")
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def interval(number: Mapping[str, float], factor: float) -> str:
+def interval(number: Mapping[str, float] | None, factor: float) -> str:
     """A value and its interval, in other units."""
+    if number is None:
+        return "     –"
     value, low, high = (number[key] * factor for key in ("value", "low", "high"))
     return f"{value:6.2f} [{low:6.2f}, {high:6.2f}]"
