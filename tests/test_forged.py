@@ -22,7 +22,7 @@ from topmass.jets import JetTable
 from topmass.layers import SIDE
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.keeper import Keeper
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.learning.recipe import Recipe
 from topmass.learning.state import Epoch, State
 from topmass.learning.team import Team

@@ -8,7 +8,7 @@ import torch
 from predict import predict
 from topmass.files import BadInput
 from topmass.layers import SIDE
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions

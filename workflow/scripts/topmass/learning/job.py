@@ -18,7 +18,7 @@ from topmass.learning.feeding.sources import Source
 from topmass.learning.health import describe_memory
 from topmass.learning.interrupt import Interrupt
 from topmass.learning.keeper import Keeper
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.learning.progress import Progress
 from topmass.learning.recipe import Recipe
 from topmass.learning.state import State

@@ -1,4 +1,4 @@
-"""The networks, one file each. All take the same batch: images (B, C, H, W) and positions (B, 2)."""
+"""What a network is: one file each, and a trained one as a file. All take images (B, C, H, W) and positions (B, 2)."""
 
 from torch import nn
 
