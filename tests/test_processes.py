@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.checkpoint import Checkpoint
-from topmass.learning.interrupt import TRY_AGAIN
 from topmass.learning.launch import nodes
+from topmass.learning.resuming.checkpoint import Checkpoint
+from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
 from training_runs import COMPUTE, RECIPE, run, start
 

@@ -14,10 +14,10 @@ from topmass.learning import training
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.interrupt import Interrupted
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Plateau, Recipe
-from topmass.learning.state import State
+from topmass.learning.resuming.interrupt import Interrupted
+from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
 from topmass.learning.training import Trainer
 from topmass.learning.validation import errors

@@ -10,8 +10,8 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from topmass.files import BadInput
 from topmass.learning.device import find_device
-from topmass.learning.interrupt import Interrupt
 from topmass.learning.job import Job, run
+from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.team import join_team
 
 

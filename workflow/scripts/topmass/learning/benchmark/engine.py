@@ -12,7 +12,7 @@ from topmass.learning.device import autocast
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Recipe
-from topmass.learning.state import State
+from topmass.learning.resuming.state import State
 from topmass.learning.training import Trainer
 
 WARM_UP = 4
