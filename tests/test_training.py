@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from topmass.files import BadInput
-from topmass.learning import training
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
@@ -19,8 +18,9 @@ from topmass.learning.recipe import Plateau, Recipe
 from topmass.learning.resuming.interrupt import Interrupted
 from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training import Trainer
-from topmass.learning.validation import errors
+from topmass.learning.training import trainer as loop
+from topmass.learning.training.trainer import Trainer
+from topmass.learning.training.validation import errors
 from topmass.preprocessing.shards import Shard
 from training_runs import COMPUTE, CPU, RECIPE, find, run
 
@@ -155,7 +155,7 @@ def test_a_jet_that_spoils_the_loss_is_named_and_its_batch_saved(dataset, tmp_pa
         shard.arrays["mass"][5] = np.inf
 
     # As on a GPU, where it is seen some steps later.
-    monkeypatch.setitem(training.CHECK_EVERY, "cpu", 50)
+    monkeypatch.setitem(loop.CHECK_EVERY, "cpu", 50)
     trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 16}, spoil)
     with pytest.raises(BadInput, match=r"epoch 1: the loss is not finite at step \d+, jets of the events .*all \d+ in"):
         list(trainer.epochs())

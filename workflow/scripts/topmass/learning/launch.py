@@ -14,8 +14,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from topmass.files import BadInput
-from topmass.learning.job import Compute, Job
 from topmass.learning.resuming.interrupt import TRY_AGAIN, Interrupted
+from topmass.learning.training.job import Compute, Job
 
 SCRIPTS = Path(__file__).parents[2]
 START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.learning.worker import work; work()"

@@ -13,7 +13,7 @@ from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Recipe
 from topmass.learning.resuming.state import State
-from topmass.learning.training import Trainer
+from topmass.learning.training.trainer import Trainer
 
 WARM_UP = 4
 """Steps of each way that are not counted."""

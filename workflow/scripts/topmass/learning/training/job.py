@@ -14,16 +14,16 @@ from topmass.learning.device import find_precision, make_repeatable
 from topmass.learning.feeding.placement import place
 from topmass.learning.feeding.shard_files import ShardFiles
 from topmass.learning.feeding.sources import Source
-from topmass.learning.health import describe_memory
 from topmass.learning.networks.model import Model
-from topmass.learning.progress import Progress
 from topmass.learning.recipe import Recipe
 from topmass.learning.resuming.checkpoint import remove_checkpoints
 from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.resuming.keeper import Keeper
 from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training import Trainer
+from topmass.learning.training.health import describe_memory
+from topmass.learning.training.progress import Progress
+from topmass.learning.training.trainer import Trainer
 from topmass.preprocessing.statistics import digest_of
 
 
