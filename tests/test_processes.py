@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.launch import nodes
+from topmass.learning.launching.launch import nodes
 from topmass.learning.resuming.checkpoint import Checkpoint
 from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard

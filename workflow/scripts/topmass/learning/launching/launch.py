@@ -17,8 +17,8 @@ from topmass.files import BadInput
 from topmass.learning.resuming.interrupt import TRY_AGAIN, Interrupted
 from topmass.learning.training.job import Compute, Job
 
-SCRIPTS = Path(__file__).parents[2]
-START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.learning.worker import work; work()"
+SCRIPTS = Path(__file__).parents[3]
+START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.learning.launching.worker import work; work()"
 """What a worker's Python is given: a program of its own, whatever the main program of this process is."""
 BAD_INPUT = "BadInput: "
 SECONDS_TO_END = 120
