@@ -1,11 +1,13 @@
-"""One line for what stops a training: a loss that is not finite, or too little memory."""
+"""One line for what stops a training: a loss that is not finite, too little memory, or nothing to compile with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from topmass.files import whole
+from topmass.files import BadInput, whole
 from topmass.learning.team import Team
 
 NAMED = 5
@@ -25,9 +27,36 @@ def describe_bad(epoch: int, step: int, events: np.ndarray, path: Path, learning
     )
 
 
+@contextmanager
+def explained(batch: int) -> Iterator[None]:
+    """Turn errors of torch that a user can mend into BadInput; `batch` is the number of jets a step."""
+    try:
+        yield
+    except RuntimeError as error:
+        described = describe_memory(error, batch) or describe_compiling(error)
+        if described is None:
+            raise
+        raise BadInput(described) from None
+
+
 def describe_memory(error: RuntimeError, batch: int) -> str | None:
     """A line for an error that means too little memory, with a batch that may fit; None for any other."""
     if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
         return None
     smaller = 1 << max(0, (batch - 1).bit_length() - 1)
     return f"out of memory with recipe.batch {batch}: try {smaller}" if batch > 1 else "out of memory with a single jet"
+
+
+def describe_compiling(error: RuntimeError) -> str | None:
+    """A line for an error of torch.compile, which comes before the first step; None for any other."""
+    # Not at the top: it takes seconds to import, and a training has it by now.
+    from torch._dynamo.exc import TorchDynamoException
+
+    if not isinstance(error, TorchDynamoException):
+        return None
+    cause = getattr(error, "inner_exception", error)
+    why = f"{type(cause).__name__}: {cause}".splitlines()[0]
+    return (
+        f"compute.compile: torch.compile cannot make kernels here ({why}); it needs a C++ compiler, such as g++, and a "
+        "folder for them that can be written (TORCHINDUCTOR_CACHE_DIR); or set compute.compile to false"
+    )

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from topmass.console import say
-from topmass.files import BadInput, whole
+from topmass.files import whole
 from topmass.learning.device import find_precision, make_repeatable
 from topmass.learning.feeding.placement import place
 from topmass.learning.feeding.shard_files import ShardFiles
@@ -21,7 +21,7 @@ from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.resuming.keeper import Keeper
 from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training.health import describe_memory
+from topmass.learning.training.health import explained
 from topmass.learning.training.progress import Progress
 from topmass.learning.training.trainer import Trainer
 from topmass.preprocessing.statistics import digest_of
@@ -73,15 +73,11 @@ class Job:
 def run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
     """Train; write the best and the last weights and the history, and remove the checkpoint when they are there.
 
-    BadInput for shards that cannot be used, a loss that is not finite, and too little memory; Interrupted on a signal.
+    BadInput for shards that cannot be used, a loss that is not finite, too little memory, and where nothing can be
+    compiled; Interrupted on a signal.
     """
-    try:
+    with explained(job.recipe["batch"]):
         _run(job, team, device, interrupt)
-    except RuntimeError as error:
-        described = describe_memory(error, job.recipe["batch"])
-        if described is None:
-            raise
-        raise BadInput(described) from None
 
 
 def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
