@@ -54,6 +54,12 @@ def test_same_seed_same_weights_and_another_seed_others(dataset, tmp_path):
     assert first.read_bytes() == again.read_bytes() != other.read_bytes()
 
 
+@pytest.mark.parametrize("seed", [20240615123456, 2**64 - 1])
+def test_any_seed_of_64_bits_trains(seed, dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path, seed=seed)
+    assert best.exists()
+
+
 def test_the_history_tells_each_epoch_and_the_best_weights_are_those_of_the_best(dataset, tmp_path):
     best, last, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 3, "learning_rate": 0.05})
     rows = pd.read_csv(history)
