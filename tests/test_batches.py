@@ -70,7 +70,7 @@ def test_an_epoch_holds_every_jet_once_in_an_order_of_its_own(kind, request):
 @pytest.mark.parametrize("kind", ["memory", "disk"])
 def test_any_seed_of_64_bits_has_an_order_of_its_own(kind, request):
     source = request.getfixturevalue(kind)
-    # The first two are beside what the order was made of by multiplication, which has to stay as it was.
+    # From the first on, the number that the order of smaller seeds is made of has more than 64 bits.
     orders = [events(source.shuffled(seed, 1)).tolist() for seed in (2**64 // 1_000_003, 20240615123456, 2**64 - 1)]
     assert orders[0] != orders[1] != orders[2] != orders[0]
 

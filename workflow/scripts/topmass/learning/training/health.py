@@ -1,4 +1,4 @@
-"""One line for what stops a training: a loss that is not finite, too little memory, or nothing to compile with."""
+"""One line for what is wrong with a training: a loss that is not finite, too little memory, nothing learnt, …"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +24,18 @@ def describe_bad(epoch: int, step: int, events: np.ndarray, path: Path, learning
         f"epoch {epoch}: the loss is not finite at step {step + 1}, jets of the events {first} "
         f"(all {len(events)} in {path}); if there is nothing wrong with them, "
         f"try a learning rate below {learning_rate:g}"
+    )
+
+
+def describe_hopeless(mae: float, mass: np.ndarray, weight: np.ndarray, learning_rate: float) -> str | None:
+    """A line if this MAE of jets (N,), GeV, is no better than that of the best constant for them; else None."""
+    constant = np.quantile(mass, 0.5, weights=weight, method="inverted_cdf")
+    best = float(np.average(np.abs(mass - constant), weights=weight))
+    if mae < best:
+        return None
+    return (
+        f"nothing learnt: the best validation MAE is {mae:.2f} GeV, and guessing {constant:.1f} GeV for every jet has "
+        f"{best:.2f} GeV; try a learning rate below {learning_rate:g}, or more epochs"
     )
 
 

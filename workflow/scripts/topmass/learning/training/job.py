@@ -21,9 +21,10 @@ from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.resuming.keeper import Keeper
 from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training.health import explained
+from topmass.learning.training.health import describe_hopeless, explained
 from topmass.learning.training.progress import Progress
 from topmass.learning.training.trainer import Trainer
+from topmass.preprocessing.shards import read_numbers
 from topmass.preprocessing.statistics import digest_of
 
 
@@ -115,6 +116,9 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     if team.rank == 0:
         write_results(job, model, state)
         remove_checkpoints(Path(job.checkpoint))
+        numbers = read_numbers(files["validation"].paths, ("mass", "weight"), digest)
+        if hopeless := describe_hopeless(min(row.mae for row in state.rows), *numbers, recipe.learning_rate):
+            say(hopeless)
 
 
 def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
