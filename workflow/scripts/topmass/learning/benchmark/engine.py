@@ -42,7 +42,7 @@ VARIANTS = (
 
 def make_trainer(variant: Variant, jets: InMemory, batch: int) -> Trainer:
     """A trainer of the reference's network on these jets, as the stage `train` makes it."""
-    network = ResNet15(len(jets.meta.layers)).to(jets.device)
+    network = ResNet15(len(jets.meta.layers), coordinates=jets.meta.coordinates).to(jets.device)
     forward: Callable = network
     if variant.channels_last:
         network.to(memory_format=torch.channels_last)

@@ -128,7 +128,7 @@ def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
         "pool": job.pool,
         "recipe": asdict(recipe),
         "seed": job.seed,
-        "shards": asdict(sources["train"].meta),
+        "shards": sources["train"].meta.content(),
         "jets": {name: len(source) for name, source in sources.items()},
     }
 
@@ -144,6 +144,7 @@ def summary(
         f"{job.network}, {parameters:,} parameters, pool {job.pool}, on {device} ({name}{processes}) in "
         f"{str(precision).removeprefix('torch.')}: {len(sources['train']):,} jets, "
         f"{len(sources['validation']):,} for validation, layers {', '.join(model.shards.layers)}"
+        + ("" if model.shards.position else ", without position")
     )
 
 
