@@ -1,7 +1,5 @@
 """Files that do not say where in the detector their jets are, from the file to the prediction."""
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -83,13 +81,11 @@ def test_a_position_that_is_there_is_not_taken_where_there_is_to_be_none(tmp_pat
 
 def test_tables_and_shards_of_before_have_a_position(tmp_path):
     write_jets(tmp_path / "jets.parquet", [make_jets(5)], LAYERS, {})
-    table = pq.read_table(tmp_path / "jets.parquet")
-    about = json.loads(table.schema.metadata[b"topmass"])
-    del about["position"]
-    pq.write_table(table.replace_schema_metadata({"topmass": json.dumps(about)}), tmp_path / "old.parquet")
-    assert JetTable(tmp_path / "old.parquet").position and np.isfinite(read_all(tmp_path / "old.parquet").ieta).all()
+    table = JetTable(tmp_path / "jets.parquet")
     meta = ShardMeta(("ecal",), (1,), 125, "a", "b")
-    # It is the text that shards, models and checkpoints have had from the first.
+    # What tables, shards, models and checkpoints say is what they have said from the first.
+    assert table.position and set(table.about) == {"version", "side", "layers", "source"}
+    assert not table.file.schema_arrow.field("ieta").nullable
     assert "position" not in meta.dump() and ShardMeta.parse(meta.dump()) == meta and meta.position
     without = ShardMeta(("ecal",), (1,), 125, "a", "b", position=False)
     assert ShardMeta.parse(without.dump()) == without != meta

@@ -127,8 +127,9 @@ def write_jets(
         "side": SIDE,
         "layers": [{"name": layer.name, "unit": layer.unit, "cell": layer.cell} for layer in layers],
         "source": source,
-        "position": position,
     }
+    # A position goes without saying, as it did when there was no other way.
+    about |= {} if position else {"position": False}
     schema = schema_of(position).with_metadata({"topmass": json.dumps(about, sort_keys=True)})
     options = {"compression": "zstd", "use_dictionary": ["layer.list.element"], "write_page_checksum": True}
     with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
@@ -165,7 +166,6 @@ class JetTable:
             self.about = json.loads(about)
             known = (self.about["version"], self.about["side"])
             self.layers = find_layers(*([each[key] for each in self.about["layers"]] for key in ("name", "cell")))
-            # Tables of before know it.
             self.position = self.about.get("position", True)
             if not isinstance(self.position, bool):
                 raise ValueError(f"position is {self.position}")
