@@ -42,6 +42,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        "results/workflow.html",
     localrule: True
 
 

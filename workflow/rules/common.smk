@@ -10,6 +10,7 @@ from topmass.files import BadInput
 from topmass.workflow.code_hash import content_hash, hash_of
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
+from topmass.workflow.differences import differences, leaves
 from topmass.workflow.reading import Layer, read_arguments, read_file
 from topmass.workflow.turns import take_turn
 
@@ -148,6 +149,44 @@ def runs(pattern):
 def datasets_run():
     """Names of the datasets of the experiments that are to be run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
+
+
+def samples_run():
+    """Names of the samples of these datasets."""
+    return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
+
+
+def experiments_run():
+    """For each experiment that is to be run: what a sentence about it names."""
+    found = {}
+    for name in config["run"]["experiments"]:
+        experiment = config["experiments"][name]
+        dataset = config["datasets"][experiment["dataset"]]
+        found[name] = {"network": experiment["network"], "epochs": experiment["recipe"]["epochs"]}
+        found[name] |= {"sample": dataset["sample"], "layers": dataset["layers"]}
+    return found
+
+
+def inputs_run():
+    """For each file, or else simulation, that jets come from: `sample`, `source`, `checksum` if known, `download` if any."""
+    found = []
+    for name in samples_run():
+        sample = config["samples"][name]
+        for file in sample.get("files", []):
+            download = f"download/{name}/{file_name(file)}.sha256" if "url" in file else None
+            source = {"source": file.get("url") or file["path"], "checksum": file.get("checksum")}
+            found.append({"sample": name, **source, "download": download})
+        if "files" not in sample:
+            source = f"simulated, {', '.join(f'{key} {value}' for key, value in leaves(sample))}"
+            found.append({"sample": name, "source": source, "checksum": None, "download": None})
+    return found
+
+
+def packages():
+    """Each package that the environment of a stage has, with its version."""
+    files = sorted((HOUSE / "envs").glob("*.yaml"))
+    pins = {pin for file in files for pin in read_file(file).content["dependencies"][2]["pip"]}
+    return dict(pin.split("==") for pin in sorted(pins))
 
 
 def print_summary():

@@ -1,26 +1,35 @@
-"""Put all figures and tables into one page that needs no network.
+"""Put all scores and figures into one page that needs no network, and have Snakemake make its own report beside it.
 
-reads   what the rule `results` names
-writes  results/report.html
+reads   what the rule `results` names, results/benchmark/, results/download/{sample}/{file}.sha256
+writes  results/report.html, results/workflow.html
 """
 
 
 rule results:
     input:
-        runs("results/evaluate/{experiment}/{seed}/summary.txt"),
-        runs("results/figures/{experiment}/{seed}/loss.png"),
-        runs("results/figures/{experiment}/{seed}/predicted.png"),
-        expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
-        expand(
-            "results/figures/{sample}/average_images.png",
-            sample=sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()}),
-        ),
+        metrics=runs("results/evaluate/{experiment}/{seed}/metrics.json"),
+        summaries=runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        histories=runs("results/train/{experiment}/{seed}/history.csv"),
+        trainings=[],
+        comparison=[],
+        comparison_figures=[],
+        # In the order of the page; the first ones are those that find room on it.
+        figures=[
+            *runs("results/figures/{experiment}/{seed}/predicted.png"),
+            *expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
+            *expand("results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]),
+        ],
+        history_figures=[
+            *runs("results/figures/{experiment}/{seed}/loss.png"),
+            *runs("results/figures/{experiment}/{seed}/errors.png"),
+        ],
     localrule: True
 
 
+# What its benchmarks and downloads say changes with what they made, which is above.
 rule report:
     input:
-        rules.results.input,
+        **rules.results.input,
     output:
         "results/report.html",
     log:
@@ -32,6 +41,30 @@ rule report:
         "../../envs/report.yaml"
     params:
         # From here, so that a copy of the folder is as good as the folder.
+        house=os.path.relpath(HOUSE),
+        texts=hash_of(sorted((HOUSE / "workflow/report").iterdir())),
+        experiments=lambda wildcards: experiments_run(),
+        settings=lambda wildcards: differences(config, configure([], look=False)),
+        inputs=lambda wildcards: inputs_run(),
+        packages=packages(),
+        code=code_hash("make_page.py"),
+    script:
+        "../scripts/make_page.py"
+
+
+rule workflow_report:
+    input:
+        rules.results.input,
+    output:
+        "results/workflow.html",
+    log:
+        "results/log/workflow_report.log",
+    benchmark:
+        "results/benchmark/workflow_report.tsv"
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
         snakefile=os.path.relpath(workflow.main_snakefile),
         captions=hash_of(sorted((HOUSE / "workflow/report").glob("*.rst"))),
         code=code_hash("make_report.py"),

@@ -1,0 +1,95 @@
+"""Show a whole run on one page that needs nothing else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from topmass.console import say, stage
+from topmass.reporting import provenance
+from topmass.reporting.comparison import comparison_tables
+from topmass.reporting.figures import Room, by_folder, load
+from topmass.reporting.history import history_table, training_table
+from topmass.reporting.page import MOST, TEXT, render
+from topmass.reporting.scores import MEANINGS, name_of, score_tables
+from topmass.reporting.summary import summary
+from topmass.reporting.tables import Table, reading
+from topmass.reporting.timings import timings
+from topmass.scoring.score import read_metrics, shortfall
+
+
+def make_page(
+    page: Path,
+    house: Path,
+    metrics: Sequence[Path],
+    histories: Sequence[Path],
+    trainings: Sequence[Path],
+    comparison: Sequence[Path],
+    figures: Mapping[str, Sequence[Path]],
+    about: Mapping,
+) -> None:
+    """Write the page of these runs; what it shows lies in the folder of the page.
+
+    `house` is the repository. `comparison` is comparison.json, or nothing where there is a single run. `figures` are
+    those of the sections "comparison", "figures" and "history". `about` has `experiments`, `settings`, `inputs` and
+    `packages`, see workflow/rules/report.smk. BadInput names the file that cannot be used.
+    """
+    runs = [read_metrics(path) for path in metrics]
+    room = Room(MOST - TEXT)
+    captions = house / "workflow/report"
+    shown = {name: [load(path, page, captions, room) for path in paths] for name, paths in figures.items()}
+    linked = sum(figure.source is None for section in shown.values() for figure in section)
+    if linked:
+        say(f"{linked} figures are linked: with them the page would have more than {MOST / 1e6:.0f} MB")
+    parts = {
+        "summary": summary(runs, about["experiments"]),
+        "scores": read_scores(runs, metrics),
+        "meanings": MEANINGS,
+        "shortfalls": [f"{name_of(run)}: {line}" for run in runs if (line := shortfall(run))],
+        "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
+        "comparison": [table for path in comparison for table in read_comparison(path)],
+        "histories": history_table(histories),
+        "figures": {name: list(by_folder(section)) for name, section in shown.items()},
+        "linked": linked,
+        "settings": provenance.settings_table(about["settings"]),
+        "inputs": provenance.input_table(about["inputs"], page.parent),
+        "packages": provenance.packages(about["packages"]),
+        "trainings": training_table(trainings),
+        "costs": provenance.cost_table(timings(page.parent / "benchmark")),
+        "machine": provenance.machine(),
+        "commit": provenance.commit(house),
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    size = render(page, captions, parts)
+    say(f"{page}, {size / 1e6:.1f} MB")
+
+
+def read_scores(runs: Sequence[Mapping], metrics: Sequence[Path]) -> list[Table]:
+    """The tables of scores."""
+    with reading(metrics[0] if len(metrics) == 1 else metrics[0].parents[2], "all metrics of a network"):
+        return score_tables(runs)
+
+
+def read_comparison(path: Path) -> list[Table]:
+    """The tables of a comparison; BadInput if it has another form."""
+    with reading(path, "a comparison of experiments"):
+        return comparison_tables(json.loads(path.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    with stage("report", snakemake.log[0]):
+        given = snakemake.input
+        make_page(
+            Path(snakemake.output[0]),
+            Path(snakemake.params.house),
+            [Path(path) for path in given.metrics],
+            [Path(path) for path in given.histories],
+            [Path(path) for path in given.trainings],
+            [Path(path) for path in given.comparison],
+            {
+                "comparison": [Path(path) for path in given.comparison_figures],
+                "figures": [Path(path) for path in given.figures],
+                "history": [Path(path) for path in given.history_figures],
+            },
+            {name: snakemake.params[name] for name in ("experiments", "settings", "inputs", "packages")},
+        )
