@@ -168,17 +168,18 @@ def experiments_run():
 
 
 def inputs_run():
-    """For each file, or else simulation, that jets come from: `sample`, `source`, `checksum` if known, `download` if any."""
+    """For each file, or else simulation, that jets come from: `sample`, `source`, and what else is known of it."""
+    unknown = {"checksum": None, "download": None, "simulation": None}
     found = []
     for name in samples_run():
         sample = config["samples"][name]
         for file in sample.get("files", []):
-            download = f"download/{name}/{file_name(file)}.sha256" if "url" in file else None
-            source = {"source": file.get("url") or file["path"], "checksum": file.get("checksum")}
-            found.append({"sample": name, **source, "download": download})
+            about = {"source": file.get("url") or file["path"], "checksum": file.get("checksum")}
+            about["download"] = f"download/{name}/{file_name(file)}" if "url" in file else None
+            found.append({"sample": name, **unknown, **about})
         if "files" not in sample:
-            source = f"simulated, {', '.join(f'{key} {value}' for key, value in leaves(sample))}"
-            found.append({"sample": name, "source": source, "checksum": None, "download": None})
+            about = {"source": f"{sample['jets']:,} jets simulated with seed {sample['seed']}"}
+            found.append({"sample": name, **unknown, **about, "simulation": list(leaves(sample["simulate"]))})
     return found
 
 

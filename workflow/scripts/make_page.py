@@ -8,7 +8,7 @@ from pathlib import Path
 from topmass.console import say, stage
 from topmass.reporting import provenance
 from topmass.reporting.comparison import comparison_tables
-from topmass.reporting.figures import Room, by_folder, load
+from topmass.reporting.figures import Room, grouped, load
 from topmass.reporting.history import history_table, training_table
 from topmass.reporting.page import MOST, TEXT, render
 from topmass.reporting.scores import MEANINGS, name_of, score_tables
@@ -41,6 +41,8 @@ def make_page(
     linked = sum(figure.source is None for section in shown.values() for figure in section)
     if linked:
         say(f"{linked} figures are linked: with them the page would have more than {MOST / 1e6:.0f} MB")
+    # Its own is not over.
+    costs = [cost for cost in timings(page.parent / "benchmark") if cost.stage != page.stem]
     parts = {
         "summary": summary(runs, about["experiments"]),
         "scores": read_scores(runs, metrics),
@@ -49,13 +51,14 @@ def make_page(
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
         "comparison": [table for path in comparison for table in read_comparison(path)],
         "histories": history_table(histories),
-        "figures": {name: list(by_folder(section)) for name, section in shown.items()},
+        "figures": {name: list(grouped(section)) for name, section in shown.items()},
         "linked": linked,
         "settings": provenance.settings_table(about["settings"]),
         "inputs": provenance.input_table(about["inputs"], page.parent),
+        "simulations": [each for each in about["inputs"] if each["simulation"]],
         "packages": provenance.packages(about["packages"]),
         "trainings": training_table(trainings),
-        "costs": provenance.cost_table(timings(page.parent / "benchmark")),
+        "costs": provenance.cost_table(costs),
         "machine": provenance.machine(),
         "commit": provenance.commit(house),
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -27,6 +27,16 @@ class Figure:
     caption: str
     beside: Sequence[tuple[str, str]]
 
+    @property
+    def of(self) -> str:
+        """What it shows: experiment and seed, or dataset, or sample."""
+        return ", seed ".join(Path(self.path).parent.parts[1:])
+
+    @property
+    def of_run(self) -> bool:
+        """Whether it shows one training."""
+        return len(Path(self.path).parent.parts) == 3
+
 
 class Room:
     """So many bytes for figures; the last ones may find it full."""
@@ -68,7 +78,7 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=\.) ", text, maxsplit=1)[0]
 
 
-def by_folder(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Neighbours of one folder together, below the name of what they show: experiment and seed, dataset or sample."""
-    for folder, group in groupby(figures, lambda figure: Path(figure.path).parent):
-        yield ", seed ".join(folder.parts[1:]), list(group)
+def grouped(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
+    """Neighbours that show one training below its name, and those of jets together."""
+    for name, group in groupby(figures, lambda figure: figure.of if figure.of_run else "Jets"):
+        yield name, list(group)

@@ -42,17 +42,18 @@ def processor() -> str:
 
 
 def packages(pins: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Each package with the version that is installed here, or that the environment of its stages has."""
-    return [(name, f"{installed(name)}{'' if installed(name) == pin else f' (asked for: {pin})'}")
-            if installed(name) else (name, pin) for name, pin in pins.items()]  # fmt: skip
+    """Each package with its version here, or where it is not installed with that in the environment of its stages."""
+    return [(name, version_of(name, pin)) for name, pin in pins.items()]
 
 
-def installed(name: str) -> str | None:
-    """The version of a package that is installed here."""
+def version_of(name: str, pin: str) -> str:
+    """The version of a package, and the one that was asked for if it is another."""
     try:
-        return version(name)
+        found = version(name)
     except PackageNotFoundError:
-        return None
+        return pin
+    # What follows a + tells how it was built.
+    return found if found.partition("+")[0] == pin else f"{found} (asked for: {pin})"
 
 
 def input_table(inputs: Sequence[Mapping], results: Path) -> Table:

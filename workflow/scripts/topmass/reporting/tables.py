@@ -40,7 +40,8 @@ class Table:
 
 def decimal(value: float, unit: str) -> str:
     """A number that is kept without its unit, or as a fraction, in this unit; with the minus that is one."""
-    return f"{value * FACTORS.get(unit, 1):,.{DIGITS[unit]}f}".replace("-", "−")
+    text = f"{value * FACTORS.get(unit, 1):,.{DIGITS[unit]}f}"
+    return text.replace("-", "−" if float(text.replace(",", "")) else "")
 
 
 def with_interval(number: Mapping[str, float] | None, unit: str) -> Number:
