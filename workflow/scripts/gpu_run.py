@@ -57,7 +57,7 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
         statistics, shards = preprocess(run, dataset, tables)
     with run.part("train"):
         best, last, history = (out / name for name in ("model.safetensors", "last.safetensors", "history.csv"))
-        beside = (out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
+        beside = (out / "training.json", out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
         recipe = (chosen["network"], chosen["pool"], chosen["recipe"], seed, settings["compute"], workers)
         run.once("train", history, (shards, statistics, best, last, history, *beside, *recipe))
     with run.part("evaluate"):
