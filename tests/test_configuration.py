@@ -94,7 +94,7 @@ WRONG = {
         "https://cern.ch/top_gun_opendata_0.parquet",
         "would be saved as 'top_gun_opendata_0.parquet' like an earlier one",
     ),
-    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are files"),
+    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are like, files"),
     "a name that climbs out": ("samples.../../etc", CONFIG["samples"]["gun"], "does not fit"),
 }
 
@@ -205,6 +205,45 @@ def test_parts_that_share_an_anchor_do_not_change_together():
     config = meant("samples: {gun: {simulate: {generator: {eta_max: 1.0}}}}")
     assert config["samples"]["gun"]["simulate"]["generator"]["eta_max"] == 1.0
     assert config["samples"]["gun_2m"]["simulate"]["generator"]["eta_max"] == 2.0
+
+
+# what is like another
+
+
+def test_what_is_like_another_says_only_what_differs():
+    experiments = {
+        "deep": {"like": "laptop", "recipe": {"epochs": 9}},
+        "deeper": {"like": "deep", "pool": 4, "recipe": {"batch": 32}},
+        "laptop": {"recipe": {"loss": "huber"}},
+    }
+    found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
+    laptop = found["laptop"]
+    assert found["deeper"] == laptop | {
+        "like": "deep", "pool": 4, "recipe": laptop["recipe"] | {"epochs": 9, "batch": 32},
+    } and laptop["recipe"]["loss"] == "huber"  # fmt: skip
+
+
+def test_datasets_and_samples_may_be_like_others_too():
+    text = "samples: {more: {like: gun, seed: 7}}\ndatasets: {other: {like: flat, sample: more, layers: [ecal]}}"
+    config = meant(text)
+    assert config["samples"]["more"]["simulate"] == config["samples"]["gun"]["simulate"]
+    assert config["datasets"]["other"]["unbias"] == config["datasets"]["flat"]["unbias"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are laptop"),
+        ("experiments: {a: {like: a}}", "experiments.a.like: goes round in a circle: a is like a"),
+        (
+            "datasets: {a: {like: b}, b: {like: c}, c: {like: a}}",
+            "datasets.c.like: goes round in a circle: a is like b is like c is like a",
+        ),
+        ("samples: {a: {like: [gun]}}", "samples.a.like: there is no '['gun']'"),
+    ],
+)
+def test_what_is_like_nothing_or_itself_is_refused(text, message):
+    assert refused(Layer("mine.yaml", parse(text))).startswith(f"mine.yaml: {message}")
 
 
 # files that are no configuration
@@ -364,3 +403,8 @@ def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(pla
         dataset = accepted["datasets"][accepted["experiments"][name]["dataset"]]
         assert type(number_of_blocks(accepted["samples"][dataset["sample"]])) is int
     assert list(contradictions(accepted)) == [] and yaml.safe_load(yaml.safe_dump(accepted)) == accepted
+
+
+@pytest.mark.parametrize("study", sorted((REPOSITORY / "studies").glob("*.yaml")), ids=lambda study: study.stem)
+def test_a_study_that_comes_with_it_is_right(study):
+    assert len(configure([read_file(study)])["run"]["experiments"]) > 1

@@ -85,7 +85,7 @@ def predictions(folder: Path) -> dict:
     Predictions(np.arange(300), mass, predicted, mass, mass, mass).save(folder / "predictions.parquet")
     number = {"value": 0.2, "low": 0.1, "high": 0.3}
     region = {"by": "all", "scores": {"network": {"mae": number, "mre": number}}}
-    metrics = {"bootstrap": {"level": 0.68}, "regions": [region]}
+    metrics = {"version": 2, "bootstrap": {"level": 0.68}, "regions": [region]}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return {"predictions": folder / "predictions.parquet", "metrics": folder / "metrics.json"}
 

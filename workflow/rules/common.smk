@@ -141,9 +141,14 @@ def kept(pattern):
     return lambda wildcards, output: str(Path(output.history).parents[3] / pattern.format(**dict(wildcards.items())))
 
 
-def runs(pattern):
-    """One file for each experiment and seed that are to be run."""
-    return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])
+def runs(pattern, **more):
+    """One file for each experiment and seed that are to be run, and for each of `more`."""
+    return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
+
+
+def if_several(path):
+    """A file that sets the runs apart, where there are several."""
+    return [path] if len(runs("{experiment}/{seed}")) > 1 else []
 
 
 def datasets_run():
@@ -194,7 +199,7 @@ def print_summary():
     """The short tables of all runs, and where to look."""
     # A terminal that lacks a sign shows another.
     sys.stdout.reconfigure(errors="backslashreplace")
-    for summary in runs("results/evaluate/{experiment}/{seed}/summary.txt"):
+    for summary in [*runs("results/evaluate/{experiment}/{seed}/summary.txt"), *if_several("results/compare/comparison.txt")]:
         if Path(summary).exists():
             print("\n" + Path(summary).read_text(encoding="utf-8"))
     if Path("results/report.html").exists():

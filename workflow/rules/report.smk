@@ -10,19 +10,17 @@ rule results:
         metrics=runs("results/evaluate/{experiment}/{seed}/metrics.json"),
         summaries=runs("results/evaluate/{experiment}/{seed}/summary.txt"),
         histories=runs("results/train/{experiment}/{seed}/history.csv"),
-        trainings=[],
-        comparison=[],
-        comparison_figures=[],
-        # In the order of the page; the first ones are those that find room on it.
-        figures=[
-            *runs("results/figures/{experiment}/{seed}/predicted.png"),
+        trainings=runs("results/train/{experiment}/{seed}/training.json"),
+        comparison=if_several("results/compare/comparison.json"),
+        comparison_summary=if_several("results/compare/comparison.txt"),
+        # Of the figures the first ones find room on the page; the others are linked.
+        comparison_figures=if_several("results/figures/comparison.png"),
+        jets_figures=[
             *expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
             *expand("results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]),
         ],
-        history_figures=[
-            *runs("results/figures/{experiment}/{seed}/loss.png"),
-            *runs("results/figures/{experiment}/{seed}/errors.png"),
-        ],
+        results_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["predicted"]),
+        history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
     localrule: True
 
 

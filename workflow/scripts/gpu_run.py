@@ -30,7 +30,8 @@ from pathlib import Path
 
 from topmass.console import say, stage
 from topmass.files import BadInput, whole
-from topmass.workflow.configuration import configure
+from topmass.reporting.provenance import commit
+from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.reading import read_file
 
 SPLITS = ("train", "validation", "test")
@@ -57,7 +58,7 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
         statistics, shards = preprocess(run, dataset, tables)
     with run.part("train"):
         best, last, history = (out / name for name in ("model.safetensors", "last.safetensors", "history.csv"))
-        beside = (out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
+        beside = (out / "training.json", out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
         recipe = (chosen["network"], chosen["pool"], chosen["recipe"], seed, settings["compute"], workers)
         run.once("train", history, (shards, statistics, best, last, history, *beside, *recipe))
     with run.part("evaluate"):
@@ -155,7 +156,7 @@ class Run:
         import torch  # not at the top: each process of `each` imports this file
 
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers, "commit": commit()}
+        about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers, "commit": commit(HOUSE)}
         about |= {"python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
         with whole(self.out / "run.json") as part:
             part.write_text(json.dumps(about, indent=2) + "\n")
@@ -172,15 +173,6 @@ def call_quietly(work: tuple[str, tuple]) -> None:
     logging.getLogger("topmass").setLevel(logging.WARNING)
     name, arguments = work
     find_stage(name)(*arguments)
-
-
-def commit() -> str:
-    """The commit of this repository, with a + if it was changed; or nothing, as where there is no git."""
-    command = ["git", "describe", "--always", "--dirty=+"]
-    try:
-        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
-    except FileNotFoundError:
-        return ""
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from topmass.console import say, stage
 from topmass.reporting import provenance
 from topmass.reporting.comparison import comparison_tables
-from topmass.reporting.figures import Room, grouped, load
+from topmass.reporting.figures import Room, by_run, load
 from topmass.reporting.history import history_table, training_table
 from topmass.reporting.page import MOST, TEXT, render
 from topmass.reporting.scores import MEANINGS, name_of, score_tables
@@ -31,7 +31,7 @@ def make_page(
     """Write the page of these runs; what it shows lies in the folder of the page.
 
     `house` is the repository. `comparison` is comparison.json, or nothing where there is a single run. `figures` are
-    those of the sections "comparison", "figures" and "history". `about` has `experiments`, `settings`, `inputs` and
+    those of the sections "comparison", "jets", "results" and "history", the first of which find room on the page. `about` has `experiments`, `settings`, `inputs` and
     `packages`, see workflow/rules/report.smk. BadInput names the file that cannot be used.
     """
     runs = [read_metrics(path) for path in metrics]
@@ -51,7 +51,7 @@ def make_page(
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
         "comparison": [table for path in comparison for table in read_comparison(path)],
         "histories": history_table(histories),
-        "figures": {name: list(grouped(section)) for name, section in shown.items()},
+        "figures": {name: list(by_run(section)) for name, section in shown.items()},
         "linked": linked,
         "settings": provenance.settings_table(about["settings"]),
         "inputs": provenance.input_table(about["inputs"], page.parent),
@@ -90,9 +90,8 @@ if __name__ == "__main__":
             [Path(path) for path in given.trainings],
             [Path(path) for path in given.comparison],
             {
-                "comparison": [Path(path) for path in given.comparison_figures],
-                "figures": [Path(path) for path in given.figures],
-                "history": [Path(path) for path in given.history_figures],
+                name: [Path(path) for path in given[f"{name}_figures"]]
+                for name in ("comparison", "jets", "results", "history")
             },
             {name: snakemake.params[name] for name in ("experiments", "settings", "inputs", "packages")},
         )

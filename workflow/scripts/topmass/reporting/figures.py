@@ -29,13 +29,13 @@ class Figure:
 
     @property
     def of(self) -> str:
-        """What it shows: experiment and seed, or dataset, or sample."""
+        """What it shows: experiment and seed, or dataset, or sample; nothing if it shows all."""
         return ", seed ".join(Path(self.path).parent.parts[1:])
 
     @property
-    def of_run(self) -> bool:
-        """Whether it shows one training."""
-        return len(Path(self.path).parent.parts) == 3
+    def name(self) -> str:
+        """What it is called."""
+        return Path(self.path).stem.replace("_", " ")
 
 
 class Room:
@@ -78,7 +78,7 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=\.) ", text, maxsplit=1)[0]
 
 
-def grouped(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Neighbours that show one training below its name, and those of jets together."""
-    for name, group in groupby(figures, lambda figure: figure.of if figure.of_run else "Jets"):
+def by_run(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
+    """Neighbours that show the same together, with what that is."""
+    for name, group in groupby(figures, lambda figure: figure.of):
         yield name, list(group)
