@@ -10,7 +10,7 @@ from topmass.files import BadInput
 from topmass.workflow.code_hash import content_hash, hash_of
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
-from topmass.workflow.differences import differences, leaves
+from topmass.workflow.facts import differences, experiments_of, inputs_of, packages
 from topmass.workflow.reading import Layer, read_arguments, read_file
 from topmass.workflow.turns import take_turn
 
@@ -161,45 +161,14 @@ def samples_run():
     return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
 
 
-def experiments_run():
-    """For each experiment that is to be run: what a sentence about it names."""
-    found = {}
-    for name in config["run"]["experiments"]:
-        experiment = config["experiments"][name]
-        dataset = config["datasets"][experiment["dataset"]]
-        found[name] = {"network": experiment["network"], "epochs": experiment["recipe"]["epochs"]}
-        found[name] |= {"sample": dataset["sample"], "layers": dataset["layers"]}
-    return found
-
-
-def inputs_run():
-    """For each file, or else simulation, that jets come from: `sample`, `source`, and what else is known of it."""
-    unknown = {"checksum": None, "download": None, "simulation": None}
-    found = []
-    for name in samples_run():
-        sample = config["samples"][name]
-        for file in sample.get("files", []):
-            about = {"source": file.get("url") or file["path"], "checksum": file.get("checksum")}
-            about["download"] = f"download/{name}/{file_name(file)}" if "url" in file else None
-            found.append({"sample": name, **unknown, **about})
-        if "files" not in sample:
-            about = {"source": f"{sample['jets']:,} jets simulated with seed {sample['seed']}"}
-            found.append({"sample": name, **unknown, **about, "simulation": list(leaves(sample["simulate"]))})
-    return found
-
-
-def packages():
-    """Each package that the environment of a stage has, with its version."""
-    files = sorted((HOUSE / "envs").glob("*.yaml"))
-    pins = {pin for file in files for pin in read_file(file).content["dependencies"][2]["pip"]}
-    return dict(pin.split("==") for pin in sorted(pins))
-
-
 def print_summary():
     """The short tables of all runs, and where to look."""
     # A terminal that lacks a sign shows another.
     sys.stdout.reconfigure(errors="backslashreplace")
-    for summary in [*runs("results/evaluate/{experiment}/{seed}/summary.txt"), *if_several("results/compare/comparison.txt")]:
+    for summary in [
+        *runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        *if_several("results/compare/comparison.txt"),
+    ]:
         if Path(summary).exists():
             print("\n" + Path(summary).read_text(encoding="utf-8"))
     if Path("results/report.html").exists():

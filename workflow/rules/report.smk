@@ -17,7 +17,9 @@ rule results:
         comparison_figures=if_several("results/figures/comparison.png"),
         jets_figures=[
             *expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
-            *expand("results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]),
+            *expand(
+                "results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]
+            ),
         ],
         results_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["predicted"]),
         history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
@@ -40,11 +42,11 @@ rule report:
     params:
         # From here, so that a copy of the folder is as good as the folder.
         house=os.path.relpath(HOUSE),
-        texts=hash_of(sorted((HOUSE / "workflow/report").iterdir())),
-        experiments=lambda wildcards: experiments_run(),
+        texts=hash_of(sorted((HOUSE / "workflow/report").glob("[!.]*"))),
+        experiments=lambda wildcards: experiments_of(config),
         settings=lambda wildcards: differences(config, configure([], look=False)),
-        inputs=lambda wildcards: inputs_run(),
-        packages=packages(),
+        inputs=lambda wildcards: inputs_of(config, samples_run()),
+        packages=packages(sorted((HOUSE / "envs").glob("*.yaml"))),
         code=code_hash("make_page.py"),
     script:
         "../scripts/make_page.py"

@@ -156,13 +156,8 @@ class Run:
         import torch  # not at the top: each process of `each` imports this file
 
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        about = {
-            "jets": jets,
-            "seconds": self.seconds,
-            "device": device,
-            "cores": self.workers,
-            "commit": commit(HOUSE),
-        }
+        about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers}
+        about["commit"] = commit(HOUSE)
         about |= {"python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
         with whole(self.out / "run.json") as part:
             part.write_text(json.dumps(about, indent=2) + "\n")

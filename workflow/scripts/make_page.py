@@ -1,6 +1,5 @@
 """Show a whole run on one page that needs nothing else."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from topmass.reporting.scores import MEANINGS, name_of, score_tables
 from topmass.reporting.summary import summary
 from topmass.reporting.tables import Table, reading
 from topmass.reporting.timings import timings
+from topmass.scoring.comparison import read_comparison
 from topmass.scoring.score import read_metrics, shortfall
 
 
@@ -31,10 +31,11 @@ def make_page(
     """Write the page of these runs; what it shows lies in the folder of the page.
 
     `house` is the repository. `comparison` is comparison.json, or nothing where there is a single run. `figures` are
-    those of the sections "comparison", "jets", "results" and "history", the first of which find room on the page. `about` has `experiments`, `settings`, `inputs` and
-    `packages`, see workflow/rules/report.smk. BadInput names the file that cannot be used.
+    those of the sections "comparison", "jets", "results" and "history", the first of which find room on the page.
+    `about` has `experiments`, `settings`, `inputs` and `packages`, see workflow/rules/report.smk. BadInput names the
+    file that cannot be used.
     """
-    runs = [read_metrics(path) for path in metrics]
+    runs = [read_run(path) for path in metrics]
     room = Room(MOST - TEXT)
     captions = house / "workflow/report"
     shown = {name: [load(path, page, captions, room) for path in paths] for name, paths in figures.items()}
@@ -45,11 +46,11 @@ def make_page(
     costs = [cost for cost in timings(page.parent / "benchmark") if cost.stage != page.stem]
     parts = {
         "summary": summary(runs, about["experiments"]),
-        "scores": read_scores(runs, metrics),
+        "scores": score_tables(runs),
         "meanings": MEANINGS,
         "shortfalls": [f"{name_of(run)}: {line}" for run in runs if (line := shortfall(run))],
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
-        "comparison": [table for path in comparison for table in read_comparison(path)],
+        "comparison": [table for path in comparison for table in tables_of(path)],
         "histories": history_table(histories),
         "figures": {name: list(by_run(section)) for name, section in shown.items()},
         "linked": linked,
@@ -67,16 +68,18 @@ def make_page(
     say(f"{page}, {size / 1e6:.1f} MB")
 
 
-def read_scores(runs: Sequence[Mapping], metrics: Sequence[Path]) -> list[Table]:
-    """The tables of scores."""
-    with reading(metrics[0] if len(metrics) == 1 else metrics[0].parents[2], "all metrics of a network"):
-        return score_tables(runs)
+def read_run(path: Path) -> dict:
+    """The content of metrics.json; BadInput if the page cannot be made of it."""
+    run = read_metrics(path)
+    with reading(path, "all metrics of a network"):
+        score_tables([run])
+    return run
 
 
-def read_comparison(path: Path) -> list[Table]:
-    """The tables of a comparison; BadInput if it has another form."""
-    with reading(path, "a comparison of experiments"):
-        return comparison_tables(json.loads(path.read_text(encoding="utf-8")))
+def tables_of(comparison: Path) -> list[Table]:
+    """What comparison.json says; BadInput if it has another form."""
+    with reading(comparison, "a comparison of experiments"):
+        return comparison_tables(read_comparison(comparison))
 
 
 if __name__ == "__main__":

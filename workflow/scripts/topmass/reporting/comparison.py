@@ -17,17 +17,21 @@ def comparison_tables(comparison: Mapping) -> list[Table]:
     rows, reference = comparison["rows"], comparison["reference"]
     metrics = [name for name in COLUMNS if name in rows[0]["scores"]]
     differing = {name: None for row in rows for name in row["difference"] or {} if name in COLUMNS}
-    heads = [COLUMNS[name] for name in metrics]
-    heads += [Column(f"{COLUMNS[name].title} less that of {reference}", COLUMNS[name].unit) for name in differing]
+    heads = [Column("test jets"), *(COLUMNS[name] for name in metrics), Column(f"jets shared with {reference}")]
+    heads += [Column(f"{COLUMNS[name].title} − {reference}", COLUMNS[name].unit) for name in differing]
     scores = [
         [
             f"{row['experiment']}, {len(row['seeds'])} seed{'s' * (len(row['seeds']) > 1)}",
+            count(row["test_jets"]),
             *(over_seeds(row["scores"][name], COLUMNS[name].unit) for name in metrics),
+            count(row["shared_jets"]),
             *(with_interval((row["difference"] or {}).get(name), COLUMNS[name].unit) for name in differing),
         ]
         for row in rows
     ]
-    caption = f"Means over seeds ± standard deviation; differences on the test jets that {reference} has, too"
+    caption = (
+        "Means over seeds ± standard deviation; in brackets the interval of a difference on the jets that are shared"
+    )
     return [Table(caption, [Column("experiment"), *heads], scores), trainings(rows)]
 
 
@@ -55,8 +59,10 @@ def over_seeds(number: Mapping | None, unit: str) -> Number:
     return Number(decimal(number["mean"], unit), "" if deviation is None else f"± {decimal(deviation, unit)}")
 
 
-def count(number: Mapping | float) -> Number:
+def count(number: Mapping | float | None) -> Number:
     """A whole number, or the mean of some."""
+    if number is None:
+        return Number(NOTHING)
     if not isinstance(number, Mapping):
         return Number(f"{number:,.0f}")
     return Number(f"{number['mean']:,.0f}", f"± {number['deviation']:,.0f}" if number["deviation"] else "")

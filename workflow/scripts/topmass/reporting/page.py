@@ -21,9 +21,8 @@ def render(page: Path, templates: Path, parts: Mapping) -> int:
     )  # fmt: skip
     content = environment.get_template("page.html.jinja").render(parts).encode()
     if len(content) > MOST:
-        raise BadInput(
-            f"{page}: {len(content) / 1e6:.1f} MB, more than {MOST / 1e6:.0f}: run fewer experiments at once"
-        )
+        size = f"{len(content) / 1e6:.1f} MB, more than {MOST / 1e6:.0f}"
+        raise BadInput(f"{page}: {size}: run fewer experiments or seeds at once")
     with whole(page) as part:
         part.write_bytes(content)
     return len(content)

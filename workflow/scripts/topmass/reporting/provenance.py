@@ -79,10 +79,10 @@ def settings_table(settings: Sequence[Sequence[str]]) -> Table:
 def cost_table(costs: Sequence[Cost]) -> Table:
     """A row for each stage, the longest first."""
     heads = ("stage", "jobs", "seconds", "CPU seconds", "peak memory")
-    rows = [
-        [cost.stage, *map(Number, (f"{cost.jobs:,}", f"{cost.seconds:,.1f}", f"{cost.cpu_seconds:,.1f}", f"{cost.peak:,.0f}"))]
-        for cost in sorted(costs, key=lambda cost: -cost.seconds)
-    ]  # fmt: skip
+    rows = []
+    for cost in sorted(costs, key=lambda cost: -cost.seconds):
+        numbers = (f"{cost.jobs:,}", f"{cost.seconds:,.1f}", f"{cost.cpu_seconds:,.1f}", f"{cost.peak:,.0f}")
+        rows.append([cost.stage, *map(Number, numbers)])
     units = ("", "", "", "", "MB")
     caption = "The last run of each job in this folder"
     return Table(caption, [Column(head, unit) for head, unit in zip(heads, units, strict=True)], rows)

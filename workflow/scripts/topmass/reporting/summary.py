@@ -21,4 +21,5 @@ def summary(runs: Sequence[Mapping], experiments: Mapping[str, Mapping]) -> str:
     else:
         trained = f"{len(experiments)} experiments ({', '.join(experiments)}) were trained"
         trained += f" with {seeds} random seeds each" if seeds > 1 else ""
-    return f"To find the mass of boosted top quarks in images of their jets, {trained} and judged on {judged} jets that no training has seen."
+    asked = "To find the mass of boosted top quarks in images of their jets"
+    return f"{asked}, {trained} and judged on {judged} jets that no training has seen."
