@@ -94,14 +94,8 @@ class Run:
             predictions, metrics, **others, experiment=name, seed=seed, bins=BINS, mass_above=85, bootstrap=bootstrap
         )
         about = {"network": "resnet15", "parameters": 1000, "layers": ["ecal"], "jets": 300, "device": "cpu"}
-        about |= {
-            "precision": "float32",
-            "threads": 2,
-            "processes": 1,
-            "epochs": 2,
-            "seconds": 3.5,
-            "jets_per_second": 99,
-        }
+        about |= {"precision": "float32", "threads": 2, "processes": 1}
+        about |= {"epochs": 2, "seconds": 3.5, "jets_per_second": 99}
         training.write_text(json.dumps(about))
         training.with_name("history.csv").write_text("epoch,mae,mre,learning_rate\n1,50,0.3,0.001\n2,40,0.2,0.0005\n")
 

@@ -86,18 +86,17 @@ def test_everything_is_there(house):
 
 
 def test_the_report_holds_every_figure(house):
-    page = (house / "results/report.html").read_text()
-    for name in (
-        "average_images.png",
-        "single_jets.png",
-        "masses.png",
-        "loss.png",
-        "errors.png",
-        "predicted.png",
-        "summary.txt",
-    ):
-        assert name in page
-    assert not re.search(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', page)
+    page = (house / "results/report.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/png;base64,') == len(FIGURE_FILES) == page.count(">PDF</a>")
+    places = [place for place in re.findall(r'(?:src|href)="(.*?)"', page) if not place.startswith(("data:", "#"))]
+    assert "workflow.html" in places and all((house / "results" / place).exists() for place in places)
+    for told in ("experiments.tiny.recipe.batch", "300 jets simulated with seed 1", "pythia8mc", "figure_predictions"):
+        assert told in page
+
+
+def test_snakemakes_own_report_holds_every_figure_too(house):
+    page = (house / "results/workflow.html").read_text(encoding="utf-8")
+    assert all(f"{Path(name).name}.png" in page for name in FIGURE_FILES) and "summary.txt" in page
 
 
 def compare(here: Path, there: Path, folders: tuple[str, ...] = ("",)) -> None:
@@ -121,8 +120,9 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
     compare(house, tmp_path)
 
 
+PAGES = {"report", "workflow_report"}
 FIGURES = {"figure_images", "figure_masses", "figure_history", "figure_predictions"}
-LAST = {"predict", "evaluate", "figure_predictions", "report"}
+LAST = {"predict", "evaluate", "figure_predictions"} | PAGES
 TRAINING = {"train", "figure_history"} | LAST
 AFTER_STATISTICS = {"shards", "figure_masses"} | TRAINING
 ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
@@ -168,12 +168,15 @@ CHANGES = {
     "another zero suppression": (configure(datasets__flat__zero_suppression=1.0e-3), AFTER_STATISTICS),
     "other layers": (configure(datasets__flat__layers=["ecal", "hcal"]), {"statistics"} | AFTER_STATISTICS),
     "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
-    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), set()),
+    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), {"report"}),
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
-    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "figure_predictions", "report"}),
-    "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | {"report"}),
-    "another caption": (append("workflow/report/loss.rst", "More.\n"), {"report"}),
-    "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | {"report"}),
+    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "figure_predictions"} | PAGES),
+    "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | PAGES),
+    "another caption": (append("workflow/report/loss.rst", "More.\n"), PAGES),
+    "another look of the page": (append("workflow/report/page.css", "\n"), {"report"}),
+    "another package of a stage": (append("envs/evaluate.yaml", "      - another==1.0\n"), {"report"}),
+    "a module that only the page uses": (append(f"{LIBRARY}/reporting/page.py"), {"report"}),
+    "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | PAGES),
     "a module that only training uses": (append(f"{LIBRARY}/learning/training/trainer.py"), TRAINING),
     "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
     "a module that only jets from files need": (append(f"{LIBRARY}/sources/parquet.py"), set()),
@@ -181,11 +184,12 @@ CHANGES = {
 }
 
 
+KINDS = (".py", ".yaml", ".rst", ".css")
+
+
 @pytest.mark.parametrize(("change", "rules"), CHANGES.values(), ids=CHANGES)
 def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path):
-    files = [
-        path for path in house.rglob("*") if path.suffix in (".py", ".yaml", ".rst") and "results" not in path.parts
-    ]
+    files = [path for path in house.rglob("*") if path.suffix in KINDS and "results" not in path.parts]
     before = {path: path.read_bytes() for path in files if ".snakemake" not in path.parts}
     try:
         change(house)

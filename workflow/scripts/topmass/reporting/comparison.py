@@ -1,9 +1,9 @@
 """The tables of experiments side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from topmass.reporting.scores import COLUMNS
-from topmass.reporting.tables import NOTHING, Column, Number, Table, decimal, with_interval
+from topmass.reporting.tables import Column, Number, Table, decimal, with_interval
 
 SPENT = {"epochs": "epochs", "seconds": "seconds", "jets_per_second": "jets/s"}
 """What a training took, by its name in comparison.json."""
@@ -16,23 +16,34 @@ def comparison_tables(comparison: Mapping) -> list[Table]:
     """
     rows, reference = comparison["rows"], comparison["reference"]
     metrics = [name for name in COLUMNS if name in rows[0]["scores"]]
-    differing = {name: None for row in rows for name in row["difference"] or {} if name in COLUMNS}
-    heads = [Column("test jets"), *(COLUMNS[name] for name in metrics), Column(f"jets shared with {reference}")]
-    heads += [Column(f"{COLUMNS[name].title} − {reference}", COLUMNS[name].unit) for name in differing]
-    scores = [
+    scores = Table(
+        "Means over seeds ± standard deviation",
+        [Column("experiment"), Column("seeds"), Column("test jets"), *map(COLUMNS.get, metrics)],
+        [[*sizes(row), *(over_seeds(row["scores"][name], COLUMNS[name].unit) for name in metrics)] for row in rows],
+    )
+    others = [row for row in rows if row["difference"]]
+    return [scores, *([differences(reference, others)] if others else []), trainings(rows)]
+
+
+def sizes(row: Mapping) -> list[str | Number]:
+    """Which experiment, how many seeds, how many test jets."""
+    return [row["experiment"], count(len(row["seeds"])), count(row["test_jets"])]
+
+
+def differences(reference: str, rows: Sequence[Mapping]) -> Table:
+    """What experiments score less what the first one does."""
+    metrics = [name for name in COLUMNS if name in rows[0]["difference"]]
+    cells = [
         [
-            f"{row['experiment']}, {len(row['seeds'])} seed{'s' * (len(row['seeds']) > 1)}",
-            count(row["test_jets"]),
-            *(over_seeds(row["scores"][name], COLUMNS[name].unit) for name in metrics),
+            f"{row['experiment']} − {reference}",
             count(row["shared_jets"]),
-            *(with_interval((row["difference"] or {}).get(name), COLUMNS[name].unit) for name in differing),
+            *(with_interval(row["difference"][name], COLUMNS[name].unit) for name in metrics),
         ]
         for row in rows
     ]
-    caption = (
-        "Means over seeds ± standard deviation; in brackets the interval of a difference on the jets that are shared"
-    )
-    return [Table(caption, [Column("experiment"), *heads], scores), trainings(rows)]
+    heads = [Column("difference"), Column("shared test jets"), *map(COLUMNS.get, metrics)]
+    caption = "Differences on the same jets; in brackets the interval, by bootstrap over events and seeds"
+    return Table(caption, heads, cells)
 
 
 def trainings(rows: list[Mapping]) -> Table:
@@ -40,29 +51,20 @@ def trainings(rows: list[Mapping]) -> Table:
     cells = []
     for row in rows:
         about = row["training"]
-        known = [layers(about["layers"]), about["network"], count(about["parameters"]), count(about["jets"])]
+        known = [", ".join(about["layers"]), about["network"], count(about["parameters"]), count(about["jets"])]
         cells.append([row["experiment"], *known, *(count(about[name]) for name in SPENT)])
     heads = ("experiment", "layers", "network", "parameters", "training jets", *SPENT.values())
     return Table("What was trained, and how fast", list(map(Column, heads)), cells)
 
 
-def layers(names: list[str]) -> str:
-    """Names of layers in a row."""
-    return ", ".join(names)
-
-
-def over_seeds(number: Mapping | None, unit: str) -> Number:
+def over_seeds(number: Mapping, unit: str) -> Number:
     """A mean over seeds with its standard deviation."""
-    if number is None:
-        return Number(NOTHING)
     deviation = number["deviation"]
     return Number(decimal(number["mean"], unit), "" if deviation is None else f"± {decimal(deviation, unit)}")
 
 
-def count(number: Mapping | float | None) -> Number:
+def count(number: Mapping | float) -> Number:
     """A whole number, or the mean of some."""
-    if number is None:
-        return Number(NOTHING)
     if not isinstance(number, Mapping):
         return Number(f"{number:,.0f}")
     return Number(f"{number['mean']:,.0f}", f"± {number['deviation']:,.0f}" if number["deviation"] else "")

@@ -17,7 +17,7 @@ def summary(runs: Sequence[Mapping], experiments: Mapping[str, Mapping]) -> str:
         (about,) = experiments.values()
         trained = f"the network {about['network']} was trained on the layers {', '.join(about['layers'])}"
         trained += f" of the sample {about['sample']} for {about['epochs']} epochs at most"
-        trained += f", {seeds} times with other random seeds," if seeds > 1 else ""
+        trained += f", with {seeds} random seeds," if seeds > 1 else ""
     else:
         trained = f"{len(experiments)} experiments ({', '.join(experiments)}) were trained"
         trained += f" with {seeds} random seeds each" if seeds > 1 else ""
