@@ -251,6 +251,15 @@ def test_a_copy_of_the_folder_is_as_good_as_the_folder(house, tmp_path):
     assert would_run(tmp_path / "copy") == {}
 
 
+def test_a_run_says_a_line_for_each_job_that_is_done_and_the_log_says_all(house):
+    said = snakemake(house, "--forcerun", "figure_history", "--until", "figure_history")
+    done = re.findall(r"^\d\d:\d\d:\d\d \[#+\.*\] 1 of \d+ (\w+)\b", said, re.M)
+    assert done == ["figure_history"] and "draw_history: 2 epochs" in said
+    assert not re.search("Select jobs|Execute|jobid|Building DAG|Job stats", said)
+    log = max((house / ".snakemake/log").glob("*.log"), key=os.path.getmtime).read_text(encoding="utf-8")
+    assert "Select jobs" in log and "Finished jobid" in log
+
+
 def test_texts_are_utf8_whatever_the_locale(house, monkeypatch):
     for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
         monkeypatch.setenv(name, value)
@@ -334,6 +343,7 @@ def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house,
     shutil.rmtree(tmp_path / "results/shards")
     said = snakemake(house, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
     assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
+    assert "Error in rule statistics:" in said and "log: results/log/statistics/flat.log" in said
     advice = re.search(r"remedies: (\S+)", said)[1]
     assert (tmp_path / advice).resolve() == house / "docs/troubleshooting.md"
     assert not list((tmp_path / "results/shards").rglob("00001.npz"))
