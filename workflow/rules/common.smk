@@ -173,7 +173,7 @@ def print_summary():
         if Path(summary).exists():
             print("\n" + Path(summary).read_text(encoding="utf-8"))
     if Path("results/report.html").exists():
-        print("Everything in one page: results/report.html; the figures: results/figures/")
+        print("Everything in one page: results/report.html; every job and its code: results/workflow.html")
 
 
 def print_advice():
