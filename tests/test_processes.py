@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.launching.meeting import nodes
+from topmass.learning.launching.meeting import find_meeting, nodes
 from topmass.learning.resuming.checkpoint import Checkpoint
 from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
@@ -31,7 +31,7 @@ def temporary(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
     # But for torch's cache, which may stay, and is elsewhere here.
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
-    yield
+    yield folder
     # The server that starts processes is of this one, and takes its folder along when it ends.
     assert not [path.name for path in folder.iterdir() if not path.name.startswith("pymp-")]
 
@@ -125,6 +125,19 @@ def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, datase
     assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
 
 
+def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_path, temporary):
+    environment = {"TOPMASS_RENDEZVOUS": "localhost:29478", "TOPMASS_NODES": "2"}
+    process = start(dataset, tmp_path / "one", environment)
+    while not list(temporary.glob("topmass_*")):
+        time.sleep(0.05)
+        assert process.is_alive()
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(20)
+    assert process.exitcode == TRY_AGAIN
+    assert "ended on SIGTERM before the training began; run the same again" in (tmp_path / "one/said").read_text()
+
+
 @pytest.mark.slow
 def test_what_is_wrong_with_one_of_the_processes_is_one_line(dataset, tmp_path, capfd):
     path = dataset[1]["train"][1]
@@ -141,3 +154,11 @@ def test_an_address_without_a_number_of_machines_is_refused(monkeypatch):
         nodes()
     monkeypatch.setenv("PET_NNODES", "2")
     assert nodes() == (2, "somewhere:1234")
+
+
+@pytest.mark.parametrize("address", ["nowhere.invalid:1234", "localhost:port", ":1234"])
+def test_an_address_of_nothing_is_refused_with_its_variable(address, monkeypatch):
+    monkeypatch.setenv("TOPMASS_RENDEZVOUS", address)
+    monkeypatch.setenv("TOPMASS_NODES", "2")
+    with pytest.raises(BadInput, match=f"TOPMASS_RENDEZVOUS={address}: not a host:port that can be reached"):
+        find_meeting()
