@@ -29,9 +29,8 @@ def sparsify(
     """Write one of so many equal parts of the source's rows as a jet table.
 
     `number` is that of the file in its sample, from 0; `layers` name those of the images, in the order of the file.
-    Jets that cannot be used are refused, or with `unusable` "drop" left out. With `position` "none" nobody knows where
-    in the detector they are. Lossless, but for values that are no
-    float32.
+    Jets that cannot be used are refused, or with `unusable` "drop" left out. With `position` "none" it is unknown where
+    in the detector they are. Lossless, but for values that are no float32.
     """
     known_position = position != "none"
     opened = Source(source, columns, known_position)
