@@ -68,6 +68,20 @@ def test_an_epoch_holds_every_jet_once_in_an_order_of_its_own(kind, request):
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_any_seed_of_64_bits_has_an_order_of_its_own(kind, request):
+    source = request.getfixturevalue(kind)
+    # From the first on, the number that the order of smaller seeds is made of has more than 64 bits.
+    orders = [events(source.shuffled(seed, 1)).tolist() for seed in (2**64 // 1_000_003, 20240615123456, 2**64 - 1)]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+def test_the_order_of_a_seed_stays_what_it_was(memory):
+    (segment,) = memory.shuffled(202406151234, 3)
+    generator = torch.Generator().manual_seed(202406151234 * 1_000_003 + 3)
+    assert torch.equal(segment.order, torch.randperm(len(memory), generator=generator))
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
 @pytest.mark.parametrize("size", [1, 7, 50, 10_000])
 def test_an_epoch_goes_on_at_any_step_as_if_it_had_begun_there(kind, size, request):
     source = request.getfixturevalue(kind)

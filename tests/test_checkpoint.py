@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.checkpoint import Checkpoint, find_checkpoint, previous
-from topmass.learning.interrupt import TRY_AGAIN
+from topmass.learning.resuming.checkpoint import Checkpoint, find_checkpoint, previous
+from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
 from training_runs import COMPUTE, RECIPE, run, start
 

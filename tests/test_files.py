@@ -14,7 +14,7 @@ from topmass.console import stage
 from topmass.files import BadInput, whole
 from topmass.jets import write_jets
 from topmass.layers import LAYERS
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
 
 

@@ -21,10 +21,10 @@ from topmass.files import BadInput
 from topmass.jets import JetTable
 from topmass.layers import SIDE
 from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.keeper import Keeper
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.learning.recipe import Recipe
-from topmass.learning.state import Epoch, State
+from topmass.learning.resuming.keeper import Keeper
+from topmass.learning.resuming.state import Epoch, State
 from topmass.learning.team import Team
 from topmass.learning.tensors import read_tensors, to_bytes
 from topmass.preprocessing.shards import Shard

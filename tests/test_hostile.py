@@ -13,7 +13,7 @@ from sparsify import sparsify
 from topmass.files import BadInput
 from topmass.jets import JetTable, write_jets
 from topmass.layers import LAYERS
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.preprocessing.shards import Shard, ShardMeta
 from topmass.preprocessing.statistics import Statistics
 from topmass.scoring.predictions import Predictions

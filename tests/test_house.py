@@ -21,18 +21,32 @@ TIERS = [
     ["scoring", "drawing", "learning"],
 ]
 """What stands in a line may import from the lines above it, and from its own wing."""
+TIERS_OF_LEARNING = [
+    ["device", "tensors", "team", "recipe"],
+    ["networks", "feeding", "resuming"],
+    ["training"],
+    ["launching", "benchmark"],
+]
+"""The same, of the wings within `learning`."""
 TORCH = {"torch", "safetensors"}
 
 
-def wing(file: Path) -> str:
-    return file.relative_to(LIBRARY).parts[0].removesuffix(".py")
+def wing(file: Path, home: Path = LIBRARY) -> str:
+    return file.relative_to(home).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("file", sorted(LIBRARY.rglob("*.py")), ids=lambda file: str(file.relative_to(LIBRARY)))
 def test_the_library_imports_one_way(file):
-    height = {name: level for level, names in enumerate(TIERS) for name in names} | {"__init__": -1}
-    for other in imported(file, SCRIPTS):
-        assert wing(other) == wing(file) or height[wing(other)] < height[wing(file)], f"{file} imports {other}"
+    for home, tiers in ((LIBRARY, TIERS), (LIBRARY / "learning", TIERS_OF_LEARNING)):
+        height = {name: level for level, names in enumerate(tiers) for name in names} | {"__init__": -1}
+        for other in imported(file, SCRIPTS) if file.is_relative_to(home) else ():
+            if other.is_relative_to(home) and wing(other, home) != wing(file, home):
+                assert height[wing(other, home)] < height[wing(file, home)], f"{file} imports {other}"
+
+
+@pytest.mark.parametrize("folder", sorted(path for path in LIBRARY.rglob("*/") if any(path.glob("*.py"))))
+def test_a_wing_says_what_it_is_for(folder):
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
 def test_no_file_of_the_library_reaches_itself():

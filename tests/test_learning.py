@@ -8,7 +8,7 @@ import torch
 from predict import predict
 from topmass.files import BadInput
 from topmass.layers import SIDE
-from topmass.learning.model import Model
+from topmass.learning.networks.model import Model
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions
@@ -54,6 +54,12 @@ def test_same_seed_same_weights_and_another_seed_others(dataset, tmp_path):
     assert first.read_bytes() == again.read_bytes() != other.read_bytes()
 
 
+@pytest.mark.parametrize("seed", [20240615123456, 2**64 - 1])
+def test_any_seed_of_64_bits_trains(seed, dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path, seed=seed)
+    assert best.exists()
+
+
 def test_the_history_tells_each_epoch_and_the_best_weights_are_those_of_the_best(dataset, tmp_path):
     best, last, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 3, "learning_rate": 0.05})
     rows = pd.read_csv(history)
@@ -66,7 +72,8 @@ def test_the_history_tells_each_epoch_and_the_best_weights_are_those_of_the_best
         assert best.read_bytes() == last.read_bytes()
 
 
-def test_training_learns_what_can_be_learnt(dataset, tmp_path):
+@pytest.fixture
+def learnable(dataset):
     """The mass is written into the images: the sum of a layer is proportional to it."""
     for paths in dataset[1].values():
         for path in paths:
@@ -74,8 +81,27 @@ def test_training_learns_what_can_be_learnt(dataset, tmp_path):
             row = np.repeat(np.arange(len(shard)), np.diff(shard.offset))
             shard.arrays["value"][:] = shard.arrays["mass"][row] / 500
             shard.save(path)
-    _, _, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 4, "batch": 16, "learning_rate": 3e-3})
+    return dataset
+
+
+def test_training_learns_what_can_be_learnt(learnable, tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    _, _, history = run(learnable, tmp_path, recipe=RECIPE | {"epochs": 4, "batch": 16, "learning_rate": 3e-3})
     assert pd.read_csv(history)["mae"].min() < 60  # the best constant has 104
+    assert "nothing learnt" not in caplog.text
+
+
+def test_a_training_that_has_learnt_nothing_says_so_at_its_end(learnable, tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    _, _, history = run(learnable, tmp_path, recipe=RECIPE | {"epochs": 4, "batch": 16, "learning_rate": 0.1})
+    mass = np.concatenate([Shard.load(path).arrays["mass"] for path in learnable[1]["validation"]])
+    guess, best = np.sort(mass)[(len(mass) - 1) // 2], pd.read_csv(history)["mae"].min()
+    constant = np.abs(mass - guess).mean()
+    assert best > constant
+    assert (
+        f"nothing learnt: the best validation MAE is {best:.2f} GeV, and guessing {guess:.1f} GeV for every "
+        f"jet has {constant:.2f} GeV; try a learning rate below 0.1, or more epochs"
+    ) in caplog.messages
 
 
 def test_a_loss_that_is_not_a_number_ends_the_training_and_leaves_nothing(dataset, tmp_path):

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import tempfile
 import time
 
 import pandas as pd
@@ -11,13 +13,27 @@ import safetensors.torch
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.checkpoint import Checkpoint
-from topmass.learning.interrupt import TRY_AGAIN
-from topmass.learning.launch import nodes
+from topmass.learning.launching.meeting import find_meeting, nodes
+from topmass.learning.resuming.checkpoint import Checkpoint
+from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
-from training_runs import COMPUTE, RECIPE, run, start
+from training_runs import COMPUTE, RECIPE, run, start, start_by
 
 TWO = COMPUTE | {"processes": 2, "checkpoint_minutes": 1e9}
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """A temporary folder for the trainings, in which none of them may leave anything."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    # But for torch's cache, which may stay, and is elsewhere here.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
+    yield folder
+    # The server that starts processes is of this one, and takes its folder along when it ends.
+    assert not [path.name for path in folder.iterdir() if not path.name.startswith("pymp-")]
 
 
 def same(one, other) -> None:
@@ -55,6 +71,43 @@ def test_two_machines_meet_at_an_address_from_the_environment(dataset, tmp_path)
     same(run(dataset, tmp_path / "one"), paths)
 
 
+NAMELESS = ["unshare", "--uts", "sh", "-c", 'hostname nowhere.invalid && exec "$@"', "-"]
+"""Starts a process on a machine whose own name means nothing."""
+
+
+@pytest.mark.slow
+def test_processes_need_no_name_of_their_machine(dataset, tmp_path):
+    process = start_by(NAMELESS, dataset, tmp_path / "two", compute=TWO, threads=2)
+    assert process.wait() == 0
+    assert (tmp_path / "two/model.safetensors").exists()
+
+
+@pytest.fixture
+def networks():
+    """Names of two networks that are connected, with the addresses 10.77.0.1 and 10.77.0.2."""
+    one, other = names = [f"topmass{os.getpid()}{end}" for end in "ab"]
+    if subprocess.run(["ip", "netns", "add", one], capture_output=True).returncode:
+        pytest.skip("not allowed here: ip netns add")
+    commands = [f"ip netns add {other}", f"ip link add there netns {one} type veth peer name there netns {other}"]
+    for number, name in enumerate(names, 1):
+        commands.append(f"ip -n {name} addr add 10.77.0.{number}/24 dev there")
+        commands += [f"ip -n {name} link set {device} up" for device in ("lo", "there")]
+    for command in commands:
+        subprocess.run(command.split(), check=True)
+    yield names
+    for name in names:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@pytest.mark.slow
+def test_two_machines_need_no_names_to_meet(dataset, tmp_path, networks):
+    environment = {"TOPMASS_RENDEZVOUS": "10.77.0.2:29477", "TOPMASS_NODES": "2"}
+    words = [[*NAMELESS, "ip", "netns", "exec", name] for name in networks]
+    started = [start_by(each, dataset, tmp_path / "two", environment) for each in words]
+    assert [process.wait() for process in started] == [0, 0]
+    assert (tmp_path / "two/model.safetensors").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, dataset, tmp_path):
@@ -70,6 +123,19 @@ def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, datase
     assert process.exitcode == TRY_AGAIN and "run the same again to go on" in said and "Traceback" not in said
     numbers = Checkpoint.load(kept).numbers
     assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
+
+
+def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_path, temporary):
+    environment = {"TOPMASS_RENDEZVOUS": "localhost:29478", "TOPMASS_NODES": "2"}
+    process = start(dataset, tmp_path / "one", environment)
+    while not list(temporary.glob("topmass_*")):
+        time.sleep(0.05)
+        assert process.is_alive()
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(20)
+    assert process.exitcode == TRY_AGAIN
+    assert "ended on SIGTERM before the training began; run the same again" in (tmp_path / "one/said").read_text()
 
 
 @pytest.mark.slow
@@ -88,3 +154,11 @@ def test_an_address_without_a_number_of_machines_is_refused(monkeypatch):
         nodes()
     monkeypatch.setenv("PET_NNODES", "2")
     assert nodes() == (2, "somewhere:1234")
+
+
+@pytest.mark.parametrize("address", ["nowhere.invalid:1234", "localhost:port", ":1234"])
+def test_an_address_of_nothing_is_refused_with_its_variable(address, monkeypatch):
+    monkeypatch.setenv("TOPMASS_RENDEZVOUS", address)
+    monkeypatch.setenv("TOPMASS_NODES", "2")
+    with pytest.raises(BadInput, match=f"TOPMASS_RENDEZVOUS={address}: not a host:port that can be reached"):
+        find_meeting()

@@ -1,6 +1,7 @@
 """Recipes, weights of jets, precision, health, and what a training shows."""
 
 import math
+import re
 import sys
 import time
 
@@ -10,19 +11,19 @@ import pytest
 import torch
 
 from topmass.files import BadInput
-from topmass.learning import training
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.interrupt import Interrupted
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Plateau, Recipe
-from topmass.learning.state import State
+from topmass.learning.resuming.interrupt import Interrupted
+from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training import Trainer
-from topmass.learning.validation import errors
+from topmass.learning.training import trainer as loop
+from topmass.learning.training.trainer import Trainer
+from topmass.learning.training.validation import errors
 from topmass.preprocessing.shards import Shard
-from training_runs import COMPUTE, CPU, RECIPE, find, run
+from training_runs import COMPUTE, CPU, RECIPE, find, run, start, start_by
 
 MASSES = torch.tensor([0.2, 0.5, 0.9])
 
@@ -155,7 +156,7 @@ def test_a_jet_that_spoils_the_loss_is_named_and_its_batch_saved(dataset, tmp_pa
         shard.arrays["mass"][5] = np.inf
 
     # As on a GPU, where it is seen some steps later.
-    monkeypatch.setitem(training.CHECK_EVERY, "cpu", 50)
+    monkeypatch.setitem(loop.CHECK_EVERY, "cpu", 50)
     trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 16}, spoil)
     with pytest.raises(BadInput, match=r"epoch 1: the loss is not finite at step \d+, jets of the events .*all \d+ in"):
         list(trainer.epochs())
@@ -193,13 +194,48 @@ def test_a_gpu_that_is_not_there_is_refused(dataset, tmp_path, monkeypatch):
         run(dataset, tmp_path, compute=COMPUTE | {"device": "cuda"})
 
 
+NAMELESS = "setpriv --reuid 54321 --clear-groups --inh-caps +dac_override --ambient-caps +dac_override"
+"""Starts a process whose user has no name, but may read this house."""
+
+
 @pytest.mark.slow
-def test_the_compiled_network_trains_to_the_same(dataset, tmp_path):
+def test_the_compiled_network_trains_to_the_same_even_for_a_user_without_a_name(dataset, tmp_path):
     # All jets in one batch: there is one shape to compile for.
     recipe = RECIPE | {"batch": 1000}
-    paths = [run(dataset, tmp_path / name, recipe=recipe, compute=COMPUTE | {"compile": name == "b"}) for name in "ab"]
-    rows = [pd.read_csv(history)[["loss", "mae", "mre"]].to_numpy() for _, _, history in paths]
+    environment = {"TMPDIR": str(tmp_path), "HOME": "/nonexistent", "USER": "", "LOGNAME": ""}
+    process = start_by(
+        NAMELESS.split(), dataset, tmp_path / "b", environment, recipe=recipe, compute=COMPUTE | {"compile": True}
+    )
+    run(dataset, tmp_path / "a", recipe=recipe)
+    assert process.wait() == 0
+    rows = [pd.read_csv(tmp_path / name / "history.csv")[["loss", "mae", "mre"]].to_numpy() for name in "ab"]
     assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        ({"PATH": "/nonexistent"}, r"InvalidCxxCompiler: No working C\+\+ compiler found"),
+        ({"TORCHINDUCTOR_CACHE_DIR": "/proc"}, "FileNotFoundError: .*/proc/"),
+    ],
+    ids=["no compiler", "no cache"],
+)
+def test_what_torch_cannot_compile_is_one_line_before_anything_is_trained(environment, why, dataset, tmp_path):
+    process = start(dataset, tmp_path / "run", environment, compute=COMPUTE | {"compile": True})
+    process.join()
+    said = (tmp_path / "run/said").read_text()
+    assert re.search(
+        f"BadInput: compute.compile: torch.compile cannot make kernels here \\({why}.*; it needs a C", said
+    )
+    assert "set compute.compile to false" in said and "epoch" not in said and not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_folder_for_kernels_that_cannot_be_made_is_named_with_its_variable(dataset, tmp_path):
+    (tmp_path / "file").touch()
+    environment = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "file/kernels")}
+    assert start_by(["nice"], dataset, tmp_path / "run", environment).wait() == 1
+    said = (tmp_path / "run/said").read_text()
+    assert f"BadInput: TORCHINDUCTOR_CACHE_DIR={tmp_path}/file/kernels: torch cannot make this folder for its" in said
 
 
 def test_it_says_what_it_trains_and_how_it_goes(dataset, tmp_path, caplog):

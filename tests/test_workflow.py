@@ -174,7 +174,7 @@ CHANGES = {
     "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | {"report"}),
     "another caption": (append("workflow/report/loss.rst", "More.\n"), {"report"}),
     "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | {"report"}),
-    "a module that only training uses": (append(f"{LIBRARY}/learning/training.py"), TRAINING),
+    "a module that only training uses": (append(f"{LIBRARY}/learning/training/trainer.py"), TRAINING),
     "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
     "a module that only jets from files need": (append(f"{LIBRARY}/sources/parquet.py"), set()),
     "a module that all use": (append(f"{LIBRARY}/files.py"), ALL),

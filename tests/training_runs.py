@@ -3,8 +3,10 @@
 import logging
 import multiprocessing
 import os
+import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,8 @@ def start(
     dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str] | None = None, **changes
 ) -> multiprocessing.Process:
     """The same in a process of its own, which a signal can hit."""
-    process = SERVER.Process(target=quietly, args=(dataset, folder, environment or {}), kwargs=changes)
+    here = {"TMPDIR": tempfile.gettempdir(), **(environment or {})}
+    process = SERVER.Process(target=quietly, args=(dataset, folder, here), kwargs=changes)
     with pytest.MonkeyPatch.context() as patch:
         # The server that has torch loaded, and is started now if it does not run yet, knows no other path.
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -52,6 +55,8 @@ def start(
 def quietly(dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str], **changes) -> None:
     """Train, with what is said in a file."""
     os.environ.update(environment)
+    # It may have been looked up before.
+    tempfile.tempdir = None
     folder.mkdir(exist_ok=True)
     with (folder / "said").open("a") as said:
         # The processes that it starts write there too.
@@ -60,6 +65,23 @@ def quietly(dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[st
         logging.getLogger("topmass").setLevel(logging.INFO)
         logging.getLogger("topmass").handlers = [logging.StreamHandler()]
         run(dataset, folder, **changes)
+
+
+def start_by(
+    words: Sequence[str],
+    dataset: tuple[Path, Mapping],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    **changes,
+) -> subprocess.Popen:
+    """The same in a process that is started by these words, a command that runs another; skips where it may not."""
+    if subprocess.run([*words, "true"], capture_output=True).returncode:
+        pytest.skip(f"not allowed here: {' '.join(words)}")
+    given = f"{dataset}, {folder!r}, {environment or {}}, **{changes}"
+    code = f"from pathlib import PosixPath; from training_runs import quietly; quietly({given})"
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    limited = ["timeout", "--signal=KILL", "90", *words]
+    return subprocess.Popen([*limited, sys.executable, "-c", code], env=os.environ | path)
 
 
 def find(dataset: tuple[Path, Mapping], split: str = "train") -> ShardFiles:

@@ -51,6 +51,7 @@ rule sparsify:
         layers=lookup(within=config, dpath="samples/{sample}/layers"),
         columns=lookup(within=config, dpath="samples/{sample}/columns"),
         unusable=lookup(within=config, dpath="samples/{sample}/unusable"),
+        position=lookup(within=config, dpath="samples/{sample}/position"),
         code=code_hash("sparsify.py"),
     script:
         "../scripts/sparsify.py"

@@ -42,6 +42,7 @@ from topmass.learning.device import find_device, make_repeatable
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
+from topmass.learning.training.health import explained
 from topmass.preprocessing.shards import Shard
 
 LAYERS = ("track_pt", "ecal", "hcal")
@@ -203,11 +204,12 @@ if __name__ == "__main__":
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     try:
-        if given.profile:
-            kind = getattr(torch, given.precision)
-            print(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
-        else:
-            settings = (given.jets, given.batch, given.steps, given.rounds, given.device, given.workers)
-            print(benchmark_training(given.shards, given.out, Settings(*settings, not given.no_compile)))
+        with explained(given.batch):
+            if given.profile:
+                kind = getattr(torch, given.precision)
+                print(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
+            else:
+                settings = (given.jets, given.batch, given.steps, given.rounds, given.device, given.workers)
+                print(benchmark_training(given.shards, given.out, Settings(*settings, not given.no_compile)))
     except BadInput as error:
         parser.exit(1, f"benchmark_training: {error}\n")

@@ -10,8 +10,8 @@ from topmass.files import BadInput
 from topmass.learning.device import find_device, find_precision
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.model import Model
-from topmass.learning.validation import predict as predict_all
+from topmass.learning.networks.model import Model
+from topmass.learning.training.validation import predict as predict_all
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions, write_predictions
 

@@ -24,14 +24,16 @@ def sparsify(
     layers: Sequence[str] = (),
     columns: Mapping[str, str] = MappingProxyType({}),
     unusable: str = "refuse",
+    position: str = "ieta_iphi",
 ) -> None:
     """Write one of so many equal parts of the source's rows as a jet table.
 
     `number` is that of the file in its sample, from 0; `layers` name those of the images, in the order of the file.
-    Jets that cannot be used are refused, or with `unusable` "drop" left out. Lossless, but for values that are no
-    float32.
+    Jets that cannot be used are refused, or with `unusable` "drop" left out. With `position` "none" it is unknown where
+    in the detector they are. Lossless, but for values that are no float32.
     """
-    opened = Source(source, columns)
+    known_position = position != "none"
+    opened = Source(source, columns, known_position)
     known = layers_of(opened, layers)
     first, last = (len(opened) * i // parts for i in (part, part + 1))
     if last - first > LARGEST_BLOCK:
@@ -53,7 +55,7 @@ def sparsify(
     def write(layers: Sequence[Layer]) -> None:
         with tqdm(total=last - first, desc=table.stem, unit="jet", leave=False, disable=None) as progress:
             batches = usable(opened, opened.batches(first, last, layers), layers, first, unusable)
-            write_jets(table, numbered(batches, opened, number, progress), layers, about)
+            write_jets(table, numbered(batches, opened, number, progress), layers, about, known_position)
 
     try:
         write(known)
@@ -123,4 +125,5 @@ if __name__ == "__main__":
             snakemake.params.layers,
             snakemake.params.columns,
             snakemake.params.unusable,
+            snakemake.params.position,
         )

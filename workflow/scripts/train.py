@@ -6,10 +6,10 @@ from pathlib import Path
 
 from topmass.console import stage
 from topmass.learning.device import find_device
-from topmass.learning.interrupt import Interrupt
-from topmass.learning.job import Compute, Job, run
-from topmass.learning.launch import launch, several
+from topmass.learning.launching.launch import launch, several
+from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.team import Team
+from topmass.learning.training.job import Compute, Job, run
 
 
 def train(

@@ -26,12 +26,19 @@ PER_JET = {
     "eta": np.dtype("f4"), "phi": np.dtype("f4"), "jet_mass": np.dtype("f4"), "softdrop_mass": np.dtype("f4"),
     "top_pt": np.dtype("f4"), "event": np.dtype("i8"),
 }  # fmt: skip
-SCHEMA = pa.schema(
-    [pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
-     for name, dtype in SPARSE.items()]
-    + [pa.field(name, pa.from_numpy_dtype(dtype), nullable=dtype.kind == "f" and name != "pt")
-       for name, dtype in PER_JET.items()]
-)  # fmt: skip
+POSITION = ("ieta", "iphi")
+"""Null in all rows of a table whose source does not know where the jets are."""
+
+
+def schema_of(position: bool) -> pa.Schema:
+    """The columns of a table, in which `position` is known or not."""
+    may_be_null = {name for name, dtype in PER_JET.items() if dtype.kind == "f"} - {"pt"}
+    may_be_null |= set() if position else set(POSITION)
+    return pa.schema(
+        [pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
+         for name, dtype in SPARSE.items()]
+        + [pa.field(name, pa.from_numpy_dtype(dtype), nullable=name in may_be_null) for name, dtype in PER_JET.items()]
+    )  # fmt: skip
 
 
 @dataclass
@@ -39,7 +46,7 @@ class JetBatch:
     """N jets. The non-zero values of jet i are at `offset[i]:offset[i + 1]` of `pixel`, `layer` and `value`.
 
     `pixel` is row × cells a side + column on the layer's own grid, rows in η; `layer` an index into the layers of
-    the table. GeV, cm, radians; NaN where the source of the jets does not know a number.
+    the table. GeV, cm, radians; NaN where the source of the jets does not know a number, be it `ieta` or `iphi`.
     """
 
     offset: np.ndarray
@@ -108,15 +115,22 @@ def flaws(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray
             yield rows, f"{name} is not finite"
 
 
-def write_jets(path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer], source: dict) -> None:
-    """Write a jet table, one row group a batch; `source` says where the jets come from."""
+def write_jets(
+    path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer], source: dict, position: bool = True
+) -> None:
+    """Write a jet table, one row group a batch; `source` says where the jets come from.
+
+    Without `position` their `ieta` and `iphi` are not known.
+    """
     about = {
         "version": VERSION,
         "side": SIDE,
         "layers": [{"name": layer.name, "unit": layer.unit, "cell": layer.cell} for layer in layers],
         "source": source,
     }
-    schema = SCHEMA.with_metadata({"topmass": json.dumps(about, sort_keys=True)})
+    # A position goes without saying, as it did when there was no other way.
+    about |= {} if position else {"position": False}
+    schema = schema_of(position).with_metadata({"topmass": json.dumps(about, sort_keys=True)})
     options = {"compression": "zstd", "use_dictionary": ["layer.list.element"], "write_page_checksum": True}
     with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
         for batch in filter(len, batches):
@@ -132,8 +146,10 @@ def _to_arrow(batch: JetBatch, schema: pa.Schema) -> pa.Table:
         for name, dtype in SPARSE.items()
     ]
     for name, dtype in PER_JET.items():
-        values = getattr(batch, name).astype(dtype, copy=False)
-        columns.append(pa.array(values, mask=np.isnan(values) if schema.field(name).nullable else None))
+        values = getattr(batch, name)
+        unknown = np.isnan(values) if schema.field(name).nullable else None
+        with np.errstate(invalid="ignore"):
+            columns.append(pa.array(values.astype(dtype, copy=False), mask=unknown))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -150,11 +166,15 @@ class JetTable:
             self.about = json.loads(about)
             known = (self.about["version"], self.about["side"])
             self.layers = find_layers(*([each[key] for each in self.about["layers"]] for key in ("name", "cell")))
+            self.position = self.about.get("position", True)
+            if not isinstance(self.position, bool):
+                raise ValueError(f"position is {self.position}")
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path}: metadata of no known jet table ({error!r})") from None
         if known != (VERSION, SIDE):
             raise BadInput(f"{path}: jet table of (version, side) {known}, this code reads {(VERSION, SIDE)}")
-        for field in SCHEMA:
+        self.schema = schema_of(self.position)
+        for field in self.schema:
             if field.name not in self.file.schema_arrow.names:
                 raise BadInput(f"{path}: no column '{field.name}'")
             found = self.file.schema_arrow.field(field.name).type
@@ -169,7 +189,7 @@ class JetTable:
         first_row = 0
         try:
             for rows in self.file.iter_batches(ROW_GROUP, use_threads=False):
-                batch = _from_arrow(rows)
+                batch = _from_arrow(rows, self.schema)
                 for at, flaw in flaws(batch, self.layers):
                     raise BadInput(f"{self.path}: row {first_row + at[0]}: {flaw}")
                 yield batch
@@ -181,12 +201,12 @@ class JetTable:
         """Some of the columns with one number a jet, in large batches."""
         try:
             for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
-                yield {name: _numbers(rows, name) for name in names}
+                yield {name: _numbers(rows, name, self.schema) for name in names}
         except DAMAGED as error:
             raise BadInput(f"{self.path}: damaged in the columns {', '.join(names)} ({error})") from None
 
 
-def _from_arrow(rows: pa.RecordBatch) -> JetBatch:
+def _from_arrow(rows: pa.RecordBatch, schema: pa.Schema) -> JetBatch:
     start = rows["pixel"].offsets.to_numpy()
     if any(rows[name].null_count or rows[name].flatten().null_count for name in SPARSE):
         raise pa.ArrowInvalid("pixel, layer or value is null")
@@ -196,10 +216,11 @@ def _from_arrow(rows: pa.RecordBatch) -> JetBatch:
     ):
         raise pa.ArrowInvalid("pixel, layer and value differ in length")
     sparse = {name: rows[name].flatten().to_numpy() for name in SPARSE}
-    return JetBatch((start - start[0]).astype(np.int64), **sparse, **{name: _numbers(rows, name) for name in PER_JET})
+    per_jet = {name: _numbers(rows, name, schema) for name in PER_JET}
+    return JetBatch((start - start[0]).astype(np.int64), **sparse, **per_jet)
 
 
-def _numbers(rows: pa.RecordBatch, name: str) -> np.ndarray:
-    if rows[name].null_count and not SCHEMA.field(name).nullable:
+def _numbers(rows: pa.RecordBatch, name: str, schema: pa.Schema) -> np.ndarray:
+    if rows[name].null_count and not schema.field(name).nullable:
         raise pa.ArrowInvalid(f"{name} is null")
     return rows[name].to_numpy(zero_copy_only=False)

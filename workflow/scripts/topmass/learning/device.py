@@ -1,5 +1,6 @@
 """Where and how precisely a network runs."""
 
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -43,5 +44,13 @@ def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextMan
 
 def make_repeatable(device: torch.device) -> None:
     """On the CPU the same bits each time; on a GPU the fastest kernels, whose sums differ in the last bits."""
-    torch.use_deterministic_algorithms(device.type == "cpu")
+    try:
+        torch.use_deterministic_algorithms(device.type == "cpu")
+    except OSError as error:
+        # Here torch makes the folder for compiled kernels, even if there will be none.
+        named = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")
+        raise BadInput(
+            f"TORCHINDUCTOR_CACHE_DIR={named}: torch cannot make this folder for its kernels "
+            f"({str(error.strerror).lower()}); name one that can be written"
+        ) from None
     torch.backends.cudnn.benchmark = device.type == "cuda"

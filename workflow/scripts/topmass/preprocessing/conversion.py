@@ -29,6 +29,7 @@ class Preprocessing:
             side=SIDE,
             statistics=digest,
             preprocessing=f"zero suppression {zero_suppression:g}, compression {compression}",
+            position=table.position,
         )
 
     def nothing(self) -> Shard:

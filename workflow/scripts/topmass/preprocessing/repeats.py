@@ -16,7 +16,9 @@ def key_of(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """64 bits for each jet (N,) that are the same for the same jet, and for hardly any two others."""
     bits = columns["event"].astype(np.uint64)
     momenta = np.stack([columns["mass"], columns["pt"]], axis=1).astype(np.float32).view(np.uint64)[:, 0]
-    position = (columns["ieta"].astype(np.uint64) << np.uint64(32)) + columns["iphi"].astype(np.uint64)
+    # What is unknown is the same for all.
+    ieta, iphi = (np.nan_to_num(columns[name]).astype(np.int16).astype(np.uint64) for name in ("ieta", "iphi"))
+    position = (ieta << np.uint64(32)) + iphi
     for part in (momenta, position):
         # One round of the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
         bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

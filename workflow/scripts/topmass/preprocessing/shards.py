@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from topmass.files import BadInput, whole
-from topmass.jets import join_offsets, take_values
+from topmass.jets import POSITION, join_offsets, take_values
 from topmass.layers import SIDE, find_layers
 
 VERSION = 2
@@ -34,7 +34,7 @@ class ShardMeta:
     """What all shards of a dataset have in common.
 
     `layers` with the cell of each in pixels, `side` of the image in pixels, `statistics` the digest of the statistics,
-    `preprocessing` what was done to the values.
+    `preprocessing` what was done to the values, `position` whether it is known where in the detector the jets are.
     """
 
     layers: tuple[str, ...]
@@ -43,15 +43,27 @@ class ShardMeta:
     statistics: str
     preprocessing: str
     version: int = VERSION
+    position: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.position, bool):
+            raise ValueError(f"position is {self.position}")
         find_layers(self.layers, self.cells)
         if self.side != SIDE:
             raise ValueError(f"images of {self.side} pixels a side, not {SIDE}")
 
+    @property
+    def coordinates(self) -> int:
+        """Numbers that say where a jet is: `iphi` and `ieta`, or none."""
+        return 2 if self.position else 0
+
+    def content(self) -> dict:
+        """As JSON takes it. A position goes without saying, as it did when there was no other way."""
+        return {name: value for name, value in asdict(self).items() if name != "position" or not value}
+
     def dump(self) -> str:
         """As JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self.content(), sort_keys=True)
 
     @classmethod
     def parse(cls, text: str) -> "ShardMeta":
@@ -127,7 +139,7 @@ class Shard:
         if wrong.any():
             row = int(np.searchsorted(self.offset, np.argmax(wrong), side="right")) - 1
             raise BadInput(f"{path}: row {row}: a pixel that does not exist or a value that is not finite")
-        for name in ("mass", "weight", "pt", "ieta", "iphi"):
+        for name in ("mass", "weight", "pt", *(POSITION if self.meta.position else ())):
             wrong = ~np.isfinite(self.arrays[name])
             if wrong.any():
                 raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")

@@ -4,24 +4,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from topmass.files import BadInput
+from topmass.jets import POSITION
 
 IMAGE = ("image",)
 SPARSE = ("pixel", "layer", "value")
-NEEDED = ("mass", "pt", "ieta", "iphi")
+NEEDED = ("mass", "pt")
 WELCOME = ("event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
 """Taken where they are there; null in the jet table, or numbered by row, where not."""
 OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
 """Names of the known vintages of the CMS files, beside our own."""
 
 
-def find_columns(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+def find_columns(path: Path, names: Sequence[str], given: Mapping[str, str], position: bool = True) -> dict[str, str]:
     """The file's column for each of ours: the one that is given, else the only one of a known name.
 
-    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE). BadInput if a column is missing,
-    or if several could be meant.
+    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE), and without `position` nobody asks
+    where they are. BadInput if a column is missing, or if several could be meant.
     """
-    found = {}
-    for ours in (*IMAGE, *SPARSE, *NEEDED, *WELCOME):
+    if not position and given.keys() & set(POSITION):
+        raise BadInput(f"{path}: 'position' is none, and 'columns' names where it stands: leave one of them out")
+    found, needed = {}, (*NEEDED, *(POSITION if position else ()))
+    for ours in (*IMAGE, *SPARSE, *needed, *WELCOME):
         choices = [given[ours]] if ours in given else [ours, *OTHER_NAMES.get(ours, ())]
         there = [name for name in choices if name in names]
         if ours in given and not there:
@@ -34,7 +37,8 @@ def find_columns(path: Path, names: Sequence[str], given: Mapping[str, str]) -> 
     if bool(dense) == (len(sparse) == len(SPARSE)):
         trouble = "both dense images and lists of values" if dense else "neither dense images nor lists of values"
         raise BadInput(f"{path}: {trouble}: name the column of the image, or pixel, layer and value, under 'columns'")
-    missing = [ours for ours in NEEDED if ours not in found]
+    missing = [ours for ours in needed if ours not in found]
     if missing:
-        raise BadInput(f"{path}: no column known as {missing[0]}; name it under 'columns': {', '.join(names)}")
+        other = ", or give the sample 'position: none'" if missing[0] in POSITION else ""
+        raise BadInput(f"{path}: no column known as {missing[0]}; name it under 'columns'{other}: {', '.join(names)}")
     return found

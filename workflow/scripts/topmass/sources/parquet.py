@@ -19,12 +19,15 @@ DENSE_AT_ONCE = 8
 
 
 class Source:
-    """A parquet file of jets, opened; BadInput if it is none. `rounded` counts values that are no float32."""
+    """A parquet file of jets, opened; BadInput if it is none. `rounded` counts values that are no float32.
 
-    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+    Without `position` nothing is read of where the jets are.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str], position: bool = True) -> None:
         self.path, self.rounded = path, 0
         self.file = open_parquet(path)
-        self.columns = find_columns(path, self.file.schema_arrow.names, columns)
+        self.columns = find_columns(path, self.file.schema_arrow.names, columns, position)
         self.dense = "image" in self.columns
         self.per_jet = {name: column for name, column in self.columns.items() if name in PER_JET}
 
@@ -93,6 +96,6 @@ class Source:
                 except BadRow as error:
                     raise BadInput(f"{self.path}: row {first + error.row}: {error.why}") from None
             elif name not in per_jet:
-                per_jet[name] = np.full(len(table), np.nan, dtype)
+                per_jet[name] = np.full(len(table), np.nan, np.float32)
         sparse = {name: np.concatenate([part[name] for _, part in values]) for name in SPARSE}
         return JetBatch(join_offsets([offset for offset, _ in values]), **sparse, **per_jet)

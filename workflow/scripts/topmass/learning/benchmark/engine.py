@@ -12,8 +12,8 @@ from topmass.learning.device import autocast
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Recipe
-from topmass.learning.state import State
-from topmass.learning.training import Trainer
+from topmass.learning.resuming.state import State
+from topmass.learning.training.trainer import Trainer
 
 WARM_UP = 4
 """Steps of each way that are not counted."""
@@ -42,7 +42,7 @@ VARIANTS = (
 
 def make_trainer(variant: Variant, jets: InMemory, batch: int) -> Trainer:
     """A trainer of the reference's network on these jets, as the stage `train` makes it."""
-    network = ResNet15(len(jets.meta.layers)).to(jets.device)
+    network = ResNet15(len(jets.meta.layers), coordinates=jets.meta.coordinates).to(jets.device)
     forward: Callable = network
     if variant.channels_last:
         network.to(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from topmass.learning.feeding.cutting import cut
@@ -28,7 +29,9 @@ def write_dense(jets: InMemory, number: int, path: Path) -> None:
     for part in cut(jets.in_order(), min(number, 64), Team()):
         batch = part.on(torch.device("cpu"), jets.meta)
         columns = {"X_jet": nested(batch.image[:left].double().contiguous().numpy()), "m": batch.target * MASS_SCALE}
-        columns |= {"iphi": batch.position[:, 0] * 360, "ieta": batch.position[:, 1] * 170}
+        # Its network knows of no jets without a position.
+        iphi, ieta = functional.pad(batch.position, (0, 2 - jets.meta.coordinates)).unbind(1)
+        columns |= {"iphi": iphi * 360, "ieta": ieta * 170}
         table = pa.table({name: np.asarray(each)[:left] if name != "X_jet" else each for name, each in columns.items()})
         writer = writer or pq.ParquetWriter(path, table.schema, compression="snappy")
         writer.write_table(table, row_group_size=1)

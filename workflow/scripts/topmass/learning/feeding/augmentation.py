@@ -59,6 +59,6 @@ def flip_values(value: Tensor, places: Places, across: Tensor, flips: Tensor, me
 
 
 def flip_positions(position: Tensor, flips: Tensor) -> Tensor:
-    """Positions (B, 2), iphi / 360 and ieta / 170, of the mirrored jets."""
-    ieta = torch.where((flips & ETA).bool(), -position[:, 1] - IETA_STEP, position[:, 1])
-    return torch.stack([position[:, 0], ieta], dim=1)
+    """Positions (B, 2), iphi / 360 and ieta / 170, of the mirrored jets; (B, 0) where they are unknown."""
+    iphi, ieta = position[:, :1], position[:, 1:]
+    return torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)

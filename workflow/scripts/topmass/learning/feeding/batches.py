@@ -21,8 +21,8 @@ BYTES_PER_JET = 8 + 2 * 4 + 4 + 4 + 3 * 8
 class Batch(NamedTuple):
     """B jets as a network takes them.
 
-    `image` (B, C, H, W) float32, channels last; `position` (B, 2), iphi / 360 and ieta / 170; `target` (B,), mass /
-    500; `weight` (B,) of a jet in loss and errors.
+    `image` (B, C, H, W) float32, channels last; `position` (B, 2), iphi / 360 and ieta / 170, or (B, 0) where it is
+    unknown; `target` (B,), mass / 500; `weight` (B,) of a jet in loss and errors.
     """
 
     image: Tensor
@@ -96,7 +96,7 @@ def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor
 class SparseJets:
     """N jets on one device, sparse as on disk.
 
-    `offset` (N + 1), `pixel`, `layer`, `value` as in a shard; `position` (N, 2), `target` and `weight` (N,) as in a
+    `offset` (N + 1), `pixel`, `layer`, `value` as in a shard; `position` (N, …), `target` and `weight` (N,) as in a
     Batch. On the host, as NumPy arrays: `first` (the offsets again), `weights` (N,), `event` (N,).
     """
 
@@ -146,7 +146,8 @@ class SparseJets:
         host = {"first": np.zeros(jets + 1, np.int64), "weights": np.ones(jets, "f4"), "event": np.zeros(jets, "i8")}
         sparse = {"pixel": torch.int16, "layer": torch.uint8, "value": torch.float16}
         tensors = {name: torch.empty(values, dtype=dtype, device=device) for name, dtype in sparse.items()}
-        tensors |= {"position": torch.empty(jets, 2, device=device), "target": torch.empty(jets, device=device)}
+        tensors |= {"position": torch.empty(jets, meta.coordinates, device=device)}
+        tensors |= {"target": torch.empty(jets, device=device)}
         jet = value = 0
         for shard in shards:
             here, of_values = slice(jet, jet + len(shard)), slice(value, value + int(shard.offset[-1]))
@@ -156,8 +157,8 @@ class SparseJets:
             # All indices of pixels are below 2^15, and torch has little arithmetic for uint16.
             for name, dtype in (("pixel", "i2"), ("layer", "u1"), ("value", "f2")):
                 tensors[name][of_values] = torch.from_numpy(shard.arrays[name].astype(dtype, copy=False))
-            position = [shard.arrays["iphi"] / LARGEST_IPHI, shard.arrays["ieta"] / LARGEST_IETA]
-            tensors["position"][here] = torch.from_numpy(np.stack(position, axis=1).astype("f4"))
+            position = np.stack([shard.arrays["iphi"] / LARGEST_IPHI, shard.arrays["ieta"] / LARGEST_IETA], axis=1)
+            tensors["position"][here] = torch.from_numpy(position[:, : meta.coordinates].astype("f4"))
             tensors["target"][here] = torch.from_numpy(shard.arrays["mass"] / np.float32(MASS_SCALE))
             jet, value = here.stop, of_values.stop
         offset, weight = (torch.from_numpy(host[name]).to(device) for name in ("first", "weights"))

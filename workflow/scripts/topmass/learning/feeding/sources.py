@@ -78,7 +78,9 @@ class InMemory:
 
     def shuffled(self, seed: int, epoch: int, skip: int = 0) -> Iterator[Segment]:
         """An epoch's jets in their order, without the first `skip`."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        number = seed * 1_000_003 + epoch
+        # Torch takes 64 bits.
+        generator = torch.Generator().manual_seed(number if number < 2**64 else random_number(seed, epoch))
         order = torch.randperm(len(self), generator=generator)
         flips = draw_flips(len(self), self.flips, generator)
         yield Segment(self.jets, order[skip:], None if flips is None else flips[skip:])

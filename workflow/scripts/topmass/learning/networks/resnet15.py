@@ -25,10 +25,11 @@ class ResNet15(nn.Module):
 
     The layout is that of A. Ismail, "Fantastic Google Summer of Code Experiences" (2021) and its public code:
     86,243 parameters for three layers. The first convolution pads by one pixel only (125 → 121).
-    With `pool` above 1 (not in the reference) squares of so many pixels a side are added up first.
+    With `pool` above 1 (not in the reference) squares of so many pixels a side are added up first; with no
+    `coordinates` of a jet there is its image alone.
     """
 
-    def __init__(self, layers: int, pool: int = 1) -> None:
+    def __init__(self, layers: int, pool: int = 1, coordinates: int = 2) -> None:
         super().__init__()
         self.pool = pool
         self.stem = nn.Conv2d(layers, 16, 7, padding=1)
@@ -41,10 +42,10 @@ class ResNet15(nn.Module):
             Block(32, 32),
             Block(32, 32),
         )
-        self.head = nn.Linear(32 + 2, 1)
+        self.head = nn.Linear(32 + coordinates, 1)
 
     def forward(self, image: Tensor, position: Tensor) -> Tensor:
-        """`image` (B, C, H, W) and `position` (B, 2), iphi / 360 and ieta / 170, to (B,)."""
+        """`image` (B, C, H, W) and `position` (B, coordinates), iphi / 360 and ieta / 170, to (B,)."""
         if self.pool > 1:
             image = functional.avg_pool2d(image, self.pool, ceil_mode=True, divisor_override=1)
         x = functional.max_pool2d(functional.relu(self.stem(image)), 2)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from topmass.console import say
 from topmass.files import BadInput
-from topmass.learning.state import Epoch, State
+from topmass.learning.resuming.state import Epoch, State
 
 LOOK_EVERY = {"cpu": 1, "cuda": 200}
 """Steps between two looks at the loss for the line on the terminal."""

@@ -6,32 +6,29 @@ see. The variables of torchrun, PET_RDZV_ENDPOINT and PET_NNODES, are taken too.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from torch.distributed.elastic.agent.server.api import SignalException
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from topmass.console import say
 from topmass.files import BadInput
-from topmass.learning.interrupt import TRY_AGAIN, Interrupted
-from topmass.learning.job import Compute, Job
+from topmass.learning.launching.meeting import find_meeting, nodes
+from topmass.learning.resuming.interrupt import TRY_AGAIN, Interrupted, watched
+from topmass.learning.training.job import Compute, Job
 
-SCRIPTS = Path(__file__).parents[2]
-START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.learning.worker import work; work()"
+SCRIPTS = Path(__file__).parents[3]
+START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.learning.launching.worker import work; work()"
 """What a worker's Python is given: a program of its own, whatever the main program of this process is."""
 BAD_INPUT = "BadInput: "
 SECONDS_TO_END = 120
 """For workers that are asked to end: a step and a checkpoint. Those that wait for a lost one are killed then."""
-
-
-def nodes() -> tuple[int, str]:
-    """Number of machines that train together, and the address where they meet; BadInput if one is given alone."""
-    address = os.environ.get("TOPMASS_RENDEZVOUS") or os.environ.get("PET_RDZV_ENDPOINT") or ""
-    number = os.environ.get("TOPMASS_NODES") or os.environ.get("PET_NNODES") or ("" if address else "1")
-    if not number.isdecimal() or int(number) < 1 or (int(number) > 1 and not address):
-        raise BadInput("several machines need TOPMASS_RENDEZVOUS=host:port and TOPMASS_NODES=their number, both")
-    return int(number), address
 
 
 def several(compute: Compute) -> bool:
@@ -41,23 +38,44 @@ def several(compute: Compute) -> bool:
 
 def launch(job: Job, log: Path | None) -> None:
     """Train in as many processes as the job's `compute` and the environment say; they add their lines to `log`."""
-    number, address = nodes()
-    config = LaunchConfig(
-        min_nodes=number,
-        max_nodes=number,
-        nproc_per_node=Compute(**job.compute).processes,
-        run_id=f"topmass-{job.network}-{job.seed}",
-        rdzv_backend="c10d",
-        rdzv_endpoint=address or "localhost:0",
-        max_restarts=0,
-        shutdown_timeout=SECONDS_TO_END,
-        signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
-    )
+    meeting = find_meeting()
+    if meeting.interface:
+        # For gloo, which else asks what the name of this machine means; NCCL looks at the interfaces itself.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", meeting.interface)
+    with TemporaryDirectory(prefix="topmass_") as folder, watched(end):
+        config = LaunchConfig(
+            min_nodes=meeting.machines,
+            max_nodes=meeting.machines,
+            nproc_per_node=Compute(**job.compute).processes,
+            run_id=f"topmass-{job.network}-{job.seed}",
+            rdzv_backend="c10d",
+            rdzv_endpoint=meeting.endpoint,
+            rdzv_configs={} if meeting.here else {"is_host": False},
+            local_addr=meeting.own,
+            logs_specs=DefaultLogsSpecs(folder),
+            max_restarts=0,
+            shutdown_timeout=SECONDS_TO_END,
+            signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
+        )
+        start(config, job, log)
+
+
+def end(number: int, frame: object) -> None:
+    """Handle a signal that comes before the launcher hands it on: no process trains yet."""
+    say(f"ended on {signal.Signals(number).name} before the training began; run the same again")
+    raise Interrupted
+
+
+def start(config: LaunchConfig, job: Job, log: Path | None) -> None:
+    """Start the workers and wait for them; Interrupted if they have been asked to end, BadInput with what they say."""
     try:
         elastic_launch(config, sys.executable)("-c", START, job.dump(), str(log or ""))
     except SignalException:
         # The launcher has handed the signal on, and waited for the checkpoint.
         raise Interrupted from None
+    except RendezvousError as error:
+        why = str(error.__cause__ or error).splitlines()[0]
+        raise BadInput(f"{config.max_nodes} machines have not met at {config.rdzv_endpoint}: {why}") from None
     except ChildFailedError as error:
         failures = list(error.failures.values())
         for message in map(told, failures):

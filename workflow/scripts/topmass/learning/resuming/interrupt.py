@@ -1,13 +1,24 @@
 """Signals that ask a training to end: it writes a checkpoint first, and leaves with a status that says: go on later."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What SLURM and HTCondor send before the end of a job's time or a preemption, and Ctrl-C."""
 TRY_AGAIN = 75
 """Exit status of a training that was asked to end (EX_TEMPFAIL of sysexits.h): run the same job again to go on."""
+
+
+@contextmanager
+def watched(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """In this block the signals do nothing but to be given to a handler."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interrupt:
@@ -22,13 +33,9 @@ class Interrupt:
 
     @contextmanager
     def watching(self) -> Iterator["Interrupt"]:
-        """In this block the signals do nothing but to be remembered."""
-        before = {number: signal.signal(number, self.note) for number in SIGNALS}
-        try:
+        """In this block the signals are remembered."""
+        with watched(self.note):
             yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class Interrupted(SystemExit):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from topmass.learning.recipe import Plateau, Recipe
-from topmass.learning.restoring import laid_out_as, require_forms, require_numbers
+from topmass.learning.resuming.restoring import laid_out_as, require_forms, require_numbers
 
 
 @dataclass(frozen=True)

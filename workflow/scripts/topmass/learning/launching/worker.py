@@ -10,9 +10,9 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from topmass.files import BadInput
 from topmass.learning.device import find_device
-from topmass.learning.interrupt import Interrupt
-from topmass.learning.job import Job, run
+from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.team import join_team
+from topmass.learning.training.job import Job, run
 
 
 def work() -> None:

@@ -1,7 +1,7 @@
 """A trained network as one safetensors file: its weights, and in its metadata what is needed to use them."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -24,11 +24,11 @@ class Model:
     @classmethod
     def new(cls, name: str, pool: int, shards: ShardMeta) -> "Model":
         """A network of this name with fresh weights, from torch's global random state."""
-        return cls(build_network(name, len(shards.layers), pool), name, pool, shards)
+        return cls(build_network(name, len(shards.layers), pool, shards.coordinates), name, pool, shards)
 
     def save(self, path: Path) -> None:
         """Write weights and metadata."""
-        about = {"name": self.name, "pool": self.pool, "shards": asdict(self.shards)}
+        about = {"name": self.name, "pool": self.pool, "shards": self.shards.content()}
         with whole(path) as part:
             part.write_bytes(to_bytes(self.network.state_dict(), json.dumps(about, sort_keys=True)))
 

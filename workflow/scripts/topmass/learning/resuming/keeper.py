@@ -8,8 +8,8 @@ import torch
 
 from topmass.console import describe, say
 from topmass.files import BadInput
-from topmass.learning.checkpoint import Checkpoint, find_checkpoint
-from topmass.learning.state import State
+from topmass.learning.resuming.checkpoint import Checkpoint, find_checkpoint
+from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
 from topmass.learning.tensors import DAMAGED
 

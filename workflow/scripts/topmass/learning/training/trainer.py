@@ -14,11 +14,11 @@ from topmass.files import BadInput
 from topmass.learning.device import autocast
 from topmass.learning.feeding.cutting import Cut, batches
 from topmass.learning.feeding.sources import Source
-from topmass.learning.health import describe_bad
-from topmass.learning.interrupt import Interrupt, Interrupted
-from topmass.learning.state import Epoch, State
+from topmass.learning.resuming.interrupt import Interrupt, Interrupted
+from topmass.learning.resuming.state import Epoch, State
 from topmass.learning.team import Team
-from topmass.learning.validation import errors
+from topmass.learning.training.health import describe_bad
+from topmass.learning.training.validation import errors
 from topmass.preprocessing.shards import MASS_SCALE
 
 CHECK_EVERY = {"cpu": 1, "cuda": 50}

@@ -9,21 +9,22 @@ import pandas as pd
 import torch
 
 from topmass.console import say
-from topmass.files import BadInput, whole
-from topmass.learning.checkpoint import remove_checkpoints
+from topmass.files import whole
 from topmass.learning.device import find_precision, make_repeatable
 from topmass.learning.feeding.placement import place
 from topmass.learning.feeding.shard_files import ShardFiles
 from topmass.learning.feeding.sources import Source
-from topmass.learning.health import describe_memory
-from topmass.learning.interrupt import Interrupt
-from topmass.learning.keeper import Keeper
-from topmass.learning.model import Model
-from topmass.learning.progress import Progress
+from topmass.learning.networks.model import Model
 from topmass.learning.recipe import Recipe
-from topmass.learning.state import State
+from topmass.learning.resuming.checkpoint import remove_checkpoints
+from topmass.learning.resuming.interrupt import Interrupt
+from topmass.learning.resuming.keeper import Keeper
+from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training import Trainer
+from topmass.learning.training.health import describe_hopeless, explained
+from topmass.learning.training.progress import Progress
+from topmass.learning.training.trainer import Trainer
+from topmass.preprocessing.shards import read_numbers
 from topmass.preprocessing.statistics import digest_of
 
 
@@ -73,15 +74,11 @@ class Job:
 def run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
     """Train; write the best and the last weights and the history, and remove the checkpoint when they are there.
 
-    BadInput for shards that cannot be used, a loss that is not finite, and too little memory; Interrupted on a signal.
+    BadInput for shards that cannot be used, a loss that is not finite, too little memory, and where nothing can be
+    compiled; Interrupted on a signal.
     """
-    try:
+    with explained(job.recipe["batch"]):
         _run(job, team, device, interrupt)
-    except RuntimeError as error:
-        described = describe_memory(error, job.recipe["batch"])
-        if described is None:
-            raise
-        raise BadInput(described) from None
 
 
 def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
@@ -119,6 +116,9 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     if team.rank == 0:
         write_results(job, model, state)
         remove_checkpoints(Path(job.checkpoint))
+        numbers = read_numbers(files["validation"].paths, ("mass", "weight"), digest)
+        if hopeless := describe_hopeless(min(row.mae for row in state.rows), *numbers, recipe.learning_rate):
+            say(hopeless)
 
 
 def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
@@ -128,7 +128,7 @@ def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
         "pool": job.pool,
         "recipe": asdict(recipe),
         "seed": job.seed,
-        "shards": asdict(sources["train"].meta),
+        "shards": sources["train"].meta.content(),
         "jets": {name: len(source) for name, source in sources.items()},
     }
 
@@ -144,6 +144,7 @@ def summary(
         f"{job.network}, {parameters:,} parameters, pool {job.pool}, on {device} ({name}{processes}) in "
         f"{str(precision).removeprefix('torch.')}: {len(sources['train']):,} jets, "
         f"{len(sources['validation']):,} for validation, layers {', '.join(model.shards.layers)}"
+        + ("" if model.shards.position else ", without position")
     )
 
 
