@@ -9,6 +9,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from topmass.files import shortage
+
 DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 """What reading a damaged file, or what is made of it, may raise."""
 
@@ -24,7 +26,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     """Tensors and text of a file; one of DAMAGED if they are not those that were written."""
     # From its bytes: safe_open opens the file twice, and it may have been replaced by a newer one in between.
     content = path.read_bytes()
-    tensors = safetensors.torch.load(content)
+    try:
+        tensors = safetensors.torch.load(content)
+    except RuntimeError as error:
+        # Torch's word for too little memory is not among those for damage.
+        raise (MemoryError(str(error)) if shortage(error) else error) from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     checksum, _, about = header["__metadata__"]["topmass"].partition(" ")
     if checksum != digest(tensors, about):

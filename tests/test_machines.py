@@ -1,0 +1,65 @@
+"""Machines of other people: too little memory, files or processes; variables and files of other programs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import REPOSITORY, make_jets
+from test_hostile import KINDS
+from topmass.jets import write_jets
+from topmass.layers import LAYERS
+from topmass.learning.checkpoint import Checkpoint
+from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
+
+PLACES = os.pathsep.join(str(REPOSITORY / folder) for folder in ("workflow/scripts", "tests"))
+
+
+def run(*command: object, **variables: str) -> subprocess.CompletedProcess:
+    """A Python of its own, with these variables in its environment."""
+    environment = os.environ | {"PYTHONPATH": PLACES} | variables
+    arguments = [sys.executable, *map(str, command)]
+    return subprocess.run(arguments, env=environment, text=True, encoding="utf-8", capture_output=True)
+
+
+def write_large_shard(path: Path) -> None:
+    values = {name: np.zeros(600_000, dtype) for name, dtype in (SPARSE | PER_JET).items()}
+    Shard(np.arange(600_001), values, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+
+
+WRITE = {kind: write for kind, (write, _) in KINDS.items()} | {
+    "jet table": lambda path: write_jets(path, [make_jets(500)], LAYERS, {}),
+    "shard": write_large_shard,
+    "checkpoint": lambda path: Checkpoint({"weights": torch.zeros(10_000_000)}, {}, {}).save(path),
+    "thread": Path.touch,
+}
+
+
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory) -> Path:
+    """A folder with a healthy file of each kind, and with the logs of reading them where something is short."""
+    folder = tmp_path_factory.mktemp("lacking")
+    folder.chmod(0o755)
+    for kind, write in WRITE.items():
+        write(folder / kind)
+    ended = run(REPOSITORY / "tests/limited_reader.py", folder)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        *((kind, "memory") for kind in ("jet table", "sparse parquet", "shard", "predictions", "checkpoint")),
+        *((kind, "open files") for kind in KINDS),
+        ("thread", "processes"),
+    ],
+)
+def test_too_little_of_something_is_said_and_never_called_damage(kind, what, lacking):
+    said = (lacking / f"{kind} {what}.log").read_text(encoding="utf-8")
+    assert said.count("\n") == 1 and f"error: not enough {what} (" in said and "fewer jobs" in said
+    assert not any(word in said for word in ("not a", "damaged", "unexpected"))
