@@ -9,8 +9,6 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from topmass.files import shortage
-
 DAMAGED = (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 """What reading a damaged file, or what is made of it, may raise."""
 
@@ -26,11 +24,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     """Tensors and text of a file; one of DAMAGED if they are not those that were written."""
     # From its bytes: safe_open opens the file twice, and it may have been replaced by a newer one in between.
     content = path.read_bytes()
-    try:
-        tensors = safetensors.torch.load(content)
-    except RuntimeError as error:
-        # Torch's word for too little memory is not among those for damage.
-        raise (MemoryError(str(error)) if shortage(error) else error) from None
+    # Safetensors copies it, and panics where there is no memory for that; so it is asked for beforehand, and freed.
+    bytearray(len(content))
+    tensors = safetensors.torch.load(content)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     checksum, _, about = header["__metadata__"]["topmass"].partition(" ")
     if checksum != digest(tensors, about):
