@@ -1,6 +1,7 @@
 """Machines of other people: too little memory, files or processes; variables and files of other programs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from topmass.layers import LAYERS
 from topmass.learning.checkpoint import Checkpoint
 from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
 
+SCRIPTS = REPOSITORY / "workflow/scripts"
 PLACES = os.pathsep.join(str(REPOSITORY / folder) for folder in ("workflow/scripts", "tests"))
 
 
@@ -63,3 +65,49 @@ def test_too_little_of_something_is_said_and_never_called_damage(kind, what, lac
     said = (lacking / f"{kind} {what}.log").read_text(encoding="utf-8")
     assert said.count("\n") == 1 and f"error: not enough {what} (" in said and "fewer jobs" in said
     assert not any(word in said for word in ("not a", "damaged", "unexpected"))
+
+
+SERVICE = 12345
+"""A user without an entry in passwd; of root's rights it has that to read."""
+AS_SERVICE = [
+    *("setpriv", f"--reuid={SERVICE}", f"--regid={SERVICE}", "--clear-groups"),
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+]
+
+
+@pytest.fixture
+def service(tmp_path) -> Path:
+    """A folder of that user, in which no other folder is its own."""
+    if os.getuid() or subprocess.run([*AS_SERVICE, "true"], capture_output=True).returncode:
+        pytest.skip("root only may act as another user")
+    folder = tmp_path / "service"
+    folder.mkdir()
+    os.chown(folder, SERVICE, SERVICE)
+    return folder
+
+
+COMPILE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from topmass.simulation.helix import wrap
+wrap(1.0)
+print(next(iter(wrap.stats.cache_misses)) and wrap._cache.cache_path)
+"""
+
+
+@pytest.mark.parametrize("variable", ["NUMBA_CACHE_DIR", "HOME", "TMPDIR"])
+def test_compiled_functions_are_kept_where_the_user_says_or_may_write(variable, service, tmp_path):
+    # A source that is not writable: it is root's.
+    shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [*AS_SERVICE, sys.executable, "-c", COMPILE, tmp_path / "scripts"]
+    ended = subprocess.run(command, cwd=service, env={variable: str(service)}, text=True, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    assert Path(ended.stdout.strip()).is_relative_to(service)
+
+
+def test_pythia_uses_the_data_that_came_with_it():
+    code = "import sys, numpy; from simulation_settings import GENERATOR; from topmass.simulation.generator import *\n"
+    code += "print(Generator(GeneratorSettings(**GENERATOR), numpy.random.SeedSequence(1)).batch(2)[1].mass)"
+    ended = run("-c", code, **dict.fromkeys(("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB"), "/another/Pythia8"))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == run("-c", code).stdout
