@@ -38,8 +38,7 @@ def styled(colours: Sequence[str]) -> Iterator[None]:
         if not is_color_like(colour):
             raise BadInput(f"colours of the figures: '{colour}' is not a colour")
     look = {**ADJUSTED, "axes.prop_cycle": cycler(color=list(colours))}
-    # A matplotlibrc, in this folder or the user's home, changes nothing.
-    with matplotlib.style.context([mplhep.style.ROOT, look], after_reset=True):
+    with matplotlib.style.context([mplhep.style.ROOT, look]):
         yield
 
 
