@@ -21,11 +21,11 @@ SCRIPTS = REPOSITORY / "workflow/scripts"
 PLACES = os.pathsep.join(str(REPOSITORY / folder) for folder in ("workflow/scripts", "tests"))
 
 
-def run(*command: object, **variables: str) -> subprocess.CompletedProcess:
+def run(*command: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
     """A Python of its own, with these variables in its environment."""
     environment = os.environ | {"PYTHONPATH": PLACES} | variables
-    arguments = [sys.executable, *map(str, command)]
-    return subprocess.run(arguments, env=environment, text=True, encoding="utf-8", capture_output=True)
+    told = {"encoding": "utf-8", "errors": "replace", "capture_output": True}
+    return subprocess.run([sys.executable, *map(str, command)], cwd=cwd, env=environment, **told)
 
 
 def write_large_shard(path: Path) -> None:
@@ -111,3 +111,29 @@ def test_pythia_uses_the_data_that_came_with_it():
     ended = run("-c", code, **dict.fromkeys(("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB"), "/another/Pythia8"))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == run("-c", code).stdout
+
+
+BATCH_JOB = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+SAY = """
+import sys
+from topmass.console import say, show, stage
+with stage("statistics", sys.argv[1]):
+    say("χ² of jürgen/jets: 1 ± 1")
+    show("χ² 1 ± 1")
+"""
+
+
+@pytest.mark.parametrize("locale", [BATCH_JOB, {"PYTHONIOENCODING": "latin-1"}])
+def test_messages_can_be_said_in_any_locale(locale, tmp_path):
+    (tmp_path / "say.py").write_text(SAY, encoding="utf-8")
+    said = run(tmp_path / "say.py", tmp_path / "log", **locale)
+    assert said.returncode == 0 and said.stderr.count("\n") == 1 and said.stdout.startswith("?"), said.stderr
+    assert "χ² of jürgen/jets: 1 ± 1" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def test_the_report_is_made_in_any_locale(tmp_path):
+    (tmp_path / "Snakefile").write_text("configfile: 'config.yaml'\nrule results:\n  input: 'config.yaml'", "utf-8")
+    (tmp_path / "config.yaml").write_text("{} # χ²", encoding="utf-8")
+    code = "from make_report import *; make_report(Path('report.html'), 'Snakefile', {})"
+    assert run("-c", code, cwd=tmp_path, **BATCH_JOB).stderr == ""
+    assert (tmp_path / "report.html").exists()

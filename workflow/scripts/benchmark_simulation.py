@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import yaml
 
+from topmass.console import show
 from topmass.jets import JetBatch, write_jets
 from topmass.layers import LAYERS
 from topmass.simulation.clustering import JetSettings, find_jets
@@ -59,7 +60,7 @@ def time_rounds(settings: Settings, events: int) -> tuple[np.ndarray, np.ndarray
 
 def read_settings(config: Path) -> Settings:
     """The settings of the first simulated sample of a configuration."""
-    samples = yaml.safe_load(config.read_text())["samples"].values()
+    samples = yaml.safe_load(config.read_text(encoding="utf-8"))["samples"].values()
     simulate = next(sample["simulate"] for sample in samples if "simulate" in sample)
     kinds = {"generator": GeneratorSettings, "detector": DetectorSettings, "selection": JetSettings}
     return tuple(kind(**simulate[name]) for name, kind in kinds.items())
@@ -113,4 +114,4 @@ if __name__ == "__main__":
     parser.add_argument("--config", type=Path, default=Path(__file__).parents[2] / "config.yaml")
     parser.add_argument("--events", type=int, default=3000, help="in each of the three ways")
     arguments = parser.parse_args()
-    print(benchmark_simulation(arguments.config, arguments.events))
+    show(benchmark_simulation(arguments.config, arguments.events))

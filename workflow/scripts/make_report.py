@@ -1,6 +1,7 @@
 """Have Snakemake make its report of this very workflow."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,9 @@ def make_report(page: Path, snakefile: Path, config: Mapping) -> None:
         command = [sys.executable, "-m", "snakemake", "results", "--snakefile", snakefile]
         # The folder is locked by the workflow that runs this.
         command += ["--configfile", "/dev/stdin", "--report", part, "--nolock"]
-        ended = subprocess.run(command, stdin=configfile, capture_output=True, encoding="utf-8", errors="replace")
+        # Snakemake reads the code of the rules in the encoding of the locale.
+        told = {"env": os.environ | {"PYTHONUTF8": "1"}, "encoding": "utf-8", "errors": "replace"}
+        ended = subprocess.run(command, stdin=configfile, capture_output=True, **told)
         if ended.returncode:
             raise BadInput(f"snakemake --report failed: {' '.join(ended.stderr.split())[-500:]}")
     say(f"{page}, {page.stat().st_size / 1e6:.1f} MB")

@@ -24,7 +24,7 @@ def stage(name: str, log: str) -> Iterator[None]:
     one line and status 1; for any other error that line names the log, which has the traceback.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    to_file = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     to_terminal = logging.StreamHandler()
     to_terminal.setFormatter(logging.Formatter(f"{name}: %(message)s"))
@@ -41,6 +41,12 @@ def stage(name: str, log: str) -> Iterator[None]:
         logger.exception("unexpected error")
         to_terminal.emit(logging.makeLogRecord({"msg": f"unexpected {type(error).__name__}: {error} (details: {log})"}))
         sys.exit(1)
+
+
+def show(text: str) -> None:
+    """Print a text; letters that the terminal does not have become question marks."""
+    sys.stdout.reconfigure(errors="replace")
+    print(text)
 
 
 def describe(error: Exception) -> str:
