@@ -86,6 +86,16 @@ def service(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("variables", [{}, {"HOME": "/root", "PATH": "/usr/bin:/bin"}])
+def test_a_user_without_a_name_and_a_home_can_start_a_run(variables, service):
+    command = [*AS_SERVICE, sys.executable, str(REPOSITORY / "workflow/start.py"), "--dry-run"]
+    command += ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(REPOSITORY / "tests/tiny.yaml")]
+    ended = subprocess.run(command, cwd=service, env=variables, text=True, capture_output=True)
+    assert ended.returncode == 0 and "Job stats" in ended.stdout, ended.stderr
+    assert [path.name for path in service.iterdir()] == [".snakemake"]
+
+
 COMPILE = """
 import sys
 sys.path.insert(0, sys.argv[1])
