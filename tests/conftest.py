@@ -1,6 +1,8 @@
 """Made-up jets, and the repository, for all tests."""
 
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,15 @@ def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) 
         event=first_event + np.arange(jets) // 2,
         **known,
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_folder(tmp_path_factory) -> Iterator[Path]:
+    """A folder among pytest's own for what programs leave behind that are killed, or never clean up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield Path(tempfile.gettempdir())
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def draw_predictions(predictions: Path, metrics: Path, png: Path, pdf: Path, col
 def read_errors(path: Path) -> list[str]:
     """MAE and MRE of the network with their intervals, as lines of text. BadInput if they are not there."""
     try:
-        metrics = json.loads(path.read_text())
+        metrics = json.loads(path.read_text(encoding="utf-8"))
         network = metrics["overall"]["network"]
         return [
             describe("MAE", {key: network["mae"][key] for key in ("value", "low", "high")}, "GeV"),

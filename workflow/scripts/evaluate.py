@@ -25,10 +25,10 @@ def evaluate(
     scores = {"experiment": experiment, "seed": seed}
     scores |= score(Predictions.load(predictions), mass_bins, mass_above, Bootstrap(**bootstrap))
     with whole(metrics) as part:
-        part.write_text(json.dumps(scores, indent=2) + "\n")
+        part.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     text = table(f"experiment {experiment}, seed {seed}", scores)
     with whole(summary) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
     for name in TITLES.keys() - scores["overall"].keys():
         say(f"no baseline '{TITLES[name]}': it is not known of all jets")
     network = scores["overall"]["network"]

@@ -87,7 +87,7 @@ def read_record(file: Path) -> Checksum | None:
     """The SHA-256 written down for `file`, or None where there is no record; `BadInput` if it cannot be read."""
     record = record_of(file)
     try:
-        text = record.read_text()
+        text = record.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
@@ -101,4 +101,4 @@ def read_record(file: Path) -> Checksum | None:
 def write_record(file: Path, found: Checksum) -> None:
     """Write the SHA-256 of `file` down beside it, so that `sha256sum --check` can read it."""
     with whole(record_of(file)) as part:
-        part.write_text(f"{found.value}  {file.name}\n")
+        part.write_text(f"{found.value}  {file.name}\n", encoding="utf-8")
