@@ -1,0 +1,76 @@
+"""What a file is by its first bytes, where its name promises another: a page to log in at, a pointer, an error."""
+
+import re
+from codecs import BOM_UTF8
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """A kind of content: in words, by a pattern of its first bytes, and what one can do who wanted another."""
+
+    words: str
+    begins: bytes
+    advice: str
+
+
+LOOK = "open the URL in a browser to see what it says"
+POINTER = "the file itself lies elsewhere: `{}` fetches it in a clone; give its 'path', or its own URL"
+UNPACK = "fetch and unpack it by hand, and give the file as 'path'"
+HTML = Kind(
+    "an HTML page, perhaps one to log in at",
+    rb"(?is)(<!--.*?-->|<\?xml.*?\?>|\s)*<(!doctype\s+html|html|head|body|title|script|meta)\b",
+    "open the URL in a browser, and give the one that leads to the file itself",
+)
+POINTERS = (
+    Kind("a Git LFS pointer", rb"version https://git-lfs\.github\.com/spec/", POINTER.format("git lfs pull")),
+    Kind("a git-annex pointer", rb"(\.\./)*(\.git)?/annex/objects/", POINTER.format("git annex get")),
+)
+KINDS = (
+    HTML,
+    *POINTERS,
+    Kind("XML", rb"\s*<[?!\w]", LOOK),
+    Kind("JSON", rb'\s*[\[{]\s*["\[{\]}\d]', LOOK),
+    Kind("gzip", rb"\x1f\x8b", UNPACK),
+    Kind("bzip2", rb"BZh", UNPACK),
+    Kind("xz", rb"\xfd7zXZ", UNPACK),
+    Kind("Zstandard", rb"\x28\xb5\x2f\xfd", UNPACK),
+    Kind("a ZIP archive", rb"PK\x03\x04", UNPACK),
+    Kind("an HDF5 file", rb"\x89HDF", "convert it to parquet"),
+    Kind("a ROOT file", rb"root", "convert it to parquet"),
+    Kind("an Arrow file", rb"ARROW1", "convert it to parquet"),
+    Kind("an encrypted parquet file", rb"PARE", "decrypt it"),
+    Kind("empty", rb"\Z", LOOK),
+    Kind("text", rb"[\s!-~]{4,}\Z", LOOK),
+)
+UNKNOWN = Kind("of no known kind", rb"", LOOK)
+PARQUET = b"PAR1"
+"""The first and the last bytes of a parquet file."""
+NAMES = {"", ".parquet", ".parq", ".pq"}
+"""Endings of the names of files that have to be parquet; one without an ending is there to be read too."""
+HEAD = 4096
+
+
+def mismatch(name: str, head: bytes, tail: bytes | None = None, encoding: str = "") -> Kind | None:
+    """What begins with `head`, and ends with `tail` where that is known, if it cannot be the file of this name.
+
+    `encoding` is the one of HTTP that the bytes came in, not undone.
+    """
+    head, ending = head.removeprefix(BOM_UTF8), Path(name).suffix.lower()
+    promised = ending in NAMES
+    if promised and head[: len(PARQUET)] == PARQUET:
+        return None if tail in (None, PARQUET) else Kind("not a whole parquet file", b"", "its end is missing")
+    if encoding and ending not in {".gz", ".br", ".zst", ".z"}:
+        advice = "the server was asked not to compress: fetch it with `curl --compressed`, and give the file as 'path'"
+        return Kind(f"compressed (Content-Encoding: {encoding})", b"", advice)
+    kinds = KINDS if promised else POINTERS if ending in {".html", ".htm", ".xhtml", ".xml"} else (HTML, *POINTERS)
+    found = next((kind for kind in kinds if re.match(kind.begins, head)), None)
+    return found or UNKNOWN if promised else found
+
+
+def mismatch_of(file: Path, name: str, whole: bool = True) -> Kind | None:
+    """What is in `file`, which is `whole` or has only the first bytes, if it cannot be the file of this name."""
+    with file.open("rb") as opened:
+        head = opened.read(HEAD)
+        opened.seek(max(0, file.stat().st_size - len(PARQUET)))
+        return mismatch(name, head, opened.read() if whole else None)
