@@ -14,13 +14,13 @@ class Kind(NamedTuple):
     advice: str
 
 
-LOOK = "open the URL in a browser to see what it says"
+LOOK = "it may say why: look at it, with `head` or in a browser"
 POINTER = "the file itself lies elsewhere: `{}` fetches it in a clone; give its 'path', or its own URL"
 UNPACK = "fetch and unpack it by hand, and give the file as 'path'"
 HTML = Kind(
     "an HTML page, perhaps one to log in at",
     rb"(?is)(<!--.*?-->|<\?xml.*?\?>|\s)*<(!doctype\s+html|html|head|body|title|script|meta)\b",
-    "open the URL in a browser, and give the one that leads to the file itself",
+    "it stands in place of the file: open the URL in a browser, and take the one of the file itself",
 )
 POINTERS = (
     Kind("a Git LFS pointer", rb"version https://git-lfs\.github\.com/spec/", POINTER.format("git lfs pull")),
@@ -43,7 +43,8 @@ KINDS = (
     Kind("empty", rb"\Z", LOOK),
     Kind("text", rb"[\s!-~]{4,}\Z", LOOK),
 )
-UNKNOWN = Kind("of no known kind", rb"", LOOK)
+UNKNOWN = Kind("something unknown", rb"", LOOK)
+CUT = Kind("not a whole parquet file", rb"", "its end is missing")
 PARQUET = b"PAR1"
 """The first and the last bytes of a parquet file."""
 NAMES = {"", ".parquet", ".parq", ".pq"}
@@ -59,7 +60,7 @@ def mismatch(name: str, head: bytes, tail: bytes | None = None, encoding: str = 
     head, ending = head.removeprefix(BOM_UTF8), Path(name).suffix.lower()
     promised = ending in NAMES
     if promised and head[: len(PARQUET)] == PARQUET:
-        return None if tail in (None, PARQUET) else Kind("not a whole parquet file", b"", "its end is missing")
+        return None if tail in (None, PARQUET) else CUT
     if encoding and ending not in {".gz", ".br", ".zst", ".z"}:
         advice = "the server was asked not to compress: fetch it with `curl --compressed`, and give the file as 'path'"
         return Kind(f"compressed (Content-Encoding: {encoding})", b"", advice)
