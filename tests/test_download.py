@@ -467,7 +467,11 @@ OTHERS = {
     ),
     "a Git LFS pointer": (POINTER, {}, "a Git LFS pointer: the file itself lies elsewhere: `git lfs pull`"),
     "a git-annex pointer": (b"/annex/objects/SHA256E-s9--0f.parquet\n", {}, "a git-annex pointer"),
-    "an error in XML": (b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', {}, "XML: open the URL"),
+    "an error in XML": (
+        b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>',
+        {},
+        "XML: it may say why: look at it",
+    ),
     "an error in JSON": (
         b'{"message": "not found"}',
         {"Content-Type": "application/json"},
@@ -478,7 +482,7 @@ OTHERS = {
     "brotli": (b"\x8b\x02\x80jets\x03", {"Content-Encoding": "br"}, "compressed (Content-Encoding: br): "),
     "a file in gzip": (gzip.compress(BODY), {}, "gzip: fetch and unpack it by hand"),
     "a ROOT file": (b"root\x00\x00", {}, "a ROOT file: convert it"),
-    "other bytes": (bytes(range(256)), {}, "of no known kind"),
+    "other bytes": (bytes(range(256)), {}, "something unknown"),
 }
 
 
@@ -665,6 +669,13 @@ def test_a_proxy_that_cannot_now_is_asked_again(secure, file, monkeypatch):
         message = behind(f"127.0.0.1:{proxy.port}", "ALL_PROXY", secure, file, monkeypatch)
     assert f"answers 503 Service Unavailable, by way of the proxy 127.0.0.1:{proxy.port}" in message
     assert len(proxy.asked) == 3
+
+
+@SECURE
+def test_a_proxy_that_speaks_no_tls(secure, file, monkeypatch):
+    with proxy_server(0, 407) as proxy:
+        message = behind(f"https://somebody:pa%2Fss@127.0.0.1:{proxy.port}", "ALL_PROXY", secure, file, monkeypatch)
+    assert f"speaks no TLS, by way of the proxy https://127.0.0.1:{proxy.port} of ALL_PROXY" in message
 
 
 @SECURE
