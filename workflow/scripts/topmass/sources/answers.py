@@ -70,9 +70,9 @@ def failure(error: Exception, url: str, patience: Patience, by: str = "") -> Exc
 
 def innermost(error: Exception) -> Exception:
     """What was at the bottom of an error."""
-    while isinstance(following := error.__cause__ or error.__context__ or getattr(error, "reason", None), Exception):
-        error = following
-    return error
+    # The libraries chain what they raise, or keep it in a name or an argument of their own.
+    inner = error.__cause__ or error.__context__ or getattr(error, "reason", None) or next(iter(error.args), None)
+    return innermost(inner) if isinstance(inner, Exception) else error
 
 
 def wait_asked(response: requests.Response) -> float:
