@@ -497,6 +497,17 @@ def test_what_is_not_the_file_is_called_by_its_name_and_leaves_nothing(body, hea
     assert file.read_bytes() == BODY
 
 
+def test_first_bytes_that_come_one_by_one(web, file):
+    web.faults, web.headers = [Fault(cut=1), Fault(cut=2)], {"Content-Encoding": "aws-chunked"}
+    download(web.url, file, patience=BRISK)
+    assert file.read_bytes() == BODY
+
+
+def test_a_page_of_nothing_but_comments(web, file):
+    web.body = b"<!---->" * 1000
+    assert "is XML" in refused(web.url, file)
+
+
 def test_a_page_that_a_request_is_sent_on_to(web, file):
     web.body, web.headers = PAGE, {"Content-Type": "text/html"}
     web.faults = [Fault(status=302, headers={"Location": "/login?token=hidden"})]
@@ -609,18 +620,29 @@ def test_certificates_of_ones_own_are_trusted(variable, certificate, file, monke
 
 
 @pytest.mark.parametrize("variable", CERTIFICATES)
-@pytest.mark.parametrize("there", [False, True])
-def test_certificates_that_are_none_are_named_at_once(variable, there, web, file, tmp_path, monkeypatch, said):
-    place = tmp_path / "certificates.pem"
-    if there:
-        place.write_text("none")
-    monkeypatch.setenv(variable, str(place))
+@pytest.mark.parametrize("value", ["{}/none.pem", "{}/empty.pem", "{}/none.pem:{}/none"])
+def test_certificates_that_are_none_are_named_at_once(variable, value, web, file, tmp_path, monkeypatch, said):
+    (tmp_path / "empty.pem").touch()
+    place = value.format(tmp_path, tmp_path)
+    monkeypatch.setenv(variable, place)
     message = refused(web.url.replace("http", "https"), file)
     assert f"{variable}={place}: " in message and "again" not in said()
-    assert ("no such file" in message) == (not there) and f"unset {variable}" in message
+    assert ("no such file" in message) == ("none" in place) and f"unset {variable}" in message
     download(web.url, file)
     web.faults = [Fault(status=302, headers={"Location": web.url.replace("http", "https")})]
     assert f"{variable}={place}: " in refused(web.url, file.with_name("other.parquet"))
+
+
+def test_a_certificate_of_another_host_is_not_trusted(certificate, file, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with web_server(BODY, certificate=certificate) as web:
+        message = refused(web.url.replace("127.0.0.1", "localhost"), file)
+    assert "not to be trusted: Hostname mismatch" in message and f"SSL_CERT_FILE={certificate}" in message
+
+
+def test_certificates_of_a_folder_where_a_file_is_wanted(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
+    assert f"SSL_CERT_FILE={tmp_path}: " in refused("https://127.0.0.1/jets.parquet", file)
 
 
 def test_a_server_that_speaks_no_tls(web, file):

@@ -19,7 +19,7 @@ POINTER = "the file itself lies elsewhere: `{}` fetches it in a clone; give its 
 UNPACK = "fetch and unpack it by hand, and give the file as 'path'"
 HTML = Kind(
     "an HTML page, perhaps one to log in at",
-    rb"(?is)(<!--.*?-->|<\?xml.*?\?>|\s)*<(!doctype\s+html|html|head|body|title|script|meta)\b",
+    rb"(?is)(?:<!--.*?-->|<\?xml.*?\?>|\s)*+<(?:!doctype\s+html|html|head|body|title|script|meta)\b",
     "it stands in place of the file: open the URL in a browser, and take the one of the file itself",
 )
 POINTERS = (
@@ -55,11 +55,11 @@ HEAD = 4096
 def mismatch(name: str, head: bytes, tail: bytes | None = None, encoding: str = "") -> Kind | None:
     """What begins with `head`, and ends with `tail` where that is known, if it cannot be the file of this name.
 
-    `encoding` is the one of HTTP that the bytes came in, not undone.
+    `encoding` is how HTTP compressed the bytes, which has not been undone.
     """
     head, ending = head.removeprefix(BOM_UTF8), Path(name).suffix.lower()
     promised = ending in NAMES
-    if promised and head[: len(PARQUET)] == PARQUET:
+    if promised and head and PARQUET.startswith(head[: len(PARQUET)]):
         return None if tail in (None, PARQUET) else CUT
     if encoding and ending not in {".gz", ".br", ".zst", ".z"}:
         advice = "the server was asked not to compress: fetch it with `curl --compressed`, and give the file as 'path'"

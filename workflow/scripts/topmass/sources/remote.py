@@ -63,7 +63,7 @@ UNKNOWN = Edition(None, "")
 class Remote:
     """An opened file: the offset of the first byte of `chunks`, its edition, and its bytes to the end.
 
-    `encoding` is the Content-Encoding that they have, and `told` what else the server says of them, for messages.
+    `encoding` is how HTTP has compressed them, and `told` what the server says of them, for messages.
     Reading `chunks` raises `Interrupted`, and `topmass.files.BadInput` where another try would not help.
     """
 

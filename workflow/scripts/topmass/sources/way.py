@@ -67,7 +67,8 @@ def trusted() -> ssl.SSLContext:
 
 def check_certificates(variable: str, value: str) -> None:
     """Raise `BadInput` if a variable names neither a folder nor a file of certificates."""
-    if any(os.path.isdir(place) for place in value.split(os.pathsep)):
+    places = value.split(os.pathsep) if variable == "SSL_CERT_DIR" else [value]
+    if variable != "SSL_CERT_FILE" and any(os.path.isdir(place) for place in places):
         return
     try:
         if variable == "SSL_CERT_DIR":

@@ -15,6 +15,8 @@ from topmass.sources.way import Way
 CHUNK = 1 << 18
 NOT_COMPRESSED = {"Accept-Encoding": "identity"}
 """So that sizes and ranges are those of the file."""
+CODINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}
+"""What compresses; servers also write other words, which change nothing."""
 
 
 @contextmanager
@@ -97,10 +99,11 @@ def tag(response: requests.Response) -> str:
 
 
 def labels(response: requests.Response) -> tuple[str, str]:
-    """The Content-Encoding, "" for none; and for messages the Content-Type, and where the request was sent on to."""
+    """One of CODINGS, "" for none; and for messages the Content-Type, and where the request was sent on to."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    encoding = encoding if encoding in CODINGS else ""
     told = [response.headers.get("Content-Type", "").partition(";")[0]]
     if response.history:
         told.append(f"after a redirect to {shown(response.url)}")
     told = ", ".join(filter(None, told))
-    return "" if encoding == "identity" else encoding, told and f" ({told})"
+    return encoding, told and f" ({told})"
