@@ -736,9 +736,12 @@ def test_a_proxy_that_cannot_be_used_is_named_at_once(address, words, secure, fi
     assert "trying again" not in said()
 
 
-def test_a_host_that_is_not_found_is_one_line(file):
-    message = refused("http://jets.invalid/jets.parquet", file, None, None, BRISK)
-    assert message.startswith("http://jets.invalid/jets.parquet: ") and "the host is not found: " in message
+@pytest.mark.parametrize("scheme", ["http", "https", "ftp", "root"])
+def test_a_host_that_is_not_found_is_one_line(scheme, file):
+    if scheme == "root":
+        pytest.importorskip("XRootD")
+    message = refused(f"{scheme}://jets.invalid//jets.parquet", file, None, None, BRISK)
+    assert message.startswith(f"{scheme}://jets.invalid//jets.parquet: ") and "the host is not found: " in message
 
 
 # disks

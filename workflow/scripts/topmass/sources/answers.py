@@ -10,7 +10,7 @@ import requests
 from urllib3.exceptions import LocationValueError, ReadTimeoutError
 
 from topmass.files import BadInput
-from topmass.sources.remote import Interrupted, Patience, shown
+from topmass.sources.remote import NO_SUCH_HOST, Interrupted, Patience, shown
 from topmass.sources.way import certificates_named
 
 NOT_NOW = {408, 425, 429}
@@ -64,7 +64,7 @@ def failure(error: Exception, url: str, patience: Patience, by: str = "") -> Exc
     if isinstance(inner, UnicodeError | LocationValueError):
         return BadInput(f"{shown(url)}: no host can have such a name{by}")
     if isinstance(inner, socket.gaierror):
-        return Interrupted(f"the host is not found: {inner.strerror}{by}", once=inner.errno != socket.EAI_AGAIN)
+        return Interrupted(f"the host is not found: {inner.strerror}{by}", once=inner.errno in NO_SUCH_HOST)
     return Interrupted((getattr(inner, "strerror", None) or "the connection was cut") + by)
 
 

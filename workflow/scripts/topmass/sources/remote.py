@@ -2,9 +2,13 @@
 
 import hashlib
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
+
+NO_SUCH_HOST = (socket.EAI_NONAME, socket.EAI_NODATA)
+"""Of the errors of finding a host, those that are answers; others may go by."""
 
 
 class Interrupted(Exception):
