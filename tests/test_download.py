@@ -1,16 +1,12 @@
 """Downloads from real servers on this machine, with all that goes wrong on the way."""
 
 import fcntl
-import gzip
 import hashlib
 import importlib.util
 import itertools
 import json
-import logging
 import os
 import pty
-import random
-import re
 import shutil
 import signal
 import socket
@@ -31,57 +27,12 @@ from hypothesis import strategies as st
 
 from conftest import REPOSITORY
 from download import download
-from servers import Fault, free_port, proxy_server, relay, web_server, xrootd_server
+from downloads import BODY, BRISK, OTHER, SHA256, around, follow, refused
+from servers import Fault, free_port, relay, web_server, xrootd_server
 from topmass.console import stage
-from topmass.files import BadInput
 from topmass.sources.checksum import LENGTHS, Checksum, Running, running_over
 from topmass.sources.partial import part_of, state_of
 from topmass.sources.remote import Patience, identity, shown, without_secrets
-
-BODY = b"PAR1" + random.Random(1).randbytes(999_992) + b"PAR1"
-SHA256 = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
-OTHER = b"PAR1" + random.Random(2).randbytes(899_992) + b"PAR1"
-CERTIFICATES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
-BRISK = Patience(connect=2, read=0.5, tries=3, first_wait=0.01, longest_wait=0.02, longest_asked=1)
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "download" / "jets.parquet"
-
-
-@pytest.fixture
-def said(caplog):
-    """What was said so far, a line each."""
-    caplog.set_level(logging.INFO, "topmass")
-    return lambda: "\n".join(record.getMessage() for record in caplog.records)
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch):
-    """An environment that says nothing of proxies and certificates."""
-    for name in [*os.environ]:
-        if name.lower().endswith("_proxy") or name in CERTIFICATES:
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def web():
-    with web_server(BODY) as server:
-        yield server
-
-
-def around(file):
-    return sorted(path.name for path in file.parent.iterdir())
-
-
-def refused(url, file, *arguments):
-    """The one line that ends a download that cannot be."""
-    with pytest.raises(BadInput) as error:
-        download(url, file, *arguments)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
 
 
 def test_a_file_comes_whole_and_checked_and_nothing_else_is_left(web, file, said):
@@ -407,11 +358,6 @@ def test_the_first_checksum_is_noted_and_held_against_the_next(web, file, said):
     assert file.read_bytes() == OTHER
 
 
-def follow(message):
-    """Do what a message says is to be removed, word for word."""
-    subprocess.run(re.search("`(rm [^`]*)`", message)[1], shell=True, check=True)
-
-
 def test_a_damaged_file_does_not_pass_for_the_new_one_when_the_advice_is_followed(web, file):
     download(web.url, file)
     file.write_bytes(BODY[:100] + b"damaged" + BODY[107:])
@@ -453,295 +399,6 @@ def test_what_is_there_and_wrong_stays_until_the_new_one_is_whole(known, web, fi
     assert file.read_bytes() == b"other"
     download(web.url, file, *arguments)
     assert file.read_bytes() == BODY
-
-
-# what comes is not the file
-
-PAGE = b"\xef\xbb\xbf\n<!-- sign on --><!DOCTYPE html><html><title>Log in</title></html>"
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f1e\nsize 1171158319\n"
-OTHERS = {
-    "a page to log in at": (
-        PAGE,
-        {"Content-Type": "text/html; charset=utf-8"},
-        "an HTML page, perhaps one to log in at",
-    ),
-    "a Git LFS pointer": (POINTER, {}, "a Git LFS pointer: the file itself lies elsewhere: `git lfs pull`"),
-    "a git-annex pointer": (b"/annex/objects/SHA256E-s9--0f.parquet\n", {}, "a git-annex pointer"),
-    "an error in XML": (
-        b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>',
-        {},
-        "XML: it may say why: look at it",
-    ),
-    "an error in JSON": (
-        b'{"message": "not found"}',
-        {"Content-Type": "application/json"},
-        "JSON (application/json): ",
-    ),
-    "an error in text": (b"not found", {}, "text: "),
-    "gzip": (gzip.compress(BODY), {"Content-Encoding": "gzip"}, "compressed (Content-Encoding: gzip): the server was"),
-    "brotli": (b"\x8b\x02\x80jets\x03", {"Content-Encoding": "br"}, "compressed (Content-Encoding: br): "),
-    "a file in gzip": (gzip.compress(BODY), {}, "gzip: fetch and unpack it by hand"),
-    "a ROOT file": (b"root\x00\x00", {}, "a ROOT file: convert it"),
-    "other bytes": (bytes(range(256)), {}, "something unknown"),
-}
-
-
-@pytest.mark.parametrize(("body", "headers", "words"), OTHERS.values(), ids=OTHERS)
-def test_what_is_not_the_file_is_called_by_its_name_and_leaves_nothing(body, headers, words, web, file):
-    web.body, web.headers = body, headers
-    message = refused(web.url, file)
-    assert f"{web.url}: what comes for jets.parquet is {words}" in message and len(web.log) == 1
-    assert around(file) == []
-    web.body, web.headers = BODY, {}
-    download(web.url, file)
-    assert file.read_bytes() == BODY
-
-
-def test_first_bytes_that_come_one_by_one(web, file):
-    web.faults, web.headers = [Fault(cut=1), Fault(cut=2)], {"Content-Encoding": "aws-chunked"}
-    download(web.url, file, patience=BRISK)
-    assert file.read_bytes() == BODY
-
-
-def test_a_page_of_nothing_but_comments(web, file):
-    web.body = b"<!---->" * 1000
-    assert "is XML" in refused(web.url, file)
-
-
-def test_a_page_that_a_request_is_sent_on_to(web, file):
-    web.body, web.headers = PAGE, {"Content-Type": "text/html"}
-    web.faults = [Fault(status=302, headers={"Location": "/login?token=hidden"})]
-    message = refused(web.url, file)
-    assert f"(text/html, after a redirect to http://127.0.0.1:{web.port}/login?…)" in message
-
-
-def test_a_page_in_the_middle_costs_nothing_of_what_is_there(web, file):
-    for checksum in (None, SHA256):
-        web.body, web.faults = BODY, [Fault(cut=400_000), Fault(status=404)]
-        refused(web.url, file, checksum, None, BRISK)
-        web.body, web.etag = PAGE, None
-        assert "an HTML page" in refused(web.url, file, checksum)
-        web.body, web.etag = BODY, '"first"'
-        download(web.url, file, checksum)
-        assert web.log[-1].range == "bytes=400000-" and file.read_bytes() == BODY
-        file.unlink()
-
-
-def test_a_checksum_that_is_given_decides(web, file):
-    """Over what bytes look like; and where it is wrong, the line says what they look like."""
-    web.body, web.headers, web.ranges = gzip.compress(BODY), {"Content-Encoding": "gzip"}, False
-    web.faults = [Fault(cut=1000)]
-    download(web.url, file, f"md5:{hashlib.md5(web.body).hexdigest()}", patience=BRISK)
-    assert file.read_bytes() == web.body
-    web.body = PAGE
-    message = refused(web.url, file, SHA256)
-    assert f"{SHA256} as wanted; it is an HTML page" in message and f"kept as {file}.wrong" in message
-
-
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [
-        ("BuildFile.xml", b"<use name=root/>"),
-        ("page.html", PAGE),
-        ("sample.json", b'{"jets": 1}'),
-        ("jets.root", b"root\x00"),
-        ("jets.parquet.gz", gzip.compress(BODY)),
-    ],
-)
-def test_other_files_are_taken_under_their_own_names(name, body, web, file):
-    web.body, web.headers = body, {"Content-Encoding": "gzip"} if name.endswith(".gz") else {}
-    download(web.url, file.with_name(name))
-    assert around(file) == [name, f"{name}.sha256"]
-
-
-@pytest.mark.parametrize(("name", "body"), [("jets.root", PAGE), ("BuildFile.xml", POINTER), ("download", PAGE)])
-def test_and_pages_and_pointers_are_not(name, body, web, file):
-    web.body = body
-    assert f"what comes for {name} is a" in refused(web.url, file.with_name(name))
-    assert around(file) == []
-
-
-def test_a_parquet_file_without_its_end(web, file):
-    web.body = BODY[:-10]
-    web.faults = [Fault(chunked=True)]
-    assert "it is not a whole parquet file: its end is missing; what came is kept as" in refused(web.url, file)
-    assert around(file) == ["jets.parquet.wrong"]
-
-
-@pytest.mark.parametrize("removed", [False, True])
-@pytest.mark.parametrize("size", [None, len(BODY)])
-def test_a_page_that_an_older_run_took_for_the_file(removed, size, web, file, said):
-    """Its checksum has been noted as the right one."""
-    file.parent.mkdir()
-    file.write_bytes(PAGE)
-    file.with_name("jets.parquet.sha256").write_text(f"{hashlib.sha256(PAGE).hexdigest()}  jets.parquet\n")
-    if removed:
-        file.unlink()
-        follow(refused(web.url, file, None, size))
-    download(web.url, file, None, size)
-    assert file.read_bytes() == BODY and removed != ("jets.parquet is an HTML page" in said())
-    assert SHA256[7:] in file.with_name("jets.parquet.sha256").read_text()
-
-
-def test_a_page_without_a_note_is_not_right_for_its_size(web, file):
-    file.parent.mkdir()
-    file.write_bytes(PAGE)
-    web.body = PAGE
-    assert "an HTML page" in refused(web.url, file)
-    assert around(file) == ["jets.parquet"]
-
-
-# the way: certificates, proxies, names of hosts
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1, and its key, in one file of a folder where OpenSSL finds it."""
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl here")
-    folder = tmp_path_factory.mktemp("certificates")
-    both = folder / "own.pem"
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=topmass"]
-    kind += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", both, "-out", folder / "certificate"]
-    subprocess.run(["openssl", "req", "-x509", *kind], check=True, capture_output=True)
-    both.write_text(both.read_text() + (folder / "certificate").read_text())
-    subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True)
-    return both
-
-
-@pytest.mark.parametrize("variable", CERTIFICATES)
-def test_certificates_of_ones_own_are_trusted(variable, certificate, file, monkeypatch):
-    with web_server(BODY, certificate=certificate) as web:
-        message = refused(web.url, file, None, None, BRISK)
-        assert "not to be trusted" in message and "REQUESTS_CA_BUNDLE (now none)" in message and not web.log
-        monkeypatch.setenv(variable, str(certificate.parent if variable.endswith("DIR") else certificate))
-        download(web.url, file, SHA256)
-    assert file.read_bytes() == BODY
-
-
-@pytest.mark.parametrize("variable", CERTIFICATES)
-@pytest.mark.parametrize("value", ["{}/none.pem", "{}/empty.pem", "{}/none.pem:{}/none"])
-def test_certificates_that_are_none_are_named_at_once(variable, value, web, file, tmp_path, monkeypatch, said):
-    (tmp_path / "empty.pem").touch()
-    place = value.format(tmp_path, tmp_path)
-    monkeypatch.setenv(variable, place)
-    message = refused(web.url.replace("http", "https"), file)
-    assert f"{variable}={place}: " in message and "again" not in said()
-    assert ("no such file" in message) == ("none" in place) and f"unset {variable}" in message
-    download(web.url, file)
-    web.faults = [Fault(status=302, headers={"Location": web.url.replace("http", "https")})]
-    assert f"{variable}={place}: " in refused(web.url, file.with_name("other.parquet"))
-
-
-def test_a_certificate_of_another_host_is_not_trusted(certificate, file, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with web_server(BODY, certificate=certificate) as web:
-        message = refused(web.url.replace("127.0.0.1", "localhost"), file)
-    assert "not to be trusted: Hostname mismatch" in message and f"SSL_CERT_FILE={certificate}" in message
-
-
-def test_certificates_of_a_folder_where_a_file_is_wanted(file, tmp_path, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
-    assert f"SSL_CERT_FILE={tmp_path}: " in refused("https://127.0.0.1/jets.parquet", file)
-
-
-def test_a_server_that_speaks_no_tls(web, file):
-    assert "speaks no TLS" in refused(web.url.replace("http", "https"), file)
-
-
-SECURE = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-"""By a proxy that is asked for the file, and by one that is asked for a tunnel."""
-
-
-@SECURE
-@pytest.mark.parametrize("spelling", [str.upper, str.lower])
-@pytest.mark.parametrize("kind", [None, "all"])
-def test_a_proxy_is_used(kind, spelling, secure, file, certificate, monkeypatch):
-    with web_server(BODY, certificate=certificate if secure else None) as web, proxy_server(web.port) as proxy:
-        variable = spelling(f"{kind or web.url.partition(':')[0]}_proxy")
-        monkeypatch.setenv(variable, f"127.0.0.1:{proxy.port}")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        download(web.url, file, SHA256)
-    assert file.read_bytes() == BODY and len(proxy.asked) == 1
-
-
-def behind(address, variable, secure, file, monkeypatch):
-    """The line that ends a download behind a proxy at this address, without its secrets."""
-    monkeypatch.setenv(variable, address)
-    message = refused(f"http{'s' * secure}://jets.invalid/jets.parquet", file, None, None, BRISK)
-    assert variable in message and not any(secret in message for secret in ("somebody", "pa%2Fss", "pa/ss"))
-    return message
-
-
-@SECURE
-@pytest.mark.parametrize(
-    ("status", "words"), [(407, "the proxy wants a user and a password"), (403, "it does not let you")]
-)
-def test_a_proxy_that_refuses_is_named_and_asked_once(status, words, secure, file, monkeypatch):
-    with proxy_server(0, status) as proxy:
-        address = f"http://somebody:pa%2Fss@127.0.0.1:{proxy.port}"
-        message = behind(address, "HTTPS_PROXY" if secure else "HTTP_PROXY", secure, file, monkeypatch)
-    assert f"answers {status} " in message and f"by way of the proxy http://127.0.0.1:{proxy.port} of" in message
-    assert words in message and len(proxy.asked) == 1 and proxy.asked[0][1].startswith("Basic ")
-
-
-@SECURE
-def test_a_proxy_that_cannot_now_is_asked_again(secure, file, monkeypatch):
-    with proxy_server(0, 503) as proxy:
-        message = behind(f"127.0.0.1:{proxy.port}", "ALL_PROXY", secure, file, monkeypatch)
-    assert f"answers 503 Service Unavailable, by way of the proxy 127.0.0.1:{proxy.port}" in message
-    assert len(proxy.asked) == 3
-
-
-@SECURE
-def test_a_proxy_that_speaks_no_tls(secure, file, monkeypatch):
-    with proxy_server(0, 407) as proxy:
-        message = behind(f"https://somebody:pa%2Fss@127.0.0.1:{proxy.port}", "ALL_PROXY", secure, file, monkeypatch)
-    assert f"speaks no TLS, by way of the proxy https://127.0.0.1:{proxy.port} of ALL_PROXY" in message
-
-
-@SECURE
-def test_a_dead_proxy_is_named(secure, file, monkeypatch):
-    host = f"127.0.0.1:{free_port()}"
-    message = behind(f"http://somebody:pa%2Fss@{host}", "all_proxy", secure, file, monkeypatch)
-    assert f"Connection refused, by way of the proxy http://{host} of all_proxy" in message
-
-
-@SECURE
-def test_a_proxy_without_an_address(secure, file, monkeypatch):
-    message = behind("http://somebody:pass@proxy.invalid:3128", "ALL_PROXY", secure, file, monkeypatch)
-    assert (
-        "the host is not found" in message and "by way of the proxy http://proxy.invalid:3128 of ALL_PROXY" in message
-    )
-
-
-@SECURE
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("socks5h://somebody:pa%2Fss@host:1080", "the proxy socks5h://host:1080 of all_proxy wants a package that is"),
-        ("foo://somebody:pa%2Fss@host:1", "the proxy foo://host:1 of all_proxy is malformed: write http://host:port"),
-        ("http://somebody:pa%2Fss@host:99999", "the proxy http://host:99999 of all_proxy is malformed"),
-        ("http://somebody:pa/ss@host:1", "the proxy http://host:1 of all_proxy is malformed"),
-        ("http://somebody:pa%2Fss:host:1", "the proxy … of all_proxy is malformed"),
-        ("http://", "the proxy … of all_proxy is malformed"),
-        ("::::", "the proxy … of all_proxy is malformed"),
-        ("http://host..invalid:1", "the proxy http://host..invalid:1 of all_proxy"),
-    ],
-)
-def test_a_proxy_that_cannot_be_used_is_named_at_once(address, words, secure, file, monkeypatch, said):
-    if address.startswith("socks") and importlib.util.find_spec("socks"):
-        pytest.skip("the package is not missing here")
-    assert words in behind(address, "all_proxy", secure, file, monkeypatch)
-    assert "trying again" not in said()
-
-
-@pytest.mark.parametrize("scheme", ["http", "https", "ftp", "root"])
-def test_a_host_that_is_not_found_is_one_line(scheme, file):
-    if scheme == "root":
-        pytest.importorskip("XRootD")
-    message = refused(f"{scheme}://jets.invalid//jets.parquet", file, None, None, BRISK)
-    assert message.startswith(f"{scheme}://jets.invalid//jets.parquet: ") and "the host is not found: " in message
 
 
 # disks

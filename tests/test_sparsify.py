@@ -1,7 +1,5 @@
 """The stage `sparsify`: dense or sparse parquet of somebody else to jet tables, without loss."""
 
-import re
-import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 
 import sparsify as sparsify_module
 from conftest import make_jets
+from downloads import follow
 from sparsify import sparsify
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join, write_jets
@@ -449,7 +448,7 @@ def test_a_page_that_has_been_downloaded_is_fetched_anew_when_the_advice_is_foll
     path.with_name("jets.parquet.sha256").write_text("0" * 64 + "  jets.parquet\n")
     with refused("if it has been downloaded here") as error:
         sparsify(path, tmp_path / "out.parquet", layers=NAMES)
-    subprocess.run(re.search("`(rm [^`]*)`", str(error.value))[1], shell=True, check=True)
+    follow(str(error.value))
     assert list(tmp_path.iterdir()) == []
 
 
