@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of content: in words, by a pattern of its first bytes, and what one can do who wanted another."""
+    """A kind of content: in words, what to do who wanted another, and a pattern of its first bytes."""
 
     words: str
-    begins: bytes
     advice: str
+    begins: bytes = b""
 
 
 LOOK = "it may say why: look at it, with `head` or in a browser"
@@ -19,32 +19,32 @@ POINTER = "the file itself lies elsewhere: `{}` fetches it in a clone; give its 
 UNPACK = "fetch and unpack it by hand, and give the file as 'path'"
 HTML = Kind(
     "an HTML page, perhaps one to log in at",
-    rb"(?is)(?:<!--.*?-->|<\?xml.*?\?>|\s)*+<(?:!doctype\s+html|html|head|body|title|script|meta)\b",
     "it stands in place of the file: open the URL in a browser, and take the one of the file itself",
+    rb"(?is)(?:<!--.*?-->|<\?xml.*?\?>|\s)*+<(?:!doctype\s+html|html|head|body|title|script|meta)\b",
 )
 POINTERS = (
-    Kind("a Git LFS pointer", rb"version https://git-lfs\.github\.com/spec/", POINTER.format("git lfs pull")),
-    Kind("a git-annex pointer", rb"(\.\./)*(\.git)?/annex/objects/", POINTER.format("git annex get")),
+    Kind("a Git LFS pointer", POINTER.format("git lfs pull"), rb"version https://git-lfs\.github\.com/spec/"),
+    Kind("a git-annex pointer", POINTER.format("git annex get"), rb"(\.\./)*(\.git)?/annex/objects/"),
 )
 KINDS = (
     HTML,
     *POINTERS,
-    Kind("XML", rb"\s*<[?!\w]", LOOK),
-    Kind("JSON", rb'\s*[\[{]\s*["\[{\]}\d]', LOOK),
-    Kind("gzip", rb"\x1f\x8b", UNPACK),
-    Kind("bzip2", rb"BZh", UNPACK),
-    Kind("xz", rb"\xfd7zXZ", UNPACK),
-    Kind("Zstandard", rb"\x28\xb5\x2f\xfd", UNPACK),
-    Kind("a ZIP archive", rb"PK\x03\x04", UNPACK),
-    Kind("an HDF5 file", rb"\x89HDF", "convert it to parquet"),
-    Kind("a ROOT file", rb"root", "convert it to parquet"),
-    Kind("an Arrow file", rb"ARROW1", "convert it to parquet"),
-    Kind("an encrypted parquet file", rb"PARE", "decrypt it"),
-    Kind("empty", rb"\Z", LOOK),
-    Kind("text", rb"[\s!-~]{4,}\Z", LOOK),
+    Kind("XML", LOOK, rb"\s*<[?!\w]"),
+    Kind("JSON", LOOK, rb'\s*[\[{]\s*["\[{\]}\d]'),
+    Kind("gzip", UNPACK, rb"\x1f\x8b"),
+    Kind("bzip2", UNPACK, rb"BZh"),
+    Kind("xz", UNPACK, rb"\xfd7zXZ"),
+    Kind("Zstandard", UNPACK, rb"\x28\xb5\x2f\xfd"),
+    Kind("a ZIP archive", UNPACK, rb"PK\x03\x04"),
+    Kind("an HDF5 file", "convert it to parquet", rb"\x89HDF"),
+    Kind("a ROOT file", "convert it to parquet", rb"root"),
+    Kind("an Arrow file", "convert it to parquet", rb"ARROW1"),
+    Kind("an encrypted parquet file", "decrypt it", rb"PARE"),
+    Kind("empty", LOOK, rb"\Z"),
+    Kind("text", LOOK, rb"[\s!-~]{4,}\Z"),
 )
-UNKNOWN = Kind("something unknown", rb"", LOOK)
-CUT = Kind("not a whole parquet file", rb"", "its end is missing")
+UNKNOWN = Kind("something unknown", LOOK)
+CUT = Kind("not a whole parquet file", "its end is missing")
 PARQUET = b"PAR1"
 """The first and the last bytes of a parquet file."""
 NAMES = {"", ".parquet", ".parq", ".pq"}
@@ -63,7 +63,7 @@ def mismatch(name: str, head: bytes, tail: bytes | None = None, encoding: str = 
         return None if tail in (None, PARQUET) else CUT
     if encoding and ending not in {".gz", ".br", ".zst", ".z"}:
         advice = "the server was asked not to compress: fetch it with `curl --compressed`, and give the file as 'path'"
-        return Kind(f"compressed (Content-Encoding: {encoding})", b"", advice)
+        return Kind(f"compressed (Content-Encoding: {encoding})", advice)
     kinds = KINDS if promised else POINTERS if ending in {".html", ".htm", ".xhtml", ".xml"} else (HTML, *POINTERS)
     found = next((kind for kind in kinds if re.match(kind.begins, head)), None)
     return found or UNKNOWN if promised else found
