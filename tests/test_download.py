@@ -80,6 +80,13 @@ def test_a_server_that_asks_for_time_gets_it_within_reason(form, web, file):
     assert 0.4 <= time.monotonic() - began < 3 and len(web.log) == 2
 
 
+@pytest.mark.parametrize("after", ["soon", "-5", "Fri, 01 Jan 99999 00:00:00 GMT"])
+def test_a_server_that_asks_for_nonsense_is_asked_again(after, web, file):
+    web.faults = [Fault(status=503, headers={"Retry-After": after})]
+    download(web.url, file, SHA256, patience=BRISK)
+    assert len(web.log) == 2
+
+
 def test_a_server_that_keeps_failing_is_one_line_and_what_came_is_kept(web, file):
     web.faults = [Fault(cut=100_000)] + [Fault(status=503)] * 10
     message = refused(web.url, file, None, None, BRISK)

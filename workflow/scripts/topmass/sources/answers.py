@@ -3,11 +3,11 @@
 import re
 import socket
 import ssl
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
 
 import requests
-from urllib3.exceptions import LocationValueError, ReadTimeoutError
+from urllib3.exceptions import InvalidHeader, LocationValueError, ReadTimeoutError
+from urllib3.util import Retry
 
 from topmass.files import BadInput
 from topmass.sources.remote import NO_SUCH_HOST, Interrupted, Patience, shown
@@ -48,7 +48,7 @@ def refusal(status: int, reason: str, url: str, by: str, wait: float = 0) -> Exc
 def failure(error: Exception, url: str, patience: Patience, by: str = "") -> Exception:
     """What to raise for a request that could not be sent or broke; `by` says by which proxy it went."""
     if isinstance(error, NEVER):
-        return BadInput(f"{shown(url)}: {in_words(type(error).__name__)}: see whether the URL is right")
+        return BadInput(f"{shown(url)}: it leads nowhere ({type(error).__name__}): see whether the URL is right")
     if isinstance(error, requests.ConnectTimeout):
         return Interrupted(f"no connection within {patience.connect:g} s{by}")
     if isinstance(error, requests.ReadTimeout | ReadTimeoutError):
@@ -76,16 +76,7 @@ def innermost(error: Exception) -> Exception:
 
 
 def wait_asked(response: requests.Response) -> float:
-    """The seconds to wait that the server asks for, in either way of saying it; 0 where it does not."""
-    given = response.headers.get("Retry-After", "")
-    if given.isdecimal():
-        return float(given)
-    try:
-        return max(0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0
-
-
-def in_words(name: str) -> str:
-    """`InvalidURL` as "invalid url"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    """The seconds to wait that the server asks for; 0 where it does not, or in no known way."""
+    with suppress(InvalidHeader, ValueError):
+        return Retry().get_retry_after(response.raw) or 0
+    return 0
