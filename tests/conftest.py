@@ -1,5 +1,7 @@
 """Made-up jets, and the repository, for all tests."""
 
+import logging
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -93,3 +95,34 @@ def small_disk(tmp_path):
         pytest.skip("a small file system can be mounted by root only")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def said(caplog):
+    """What was said so far, a line each."""
+    caplog.set_level(logging.INFO, "topmass")
+    return lambda: "\n".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """An environment that says nothing of proxies and certificates."""
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy") or "_CA_BUNDLE" in name or name.startswith("SSL_CERT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def web(bare):
+    """A web server that has a file to download."""
+    from downloads import BODY
+    from servers import web_server
+
+    with web_server(BODY) as server:
+        yield server
+
+
+@pytest.fixture
+def file(tmp_path, bare):
+    """Where a download is to go."""
+    return tmp_path / "download" / "jets.parquet"
