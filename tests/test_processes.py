@@ -45,6 +45,13 @@ def same(one, other) -> None:
     assert rows[0] == pytest.approx(rows[1], rel=1e-4)
 
 
+def meeting_here() -> dict[str, str]:
+    """The environment of two machines that meet at a free port of this one."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return {"TOPMASS_RENDEZVOUS": f"localhost:{free.getsockname()[1]}", "TOPMASS_NODES": "2"}
+
+
 @pytest.mark.slow
 def test_two_processes_get_the_weights_of_one(dataset, tmp_path):
     jets = sum(len(Shard.load(path)) for path in dataset[1]["train"])
@@ -59,10 +66,7 @@ def test_two_processes_get_the_weights_of_one(dataset, tmp_path):
 @pytest.mark.slow
 def test_two_machines_meet_at_an_address_from_the_environment(dataset, tmp_path):
     """Two launchers on this machine, one process each."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    environment = {"TOPMASS_RENDEZVOUS": f"localhost:{port}", "TOPMASS_NODES": "2"}
+    environment = meeting_here()
     started = [start(dataset, tmp_path / "two", environment) for _ in range(2)]
     for process in started:
         process.join(90)
@@ -99,7 +103,7 @@ def networks():
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.lab
 def test_two_machines_need_no_names_to_meet(dataset, tmp_path, networks):
     environment = {"TOPMASS_RENDEZVOUS": "10.77.0.2:29477", "TOPMASS_NODES": "2"}
     words = [[*NAMELESS, "ip", "netns", "exec", name] for name in networks]
@@ -126,8 +130,7 @@ def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, datase
 
 
 def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_path, temporary):
-    environment = {"TOPMASS_RENDEZVOUS": "localhost:29478", "TOPMASS_NODES": "2"}
-    process = start(dataset, tmp_path / "one", environment)
+    process = start(dataset, tmp_path / "one", meeting_here())
     while not list(temporary.glob("topmass_*")):
         time.sleep(0.05)
         assert process.is_alive()
