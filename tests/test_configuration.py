@@ -143,7 +143,7 @@ def test_a_sample_of_files_needs_no_more_than_its_files(tmp_path):
     (tmp_path / "jets.parquet").touch()
     sample = meant(f"samples: {{mine: {{files: [path: {tmp_path}/jets.parquet]}}}}")["samples"]["mine"]
     assert sample.pop("files") == [{"path": f"{tmp_path}/jets.parquet"}]
-    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse"}
+    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse", "position": "ieta_iphi"}
     assert {name: sample[name] for name in defaults} == defaults
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from topmass.files import BadInput
+from topmass.files import BadInput, damage
 from topmass.jets import PER_JET, ROW_GROUP, SPARSE, JetBatch, join_offsets
 from topmass.layers import Layer
 from topmass.parquet import DAMAGED, open_parquet
@@ -76,7 +76,7 @@ class Source:
                     yield start, rows.slice(start - row, end - start)
                 row += len(rows)
         except DAMAGED as error:
-            raise BadInput(f"{self.path}: damaged after row {row} ({error})") from None
+            raise damage(error, f"{self.path}: damaged after row {row}") from None
 
     def values(self, rows: pa.RecordBatch, layers: Sequence[Layer]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Offsets and the arrays of SPARSE."""
