@@ -270,7 +270,8 @@ class XRootD:
 @contextmanager
 def xrootd_server() -> Iterator[XRootD]:
     """Run an `XRootD` in a folder of its own, which anybody may read."""
-    home = Path(tempfile.mkdtemp(prefix="topmass-xrootd-"))
+    # Not among pytest's folders, which are closed to others.
+    home = Path(tempfile.mkdtemp(prefix="topmass-xrootd-", dir="/tmp"))
     server = XRootD(home)
     try:
         server.start()

@@ -9,7 +9,7 @@ from topmass.sources.anywhere import size_anywhere
 from topmass.sources.checksum import Checksum, read_record, record_of, running_over, write_record
 from topmass.sources.content import HEAD, mismatch, mismatch_of
 from topmass.sources.partial import Part, part_of
-from topmass.sources.remote import Patience, Remote, on_web, shown
+from topmass.sources.remote import Patience, Remote, identity, on_web, shown
 from topmass.sources.web import size_on_web
 
 
@@ -20,19 +20,28 @@ def is_right(url: str, file: Path, wanted: Checksum | None, size: int | None, pa
     """
     if not wanted and (other := mismatch_of(file, file.name)):
         say(f"{file} is {other.words}")
-        if read_record(file) == running_over("sha256", file).result():
+        if (record := read_record(file)) and record.checksum == running_over("sha256", file).result():
             record_of(file).unlink()
         return False
+    if not wanted and read_record(file) and not noted(file, url):
+        say(f"{file} is from another URL")
+        return False
     there = file.stat().st_size
-    known = wanted or read_record(file)
+    known = wanted or noted(file, url)
     if not known and size is None:
         size = (size_on_web if on_web(url) else size_anywhere)(url, patience)
     if there != size and not (known and size is None):
         return False
     found = running_over(known.kind if known else "sha256", file).result()
     if not known:
-        write_record(file, found)
+        write_record(file, found, identity(url))
     return found == (known or found)
+
+
+def noted(file: Path, url: str) -> Checksum | None:
+    """The checksum that was written down for what came from this URL, or from one that nobody wrote down."""
+    record = read_record(file)
+    return record.checksum if record and record.source in ("", identity(url)) else None
 
 
 def looked_at(first: bytes, part: Part, remote: Remote, url: str, wanted: Checksum | None) -> bytes:
@@ -58,7 +67,7 @@ def check_size(url: str, remote: Remote, size: int | None) -> None:
         )
 
 
-def objection(part: Part, wanted: Checksum | None) -> str:
+def objection(part: Part, url: str, wanted: Checksum | None) -> str:
     """What speaks against the whole part's being the file; "" if nothing does.
 
     The checksum that is wanted decides by itself; without one, what the bytes are and the checksum written down.
@@ -68,22 +77,22 @@ def objection(part: Part, wanted: Checksum | None) -> str:
     looks = f"it is {other.words}: {other.advice}" if other else ""
     if wanted:
         return "" if found == wanted else f"has {found} and not {wanted} as wanted{looks and '; '}{looks}"
-    noted = None if other else read_record(file)
-    if noted in (None, found):
+    known = None if other else noted(file, url)
+    if known in (None, found):
         return looks
     remove = shlex.join(["rm", *(str(path) for path in (file, record_of(file)) if path.exists())])
-    return f"has {found} and not {noted} as noted when it first came (if the change is wanted: `{remove}`)"
+    return f"has {found} and not {known} as noted when it first came (if the change is wanted: `{remove}`)"
 
 
 def settle(part: Part, url: str, wanted: Checksum | None) -> None:
     """Put the whole part in its place, or aside if anything speaks against it; write its checksum down if it is new."""
     file, wrong = part.file, part.file.with_name(f"{part.file.name}.wrong")
-    if against := objection(part, wanted):
+    if against := objection(part, url, wanted):
         part.move_to(wrong)
         raise BadInput(f"{shown(url)}: {against}; what came is kept as {wrong}")
     if wanted:
         record_of(file).unlink(missing_ok=True)  # it might be that of another edition
-    elif not read_record(file):
-        write_record(file, part.checksum.result())
+    elif not noted(file, url):
+        write_record(file, part.checksum.result(), identity(url))
         say(f"{part.checksum.result()}, noted in {record_of(file)}: the next time it has to be the same")
     part.move_to(file)
