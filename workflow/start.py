@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 sys.path.append(str(Path(__file__).parent / "scripts"))
+from topmass.files import BadInput
+from topmass.workflow.reading import read_file
 from topmass.workflow.turns import take_turn, whose_turn
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -25,7 +27,12 @@ def start(arguments: list[str]) -> NoReturn:
     """Wait, unlock, and become Snakemake."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--directory", "-d", type=Path, default=Path())
-    folder = parser.parse_known_args(arguments)[0].directory.resolve()
+    parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])
+    given = parser.parse_known_args(arguments)[0]
+    # Snakemake names neither file nor line of one that it cannot read.
+    for file in given.configfile:
+        read_file(file)
+    folder = given.directory.resolve()
     environment = complete(os.environ, folder)
     waited_for = ""
     while (turn := take_turn(folder)) is False:
@@ -71,5 +78,7 @@ def is_writable(folder: Path) -> bool:
 if __name__ == "__main__":
     try:
         start(sys.argv[1:])
+    except BadInput as error:
+        sys.exit(str(error))
     except OSError as error:
         sys.exit(f"{error.filename or 'this machine'}: {error.strerror.lower()}")
