@@ -117,6 +117,27 @@ def test_a_stage_ends_with_one_line_and_status_one(error, line, tmp_path, capsys
     assert line in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), "memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "memory"),
+        (ImportError("iup.so: failed to map segment from shared object"), "memory"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE), "shard.npz"), "open files"),
+        (RuntimeError("can't start new thread"), "processes"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "processes"),
+    ],
+)
+def test_what_a_machine_has_too_little_of_is_named_with_a_remedy(error, what, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended, stage("train", str(tmp_path / "log")):
+        raise error
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.count("\n") == 1
+    assert said.startswith(f"train: error: not enough {what} (") and "let fewer jobs run at a time" in said
+
+
 def test_an_unexpected_error_names_the_log_which_has_the_traceback(tmp_path, capsys):
     with pytest.raises(SystemExit), stage("train", str(tmp_path / "log")):
         raise RuntimeError("surprise")

@@ -24,7 +24,7 @@ PLACES = os.pathsep.join(str(REPOSITORY / folder) for folder in ("workflow/scrip
 def run(*command: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
     """A Python of its own, with these variables in its environment."""
     environment = os.environ | {"PYTHONPATH": PLACES} | variables
-    told = {"encoding": "utf-8", "errors": "replace", "capture_output": True}
+    told = {"encoding": "utf-8", "errors": "replace", "capture_output": True, "timeout": 120}
     return subprocess.run([sys.executable, *map(str, command)], cwd=cwd, env=environment, **told)
 
 

@@ -13,7 +13,7 @@ NUMBERS = {
     errno.ENOMEM: "memory", errno.EMFILE: "open files", errno.ENFILE: "open files", errno.EAGAIN: "processes",
 }  # fmt: skip
 WORDS = {
-    "memory": r"out of memory|not enough memory|allocate memory|bad_alloc|ALLOC_FAILED",
+    "memory": r"out of memory|not enough memory|allocate memory|bad_alloc|ALLOC_FAILED|failed to map segment[^:]*$",
     "open files": r"Too many open files",
     "processes": r"can't start new thread|Resource temporarily unavailable",
 }
