@@ -251,6 +251,8 @@ class XRootD:
         # It refuses to run as root: whoever that is has it run as somebody who may do nothing.
         user = ["-R", "nobody"] if os.geteuid() == 0 else []
         command = ["xrootd", *user, "-c", self.home / "xrootd.cfg", "-l", self.home / "xrootd.log", "-n", "topmass"]
+        # And what else it writes, beside its number.
+        command += ["-s", self.home / "admin/xrootd.pid"]
         self.process = subprocess.Popen(command, cwd=self.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(500):
             with suppress(ConnectionError), socket.create_connection(("127.0.0.1", self.port)):
@@ -270,7 +272,7 @@ class XRootD:
 @contextmanager
 def xrootd_server() -> Iterator[XRootD]:
     """Run an `XRootD` in a folder of its own, which anybody may read."""
-    # Not among pytest's folders, which are closed to others.
+    # Pytest's folders are closed to others.
     home = Path(tempfile.mkdtemp(prefix="topmass-xrootd-", dir="/tmp"))
     server = XRootD(home)
     try:

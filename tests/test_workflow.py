@@ -82,7 +82,7 @@ def test_everything_is_there(house):
     }
     assert expected <= set(outputs(house))
     assert (house / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
-    assert not list((house / "results").rglob("*.part"))
+    assert not list((house / "results").rglob("*.part*"))
 
 
 def test_the_report_holds_every_figure(house):
@@ -349,4 +349,4 @@ def test_a_run_killed_again_and_again_ends_with_the_same(house, tmp_path):
         run.wait()
     subprocess.run(command, cwd=clone, check=True, capture_output=True)
     compare(house, clone)
-    assert not list((clone / "results").rglob("*.part"))
+    assert not list((clone / "results").rglob("*.part*"))

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,7 +50,7 @@ def start(arguments: list[str]) -> NoReturn:
     os.execve(sys.executable, [*SNAKEMAKE, *arguments], environment)
 
 
-def complete(given: os._Environ[str], folder: Path) -> dict[str, str]:
+def complete(given: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The environment of a run in this folder."""
     foreign = [f"{name}={given[name]}" for name in FOREIGN if name in given]
     if foreign:
@@ -72,7 +73,8 @@ def complete(given: os._Environ[str], folder: Path) -> dict[str, str]:
 
 def is_writable(folder: Path) -> bool:
     """Whether this user may write into the folder, or make it."""
-    return os.access(next(each for each in (folder, *folder.parents) if each.exists()), os.W_OK)
+    # Not `Path.exists`, which raises where it may not look.
+    return os.access(next(each for each in (folder, *folder.parents) if os.path.exists(each)), os.W_OK)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ PER_JET = {
 
 
 DAMAGED = (
-    OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile,
+    OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, MemoryError, RuntimeError,
+    zipfile.BadZipFile,
 )  # fmt: skip
 """What NumPy and zipfile raise for a damaged file; RuntimeError where it seems to be encrypted."""
 

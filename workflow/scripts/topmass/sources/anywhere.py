@@ -10,7 +10,7 @@ import fsspec
 from fsspec.core import url_to_fs
 from fsspec.registry import get_filesystem_class
 
-from topmass.files import BadInput
+from topmass.files import BadInput, shortage
 from topmass.sources.remote import NO_SUCH_HOST, Edition, Interrupted, Patience, Remote, shown, without_secrets
 
 CHUNK = 1 << 21
@@ -123,6 +123,8 @@ def translated(url: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if shortage(error) in ("memory", "open files"):
+            raise
         reason = without_secrets(getattr(error, "strerror", None) or str(error) or type(error).__name__, url)
         reason = re.sub("^Failed to submit <.*> request: ", "", reason)  # fsspec-xrootd shows its own insides
         if isinstance(error, NEVER) or NEVER_XROOTD.search(reason):
