@@ -162,7 +162,8 @@ def print_summary():
     sys.stdout.reconfigure(errors="backslashreplace")
     for summary in [*runs("results/evaluate/{experiment}/{seed}/summary.txt"), *comparison()[:1]]:
         if Path(summary).exists():
-            print("\n" + Path(summary).read_text(encoding="utf-8"))
+            text = Path(summary).read_text(encoding="utf-8")
+            print(f"\n{text}")
     if Path("results/report.html").exists():
         print("Everything in one page: results/report.html; the figures: results/figures/")
 
