@@ -64,7 +64,7 @@ def test_the_benchmark_writes_table_and_figure(tmp_path):
     table = pd.read_csv(tmp_path / "training.csv")
     assert len(table) == 5 and (table["jets_per_second"] > 0).all() and table["to_reference"][0] == 1
     assert "(c) parts of a step" in text and (tmp_path / "training.md").read_text() == text
-    assert (tmp_path / "training.png").stat().st_size > 10_000
+    assert (tmp_path / "chart.png").stat().st_size > 10_000
     with pytest.raises(BadInput, match="--batch 50: there are only 40 jets"):
         benchmark_training(None, tmp_path, Settings(40, 50, 1, 1, "cpu", 1, False))
 

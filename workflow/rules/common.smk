@@ -111,8 +111,9 @@ def table_of_shards(wildcards):
 
 
 def tables(wildcards):
-    """The jet tables of a dataset."""
-    sample = config["datasets"][wildcards.dataset]["sample"]
+    """The jet tables of a rule's dataset, named directly or by its experiment."""
+    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+    sample = config["datasets"][dataset]["sample"]
     return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 

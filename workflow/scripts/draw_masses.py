@@ -17,9 +17,7 @@ BINS = 20
 """Where the statistics do not divide the mass into bins, because it is not made flat."""
 
 
-def draw_masses(
-    shards: Mapping[str, Sequence[Path]], statistics: Path, png: Path, pdf: Path, colours: Sequence[str]
-) -> None:
+def draw_masses(shards: Mapping[str, Sequence[Path]], statistics: Path, masses: Path, colours: Sequence[str]) -> None:
     """Draw the masses of the shards of each split, with what the statistics say of the unbiasing."""
     known = Statistics.load(statistics)
     jets = {}
@@ -35,7 +33,7 @@ def draw_masses(
     else:
         edges, before = np.linspace(edges[0], edges[-1], BINS + 1), None
     with styled(colours):
-        save(mass_distribution(jets, edges, before), png, pdf)
+        save(mass_distribution(jets, edges, before), masses)
 
 
 def describe(split: str, jets: int, kept: Mapping[str, float]) -> str:
@@ -49,7 +47,6 @@ if __name__ == "__main__":
         draw_masses(
             {name: [Path(path) for path in snakemake.input[name]] for name in ("train", "validation", "test")},
             Path(snakemake.input.statistics),
-            Path(snakemake.output.png),
-            Path(snakemake.output.pdf),
+            Path(snakemake.output.masses[0]),
             snakemake.params.colours,
         )

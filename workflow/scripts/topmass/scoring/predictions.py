@@ -38,6 +38,10 @@ class Predictions:
         """Write as parquet."""
         write_predictions(path, [self])
 
+    def same_jets(self, other: "Predictions") -> bool:
+        """Whether the other predictions are of these very jets, in the same order."""
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ("event", "mass", "pt"))
+
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
