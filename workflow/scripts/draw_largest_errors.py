@@ -27,7 +27,7 @@ def draw_largest_errors(predictions: Path, tables: Sequence[Path], largest: Path
     images = find_images(wanted, tables, predictions)
     known = {name: getattr(jets, name)[chosen] for name in ("mass", "predicted", "pt")}
     titles = [
-        f"$m$ = {mass:.0f} GeV, $p_T$ = {pt:.0f} GeV\npredicted {predicted:.0f} GeV"
+        f"$m$ = {mass:.0f}, predicted {predicted:.0f} GeV\n$p_T$ = {pt:.0f} GeV"
         for mass, predicted, pt in zip(*known.values(), strict=True)
     ]
     with styled(colours):

@@ -25,7 +25,7 @@ def draw_masses(shards: Mapping[str, Sequence[Path]], statistics: Path, masses: 
         if split not in known.kept:
             raise BadInput(f"{statistics}: nothing about the split '{split}'")
         mass, weight = read_numbers(paths, ("mass", "weight"), digest_of(statistics))
-        jets[describe(TITLES.get(split, split), len(mass), known.kept[split])] = (mass, weight)
+        jets[TITLES.get(split, split)] = (mass, weight, describe(len(mass), known.kept[split]))
         say(f"{split}: {len(mass):,} jets")
     edges = known.flattening.mass_edges
     if len(edges) > 2:
@@ -36,10 +36,10 @@ def draw_masses(shards: Mapping[str, Sequence[Path]], statistics: Path, masses: 
         save(mass_distribution(jets, edges, before), masses)
 
 
-def describe(split: str, jets: int, kept: Mapping[str, float]) -> str:
-    """A split's number of jets, the share that unbiasing has kept and how flat they are."""
+def describe(jets: int, kept: Mapping[str, float]) -> str:
+    """The number of jets of a split, the share that unbiasing has kept and how flat they are."""
     flat = rf", $\chi^2$/ndf = {kept['chi2']:.0f}/{kept['degrees_of_freedom']}" if kept["degrees_of_freedom"] else ""
-    return f"{split}: {jets:,} jets, {kept['share']:.0%} kept{flat}"
+    return f"{jets:,} jets, {kept['share']:.0%} kept{flat}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from topmass.drawing.estimators import ESTIMATORS, add_legend
 from topmass.drawing.style import LABEL, Drawn
@@ -72,7 +73,8 @@ def dependence(points: Sequence[Point], metrics: Sequence[str], level: float) ->
         axes.set_xlabel(AGAINST[against])
     figure.align_ylabels()
     figure.suptitle(f"{LABEL}, bands: {level:.0%} intervals", x=0.01, horizontalalignment="left", fontsize="medium")
-    add_legend(figure, [name for name in ESTIMATORS if any(point.estimator == name for point in chosen)])
+    present = [look for name, look in ESTIMATORS.items() if any(point.estimator == name for point in chosen)]
+    add_legend(figure, [Line2D([], [], label=look.title, **look.marked) for look in present])
     return Drawn(figure, {name: [getattr(point, name) for point in chosen] for name in Point._fields})
 
 
@@ -85,7 +87,7 @@ def draw_panel(axes: Axes, points: Sequence[Point]) -> None:
             start, end, *numbers = np.array(shown).T
             value, low, high = (scale.factor * each for each in numbers)
             axes.fill_between((start + end) / 2, low, high, color=look.color, alpha=0.25, linewidth=0)
-            axes.plot((start + end) / 2, value, marker=look.marker, **look.line)
+            axes.plot((start + end) / 2, value, **look.marked)
     if scale.ideal is not None:
         axes.axhline(scale.ideal, color="0.4", linewidth=1, zorder=0)
     axes.set_xlim(min(point.start for point in points), max(point.end for point in points))

@@ -1,10 +1,10 @@
 """The estimators that figures show, each with a look of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 
 class Look(NamedTuple):
@@ -20,6 +20,11 @@ class Look(NamedTuple):
         """For a line without markers."""
         return {"color": self.color, "linestyle": self.linestyle}
 
+    @property
+    def marked(self) -> dict:
+        """For a line with markers."""
+        return {"marker": self.marker, **self.line}
+
 
 ESTIMATORS = {
     "network": Look("network", "C0", "o", "-"),
@@ -31,8 +36,6 @@ ESTIMATORS = {
 """By the names that scores have them by, in the order of the colours."""
 
 
-def add_legend(figure: Figure, names: Iterable[str], *more: Line2D) -> None:
-    """One legend for all panels, below them, of these estimators after what else is drawn."""
-    looks = (ESTIMATORS[name]._asdict() for name in names)
-    handles = [Line2D([], [], label=look.pop("title"), **look) for look in looks]
-    figure.legend(handles=[*more, *handles], loc="outside lower center", ncols=len(more) + len(handles))
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """One legend for all panels, below them."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

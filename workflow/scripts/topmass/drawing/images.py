@@ -34,7 +34,7 @@ def mean_images(jets: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
 
 def average(images: np.ndarray, layers: Sequence[Layer], jets: int) -> Drawn:
     """One panel a layer of the mean images (layers, SIDE, SIDE) of so many jets."""
-    columns = min(4, len(layers))
+    columns = 2 if len(layers) == 4 else min(3, len(layers))
     rows = -(-len(layers) // columns)
     figure = Figure(figsize=(4.7 * columns, 4 * rows + 0.3), layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)

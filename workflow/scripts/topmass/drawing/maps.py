@@ -14,7 +14,7 @@ def resolution_map(
 ) -> Drawn:
     """The network's resolution, a fraction, with the number of jets, for N cells from … to … in mass and pT, GeV.
 
-    The cells fill a grid. Those without a resolution (NaN) are hatched.
+    The cells fill a grid. Those without a resolution (NaN) are grey.
     """
     edges = [np.unique(spans) for spans in (mass, pt)]
     place = tuple(np.searchsorted(each, np.array(spans)[:, 0]) for each, spans in zip(edges, (mass, pt), strict=True))
@@ -28,9 +28,9 @@ def resolution_map(
     figure.colorbar(picture, ax=axes, label="Resolution of the network (%)", aspect=30, pad=0.02)
     for x, y, value, number in zip(np.mean(mass, axis=1), np.mean(pt, axis=1), 100 * resolution, jets, strict=True):
         text = f"{value:.0f} %\n" if np.isfinite(value) else "no number\n"
-        dark = np.isfinite(value) and value > 0.65 * top
+        dark = np.isfinite(value) and value > 0.75 * top
         axes.text(
-            x, y, f"{text}{number:,} jets", ha="center", va="center", fontsize="x-small",
+            x, y, f"{text}{number:,} jets", ha="center", va="center", fontsize="small",
             color="white" if dark else "black",
         )  # fmt: skip
     axes.minorticks_off()

@@ -28,8 +28,9 @@ def energies(jet: JetBatch, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
     for i, layer in enumerate(layers):
         if layer.unit == "GeV":
             side, chosen = SIDE // layer.cell, jet.layer == i
-            images[layer.name] = np.zeros((side, side))
-            np.add.at(images[layer.name].ravel(), jet.pixel[chosen], jet.value[chosen])
+            values = np.bincount(jet.pixel[chosen], weights=jet.value[chosen], minlength=side**2)
+            # They are those of each pixel of a cell.
+            images[layer.name] = values.reshape(side, side) * layer.cell**2
     return images
 
 
@@ -42,14 +43,15 @@ def single_jets(
     `known` numbers of the jets, (jets,) each, that go with those behind the figure.
     """
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(16, (14.2 / columns) * rows + 1), layout="compressed")
+    row_height = 12.5 / columns + 0.15 + 0.25 * (1 + max(title.count("\n") for title in titles))
+    figure = Figure(figsize=(16, row_height * rows + 1), layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(images) :]:
         axes.remove()
     pictures: dict = {}
     for axes, layers, title in zip(panels.flat, images, titles, strict=False):
         pictures = draw_jet(axes, layers)
-        axes.set_title(title)
+        axes.set_title(title, fontsize="medium" if columns < 4 else "small")
     for name, picture in pictures.items():
         figure.colorbar(picture, ax=panels, label=name, extend="both", aspect=40, pad=0.02)
     for pt_of_track in TRACK_EXAMPLES:

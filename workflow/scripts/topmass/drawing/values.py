@@ -10,8 +10,8 @@ from topmass.drawing.style import LABEL, Drawn
 from topmass.layers import Layer
 
 BINS = 60
-OUTER = 0.0005
-"""Share of the values on each side that may lie beyond the outermost bins, which they are counted in."""
+OUTER = 0.001
+"""Share of the values of a signed layer that lies beyond the outermost bins, and is counted in them."""
 
 
 def layer_values(
@@ -36,7 +36,8 @@ def layer_values(
             row[0].axvline(side * scales[i], color="C1", linestyle="--")
         if not layer.signed:
             row[0].set_xscale("log")
-        row[0].set(xlabel=f"{layer.title} ({layer.unit})", ylabel="Values / jet")
+        unit = layer.unit if layer.signed else f"{layer.unit} / pixel"
+        row[0].set(xlabel=f"{layer.title} ({unit})", ylabel="Values / jet")
         row[1].set_xlabel(f"{layer.title}, scaled")
     panels[0, 0].set_title(f"before: {jets[0]:,} jets; dashed: what becomes 1", fontsize="small")
     panels[0, 1].set_title(f"after: {jets[1]:,} training jets", fontsize="small")
@@ -47,14 +48,14 @@ def layer_values(
 
 
 def physical_bins(values: np.ndarray, layer: Layer) -> np.ndarray:
-    """Edges (BINS + 1,) around all but the outermost values: logarithmic, or symmetric around zero where signed."""
+    """Edges (BINS + 1,): logarithmic around all values; where signed, linear around zero and most values."""
     magnitude = np.abs(values[values != 0])
     if not len(magnitude):
         return np.linspace(-1, 1, BINS + 1) if layer.signed else np.geomspace(0.1, 10, BINS + 1)
-    low, high = np.quantile(magnitude, (OUTER, 1 - OUTER))
     if layer.signed:
+        high = np.quantile(magnitude, 1 - OUTER)
         return np.linspace(-high, high, BINS + 1)
-    return np.geomspace(low / 1.1, high * 1.1, BINS + 1)
+    return np.geomspace(magnitude.min() / 1.1, magnitude.max() * 1.1, BINS + 1)
 
 
 def draw_values(axes: Axes, edges: np.ndarray, heights: np.ndarray) -> None:
