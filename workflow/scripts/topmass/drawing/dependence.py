@@ -13,20 +13,20 @@ from topmass.drawing.style import LABEL, Drawn
 
 
 class Scale(NamedTuple):
-    """Title of a metric's axis, what numbers are multiplied with to be shown on it, and where an ideal one lies."""
+    """The axis of a metric: a percentage is a fraction times 100; and where an ideal one lies."""
 
     title: str
-    factor: float = 1
+    unit: str
     ideal: float | None = None
 
 
 METRICS = {
-    "response": Scale("Response", ideal=1),
-    "resolution": Scale("Resolution (%)", 100),
-    "bias": Scale("Bias (GeV)", ideal=0),
-    "mae": Scale("MAE (GeV)"),
-    "mre": Scale("MRE (%)", 100),
-    "median_error": Scale("Median |error| (GeV)"),
+    "response": Scale("Response", "", ideal=1),
+    "resolution": Scale("Resolution", "%"),
+    "bias": Scale("Bias", "GeV", ideal=0),
+    "mae": Scale("MAE", "GeV"),
+    "mre": Scale("MRE", "%"),
+    "median_error": Scale("Median |error|", "GeV"),
 }
 AGAINST = {"mass": "Generated top mass (GeV)", "pt": "Jet $p_T$ (GeV)", "eta": r"Jet $|\eta|$"}
 
@@ -68,14 +68,16 @@ def dependence(points: Sequence[Point], metrics: Sequence[str], level: float) ->
     for metric, row in zip(metrics, panels, strict=True):
         for against, axes in zip(columns, row, strict=True):
             draw_panel(axes, [each for each in chosen if (each.metric, each.against) == (metric, against)])
-        row[0].set_ylabel(METRICS[metric].title)
+        scale = METRICS[metric]
+        row[0].set_ylabel(f"{scale.title} ({scale.unit})" if scale.unit else scale.title)
     for against, axes in zip(columns, panels[-1], strict=True):
         axes.set_xlabel(AGAINST[against])
     figure.align_ylabels()
     figure.suptitle(f"{LABEL}, bands: {level:.0%} intervals", x=0.01, horizontalalignment="left", fontsize="medium")
     present = [look for name, look in ESTIMATORS.items() if any(point.estimator == name for point in chosen)]
     add_legend(figure, [Line2D([], [], label=look.title, **look.marked) for look in present])
-    return Drawn(figure, {name: [getattr(point, name) for point in chosen] for name in Point._fields})
+    units = [METRICS[point.metric].unit.replace("%", "1") for point in chosen]
+    return Drawn(figure, {**dict(zip(Point._fields, zip(*chosen, strict=True), strict=True)), "unit": units})
 
 
 def draw_panel(axes: Axes, points: Sequence[Point]) -> None:
@@ -85,7 +87,7 @@ def draw_panel(axes: Axes, points: Sequence[Point]) -> None:
         shown = [(p.start, p.end, p.value, p.low, p.high) for p in points if p.estimator == name]
         if shown:
             start, end, *numbers = np.array(shown).T
-            value, low, high = (scale.factor * each for each in numbers)
+            value, low, high = (each * (100 if scale.unit == "%" else 1) for each in numbers)
             axes.fill_between((start + end) / 2, low, high, color=look.color, alpha=0.25, linewidth=0)
             axes.plot((start + end) / 2, value, **look.marked)
     if scale.ideal is not None:

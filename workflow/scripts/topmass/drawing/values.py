@@ -1,6 +1,6 @@
 """Figures of the values of the layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,20 +25,11 @@ def layer_values(
     figure = Figure(figsize=(13, 2.9 * len(layers) + 1), layout="constrained")
     panels = figure.subplots(len(layers), 2, squeeze=False)
     rows = []
-    for i, (layer, row) in enumerate(zip(layers, panels, strict=True)):
-        ends = (-1.02, 1.02) if layer.signed else (0, 1.02)
-        bins = {"before": physical_bins(before[i], layer), "after": np.linspace(*ends, BINS + 1)}
-        for axes, (when, edges), values, number in zip(row, bins.items(), (before[i], after[i]), jets, strict=True):
-            heights = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / number
-            draw_values(axes, edges, heights)
-            rows += [(layer.name, when, *each) for each in zip(edges[:-1], edges[1:], heights, strict=True)]
-        for side in (-1, 1) if layer.signed else (1,):
-            row[0].axvline(side * scales[i], color="C1", linestyle="--")
-        if not layer.signed:
-            row[0].set_xscale("log")
-        unit = layer.unit if layer.signed else f"{layer.unit} / pixel"
-        row[0].set(xlabel=f"{layer.title} ({unit})", ylabel="Values / jet")
-        row[1].set_xlabel(f"{layer.title}, scaled")
+    for (left, right), layer, scale, *values in zip(panels, layers, scales, before, after, strict=True):
+        edges = physical_bins(values[0], layer), np.linspace(-1.02 if layer.signed else 0, 1.02, BINS + 1)
+        for axes, when, *given in zip((left, right), ("before", "after"), values, edges, jets, strict=True):
+            rows += [(layer.name, when, *numbers) for numbers in draw_values(axes, *given)]
+        label_values(left, right, layer, scale)
     panels[0, 0].set_title(f"before: {jets[0]:,} jets; dashed: what becomes 1", fontsize="small")
     panels[0, 1].set_title(f"after: {jets[1]:,} training jets", fontsize="small")
     figure.align_ylabels()
@@ -58,9 +49,22 @@ def physical_bins(values: np.ndarray, layer: Layer) -> np.ndarray:
     return np.geomspace(magnitude.min() / 1.1, magnitude.max() * 1.1, BINS + 1)
 
 
-def draw_values(axes: Axes, edges: np.ndarray, heights: np.ndarray) -> None:
-    """One histogram, on a logarithmic axis where there is anything to show."""
+def draw_values(axes: Axes, values: np.ndarray, edges: np.ndarray, jets: int) -> Iterator[tuple]:
+    """A histogram of values of so many jets; the ends and the height of its bins."""
+    heights = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / jets
     axes.stairs(heights, edges, fill=True, color="C0")
     axes.set_xlim(edges[0], edges[-1])
     if heights.any():
         axes.set_yscale("log")
+    return zip(edges[:-1], edges[1:], heights, strict=True)
+
+
+def label_values(left: Axes, right: Axes, layer: Layer, scale: float) -> None:
+    """What stands on the axes of the panels of a layer, and where its scale is."""
+    for side in (-1, 1) if layer.signed else (1,):
+        left.axvline(side * scale, color="C1", linestyle="--")
+    if not layer.signed:
+        left.set_xscale("log")
+    unit = layer.unit if layer.signed else f"{layer.unit} / pixel"
+    left.set(xlabel=f"{layer.title} ({unit})", ylabel="Values / jet")
+    right.set_xlabel(f"{layer.title}, scaled")
