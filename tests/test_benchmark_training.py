@@ -86,7 +86,7 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     config["datasets"]["flat"] |= {"split": tiny["datasets"]["flat"]["split"]}
     config["datasets"]["flat"]["unbias"]["mass"]["bins"] = 2
     config["experiments"] = tiny["experiments"]
-    config["evaluate"]["bootstrap"]["resamples"] = 20
+    config["evaluate"] |= tiny["evaluate"] | {"bootstrap": config["evaluate"]["bootstrap"] | {"resamples": 20}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, REPOSITORY / "workflow/scripts/gpu_run.py", "--config", tmp_path / "config.yaml"]
     command += ["--experiment", "tiny", "--workers", "1", "--out", tmp_path / "out", "--jets"]
@@ -99,6 +99,7 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     about = json.loads((tmp_path / "out/run.json").read_text())
     assert about["jets"] == 200 and set(about["seconds"]) == {"simulate", "preprocess", "train", "evaluate"}
     assert (tmp_path / "out/metrics.json").exists() and (tmp_path / "out/figures/predicted.png").exists()
+    assert len(list((tmp_path / "out/figures").glob("*.csv"))) == 8
     (tmp_path / "out/metrics.json").unlink()
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npz")}
     assert len(shards) == 6 and call("200").returncode == 0 and (tmp_path / "out/metrics.json").exists()

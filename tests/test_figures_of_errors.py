@@ -178,7 +178,7 @@ def test_estimators_keep_their_order_and_their_colours_whichever_are_there():
     (legend,) = drawn.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["network", "jet mass"]
     assert [line.get_color() for line in legend.get_lines()] == ["C0", "C3"]
-    assert drawn.numbers["estimator"] == ["network", "jet_mass"]
+    assert list(drawn.numbers["estimator"]) == ["network", "jet_mass"]
 
 
 def test_a_cell_without_a_number_stays_empty_and_says_so():
@@ -188,7 +188,7 @@ def test_a_cell_without_a_number_stays_empty_and_says_so():
     axes = drawn.figure.axes[0]
     assert axes.collections[0].get_array().mask.ravel().tolist() == [False, False, True, False]
     assert [text.get_text() for text in axes.texts] == [
-        "10 %\n9 jets", "no number\n1 jets", "30 %\n7 jets", "20 %\n8 jets",
+        "10 %\n9 jets", "no number\n1 jet", "30 %\n7 jets", "20 %\n8 jets",
     ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +145,18 @@ def kept(pattern):
 def runs(pattern):
     """One file for each experiment and seed that are to be run."""
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])
+
+
+def figure(path, category, what):
+    """The files of a figure, PNG first; the report shows that with the caption of the same name."""
+    labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)}
+    shown = report(
+        f"results/figures/{path}.png",
+        caption=f"../report/{Path(path).name}.rst",
+        category=category,
+        labels={**labels, "what": what},
+    )
+    return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
 
 
 def datasets_run():

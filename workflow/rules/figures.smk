@@ -7,20 +7,6 @@ writes  results/figures/{sample}/average_images, single_jets
         resolution_map, largest_errors
 """
 
-import re
-
-
-def figure(path, category, what):
-    """The files of a figure, PNG first; the report shows that with the caption of the same name."""
-    labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)}
-    shown = report(
-        f"results/figures/{path}.png",
-        caption=f"../report/{Path(path).name}.rst",
-        category=category,
-        labels={**labels, "what": what},
-    )
-    return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
-
 
 rule figure_images:
     input:

@@ -30,7 +30,7 @@ def resolution_map(
         text = f"{value:.0f} %\n" if np.isfinite(value) else "no number\n"
         dark = np.isfinite(value) and value > 0.75 * top
         axes.text(
-            x, y, f"{text}{number:,} jets", ha="center", va="center", fontsize="small",
+            x, y, f"{text}{number:,} {'jet' if number == 1 else 'jets'}", ha="center", va="center", fontsize="small",
             color="white" if dark else "black",
         )  # fmt: skip
     axes.minorticks_off()
