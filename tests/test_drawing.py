@@ -1,5 +1,7 @@
 """Figures: what they show, that they are made, made again byte for byte, and refuse what cannot be drawn."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from conftest import SPLIT
 from draw_history import draw_history
-from draw_images import draw_images, spread_in_mass
+from draw_images import draw_images, first_jets, spread_in_mass
 from draw_masses import draw_masses
 from topmass.drawing.history import losses
 from topmass.drawing.images import average, colour_scale, mean_images
@@ -30,6 +32,7 @@ SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 KEPT = {"jets": 90, "share": 0.5, "chi2": 3.2, "degrees_of_freedom": 4}
 SPLITS = ("train", "validation", "test")
+FIGURES_OF_SAMPLES = ("mine/single_jets.png", "gun/single_jets.png")
 HISTORY = "epoch,loss,validation_loss,mae,mre,learning_rate\n"
 
 
@@ -48,7 +51,7 @@ def jet_table(folder: Path) -> dict:
     layers = [find_layer(name) for name in ("track_pt", "track_d0", "hcal")]
     values = [(i, rng.integers(625), rng.normal() if layers[i].signed else rng.exponential()) for i in [0, 1, 2] * 9]
     write_jets(folder / "jets.parquet", [jets_of([values, values[:9], []])], layers, {})
-    return {"table": folder / "jets.parquet"}
+    return {"tables": [folder / "jets.parquet"]}
 
 
 def masses(folder: Path, mass_bins: int = 5) -> dict:
@@ -106,6 +109,24 @@ def test_the_numbers_behind_a_figure_are_those_that_it_shows(tmp_path):
     rows = [line.split(",") for line in (tmp_path / "masses.csv").read_text().splitlines()]
     assert [row[0] for row in rows[1::5]] == ["training", "validation", "test", "before unbiasing"]
     assert sum(float(row[3]) for row in rows[1:6]) * 83 == pytest.approx(1e3, rel=1e-5) and rows[-1][4] == ""
+
+
+A_USERS = "savefig.bbox: tight\nfigure.dpi: 50\ntext.usetex: True\nbackend: TkAgg\nno.such.key: 1\n# für mich\n"
+DRAW = f"import sys; sys.path += {sys.path!r}; from test_drawing import *\n"
+DRAW += "run(draw_history, history(Path()), Path('figures'))"
+
+
+@pytest.mark.parametrize("place", ["folder", "home"])
+def test_figures_are_the_same_whatever_a_users_files_and_variables_say(place, tmp_path):
+    run(draw_history, history(tmp_path), tmp_path / "plain")
+    file = {"folder": "matplotlibrc", "home": ".config/matplotlib/matplotlibrc"}[place]
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(A_USERS, encoding="latin-1")
+    variables = {"HOME": str(tmp_path), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    ended = subprocess.run([sys.executable, "-c", DRAW], cwd=tmp_path, env=variables, text=True, capture_output=True)
+    assert ended.returncode == 0 and "matplotlibrc" not in ended.stderr, ended.stderr
+    for file in (tmp_path / "plain").iterdir():
+        assert (tmp_path / "figures" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_mean_image_has_the_mean_at_its_pixel_and_fills_the_pixels_of_a_tower():
@@ -208,11 +229,38 @@ def test_jets_that_cannot_be_drawn(tmp_path):
     empty = tmp_path / "empty.parquet"
     write_jets(empty, [], LAYERS, {})
     with pytest.raises(BadInput, match=r"empty\.parquet: no jet"):
-        run(draw_images, {"table": empty}, tmp_path)
+        run(draw_images, {"tables": [empty, empty]}, tmp_path)
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"mass": [1.0]}), foreign)
     with pytest.raises(BadInput, match=r"foreign\.parquet"):
-        run(draw_images, {"table": foreign}, tmp_path)
+        run(draw_images, {"tables": [foreign]}, tmp_path)
+
+
+def test_images_are_drawn_of_the_jets_there_are_whichever_tables_have_them(tmp_path):
+    layers = tuple(find_layer(name) for name in ("ecal", "hcal"))
+    pixel_by_pixel = tuple(layer._replace(cell=1) for layer in layers)
+    tables = [tmp_path / f"{block}.parquet" for block in range(5)]
+    jet, other = jets_of([[(0, 7, 2.0)]]), jets_of([[(1, 8, 3.0)], []])
+    for path, batches, kind in zip(
+        tables, ([], [jet], [other], [other], []), (layers, layers, pixel_by_pixel, layers, layers), strict=True
+    ):
+        write_jets(path, batches, kind, {})
+    found, known = first_jets(tables)
+    # Cells of another size are not mixed with these.
+    assert (len(found), known) == (3, layers) and found.value.tolist() == [2.0, 3.0]
+
+
+@pytest.mark.slow
+def test_the_images_of_a_sample_of_files_are_of_all_its_blocks(tmp_path):
+    (tmp_path / "mine.parquet").touch()
+    sample = {"files": [{"path": "mine.parquet"}], "blocks_per_file": 3, "layers": []}
+    (tmp_path / "mine.yaml").write_text(json.dumps({"samples": {"mine": sample}}), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", "mine.yaml", "--snakefile"]
+    command += [str(SCRIPTS.parents[1] / "Snakefile"), *(f"results/figures/{name}" for name in FIGURES_OF_SAMPLES)]
+    ended = subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert ended.returncode == 0, ended.stdout
+    # Of a simulated one, the first block has jets.
+    assert re.search(r"^sparsify +3$", ended.stdout, re.M) and re.search(r"^simulate +1$", ended.stdout, re.M)
 
 
 def test_jets_without_energies_and_empty_layers_can_be_drawn():

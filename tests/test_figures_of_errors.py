@@ -58,16 +58,17 @@ def metrics(folder: Path) -> dict:
 
 
 def layers(folder: Path) -> dict:
-    """Arguments for `draw_layers`: a table of 60 jets, an empty shard and the one that was made of them."""
-    table, statistics, shards = folder / "00000.parquet", folder / "statistics.json", []
-    write_jets(table, [make_jets(60)], LAYERS, {})
-    measure([table], statistics, "gun", SPLIT, ["track_pt", "track_d0", "hcal"], {}, 0.99, UNBIAS)
-    write_jets(folder / "empty.parquet", [], LAYERS, {})
-    for source in (folder / "empty.parquet", table):
-        splits = {split: folder / f"{split}_{source.stem}.npz" for split in SPLIT}
-        make_shards(source, statistics, splits, 1e-5, "log")
+    """Arguments for `draw_layers`: tables of no and of 60 jets, and the shards that were made of them."""
+    tables, shards = [folder / f"{block:05d}.parquet" for block in range(2)], []
+    statistics = folder / "statistics.json"
+    for table, batches in zip(tables, ([], [make_jets(60)]), strict=True):
+        write_jets(table, batches, LAYERS, {})
+    measure(tables, statistics, "gun", SPLIT, ["track_pt", "track_d0", "hcal"], {}, 0.99, UNBIAS)
+    for table in tables:
+        splits = {split: folder / f"{split}_{table.stem}.npz" for split in SPLIT}
+        make_shards(table, statistics, splits, 1e-5, "log")
         shards.append(splits["train"])
-    return {"table": table, "shards": shards, "statistics": statistics}
+    return {"tables": tables, "shards": shards, "statistics": statistics}
 
 
 def jets_in_tables(folder: Path, jets: int = 40) -> tuple[JetBatch, dict]:

@@ -149,7 +149,7 @@ def runs(pattern):
 
 def figure(path, category, what):
     """The files of a figure, PNG first; the report shows that with the caption of the same name."""
-    labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)}
+    labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)} or {"experiment": "all", "seed": "all"}
     shown = report(
         f"results/figures/{path}.png",
         caption=f"../report/{Path(path).name}.rst",
@@ -157,6 +157,12 @@ def figure(path, category, what):
         labels={**labels, "what": what},
     )
     return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
+
+
+def comparison():
+    """What sets the runs apart, where there are several."""
+    several = len(runs("{experiment}/{seed}")) > 1
+    return ["results/compare/comparison.txt", "results/figures/comparison.png"] if several else []
 
 
 def datasets_run():
@@ -168,7 +174,7 @@ def print_summary():
     """The short tables of all runs, and where to look."""
     # A terminal that lacks a sign shows another.
     sys.stdout.reconfigure(errors="backslashreplace")
-    for summary in runs("results/evaluate/{experiment}/{seed}/summary.txt"):
+    for summary in [*runs("results/evaluate/{experiment}/{seed}/summary.txt"), *comparison()[:1]]:
         if Path(summary).exists():
             print("\n" + Path(summary).read_text(encoding="utf-8"))
     if Path("results/report.html").exists():

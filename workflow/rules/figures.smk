@@ -10,7 +10,12 @@ writes  results/figures/{sample}/average_images, single_jets
 
 rule figure_images:
     input:
-        table="results/jets/{sample}/00000.parquet",
+        # One block has jets enough. But of files any may have none, where jets that cannot be used are left out.
+        tables=lambda wildcards: expand(
+            "results/jets/{sample}/{block}.parquet",
+            sample=wildcards.sample,
+            block=blocks(wildcards.sample)[: None if "files" in config["samples"][wildcards.sample] else 1],
+        ),
     output:
         average_images=figure("{sample}/average_images", "Jets", "average image of each layer"),
         single_jets=figure("{sample}/single_jets", "Jets", "six single jets"),
@@ -50,7 +55,7 @@ rule figure_masses:
 
 rule figure_layers:
     input:
-        table=lambda wildcards: tables(wildcards)[0],
+        tables=tables,
         shards=shards("train"),
         statistics="results/preprocess/{dataset}/statistics.json",
     output:

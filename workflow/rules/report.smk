@@ -8,6 +8,7 @@ writes  results/report.html
 rule results:
     input:
         runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        comparison(),
         # One figure of each rule: the others come with it.
         runs("results/figures/{experiment}/{seed}/loss.png"),
         runs("results/figures/{experiment}/{seed}/predicted.png"),

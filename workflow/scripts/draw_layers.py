@@ -15,16 +15,17 @@ from topmass.preprocessing.shards import Shard, require_statistics
 from topmass.preprocessing.statistics import Statistics, digest_of
 
 
-def draw_layers(table: Path, shards: Sequence[Path], statistics: Path, values: Path, colours: Sequence[str]) -> None:
-    """Draw the values of the first jets of a table, and of the jets of the first shard that has any.
+def draw_layers(
+    tables: Sequence[Path], shards: Sequence[Path], statistics: Path, values: Path, colours: Sequence[str]
+) -> None:
+    """Draw the values of the first jets of the tables, and of the jets of the first shard that has any.
 
     BadInput if there are no jets, or the shard was made with other statistics.
     """
     known = Statistics.load(statistics)
     layers = find_layers(known.layers, known.cells)
-    opened = JetTable(table)
-    names = [layer.name for layer in opened.layers]
-    jets, shard = first_jets(opened), first_shard(shards, digest_of(statistics))
+    jets, names = first_jets(tables)
+    shard = first_shard(shards, digest_of(statistics))
     say(f"{len(jets):,} jets before, {len(shard):,} after")
     before = [jets.value[jets.layer == names.index(layer.name)] for layer in layers]
     after = [shard.arrays["value"][shard.arrays["layer"] == i].astype(np.float64) for i in range(len(layers))]
@@ -32,11 +33,12 @@ def draw_layers(table: Path, shards: Sequence[Path], statistics: Path, values: P
         save(layer_values(layers, before, after, known.scales, (len(jets), len(shard))), values)
 
 
-def first_jets(table: JetTable) -> JetBatch:
-    """The first jets of a table; BadInput if it has none."""
-    for jets in table.batches():
-        return jets
-    raise BadInput(f"{table.path}: no jet")
+def first_jets(tables: Sequence[Path]) -> tuple[JetBatch, list[str]]:
+    """The first jets of the first table that has any, and the names of its layers; BadInput if none has."""
+    for table in map(JetTable, tables):
+        for jets in table.batches():
+            return jets, [layer.name for layer in table.layers]
+    raise BadInput(f"{tables[0]}: no jet, nor in any other table of the sample")
 
 
 def first_shard(paths: Sequence[Path], statistics: str) -> Shard:
@@ -52,7 +54,7 @@ def first_shard(paths: Sequence[Path], statistics: str) -> Shard:
 if __name__ == "__main__":
     with stage("draw_layers", snakemake.log[0]):
         draw_layers(
-            Path(snakemake.input.table),
+            [Path(path) for path in snakemake.input.tables],
             [Path(path) for path in snakemake.input.shards],
             Path(snakemake.input.statistics),
             Path(snakemake.output.layer_values[0]),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, damage, whole
 from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
@@ -47,9 +47,9 @@ class Predictions:
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
         file = open_parquet(path)
         try:
-            table = file.read()
+            table = file.read(use_threads=False)
         except DAMAGED as error:
-            raise BadInput(f"{path}: damaged ({error})") from None
+            raise damage(error, f"{path}: damaged") from None
         for name, dtype in COLUMNS.items():
             if name not in table.column_names:
                 raise BadInput(f"{path}: no column '{name}'")
