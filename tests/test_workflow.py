@@ -66,7 +66,9 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 FIGURE_FILES = (
     *("gun/average_images", "gun/single_jets", "flat/masses"),
-    *("tiny/1/loss", "tiny/1/errors", "tiny/1/predicted"),
+    "flat/layer_values",
+    *(f"tiny/1/{name}" for name in ("loss", "errors", "predicted", "spectrum", "median_error", "response")),
+    *(f"tiny/1/{name}" for name in ("mean_errors", "resolution_map", "largest_errors")),
 )
 
 
@@ -81,21 +83,14 @@ def test_everything_is_there(house):
         *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in FIGURE_FILES),
     }
     assert expected <= set(outputs(house))
+    assert all((house / f"results/figures/{name}.csv").stat().st_size for name in FIGURE_FILES)
     assert (house / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
     assert not list((house / "results").rglob("*.part*"))
 
 
 def test_the_report_holds_every_figure(house):
     page = (house / "results/report.html").read_text()
-    for name in (
-        "average_images.png",
-        "single_jets.png",
-        "masses.png",
-        "loss.png",
-        "errors.png",
-        "predicted.png",
-        "summary.txt",
-    ):
+    for name in ("summary.txt", *(f"{Path(figure).name}.png" for figure in FIGURE_FILES)):
         assert name in page
     assert not re.search(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', page)
 
@@ -121,11 +116,12 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
     compare(house, tmp_path)
 
 
-FIGURES = {"figure_images", "figure_masses", "figure_history", "figure_predictions"}
-LAST = {"predict", "evaluate", "figure_predictions", "report"}
+OF_METRICS = {"figure_predictions", "figure_metrics"}
+LAST = {"predict", "evaluate", "figure_largest_errors", "report"} | OF_METRICS
 TRAINING = {"train", "figure_history"} | LAST
-AFTER_STATISTICS = {"shards", "figure_masses"} | TRAINING
+AFTER_STATISTICS = {"shards", "figure_masses", "figure_layers"} | TRAINING
 ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
+FIGURES = {rule for rule in ALL if rule.startswith("figure_")}
 
 
 def append(path: str, line: str = "# a comment\n"):
@@ -170,8 +166,9 @@ CHANGES = {
     "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
     "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), set()),
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
-    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "figure_predictions", "report"}),
-    "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | {"report"}),
+    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "report"} | OF_METRICS),
+    "another figure colour": (configure(figures__colours=5 * ["#000000"]), FIGURES | {"report"}),
+    "another slope of the falling spectrum": (configure(figures__falling_slope=70), {"figure_predictions", "report"}),
     "another caption": (append("workflow/report/loss.rst", "More.\n"), {"report"}),
     "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | {"report"}),
     "a module that only training uses": (append(f"{LIBRARY}/learning/training/trainer.py"), TRAINING),

@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -111,8 +112,9 @@ def table_of_shards(wildcards):
 
 
 def tables(wildcards):
-    """The jet tables of a dataset."""
-    sample = config["datasets"][wildcards.dataset]["sample"]
+    """The jet tables of a rule's dataset, named directly or by its experiment."""
+    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+    sample = config["datasets"][dataset]["sample"]
     return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 
@@ -143,6 +145,18 @@ def kept(pattern):
 def runs(pattern):
     """One file for each experiment and seed that are to be run."""
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])
+
+
+def figure(path, category, what):
+    """The files of a figure, PNG first; the report shows that with the caption of the same name."""
+    labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)} or {"experiment": "all", "seed": "all"}
+    shown = report(
+        f"results/figures/{path}.png",
+        caption=f"../report/{Path(path).name}.rst",
+        category=category,
+        labels={**labels, "what": what},
+    )
+    return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
 
 
 def comparison():

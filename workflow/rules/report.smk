@@ -9,9 +9,12 @@ rule results:
     input:
         runs("results/evaluate/{experiment}/{seed}/summary.txt"),
         comparison(),
+        # One figure of each rule: the others come with it.
         runs("results/figures/{experiment}/{seed}/loss.png"),
         runs("results/figures/{experiment}/{seed}/predicted.png"),
-        expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
+        runs("results/figures/{experiment}/{seed}/response.png"),
+        runs("results/figures/{experiment}/{seed}/largest_errors.png"),
+        expand("results/figures/{dataset}/{name}.png", dataset=datasets_run(), name=("masses", "layer_values")),
         expand(
             "results/figures/{sample}/average_images.png",
             sample=sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()}),

@@ -81,8 +81,8 @@ def benchmark_data(jets: int, output: Path) -> str:
         rows.writerow(field.name for field in fields(Measured))
         rows.writerows([getattr(line, field.name) for field in fields(Measured)] for line in lines)
     with styled(settings["figures"]["colours"]):
-        figure = reached_of_aimed({f"{line.part} / {line.against}": line.reached for line in lines}, title)
-        save(figure, output / "chart.png", output / "chart.pdf")
+        reached = {f"{line.part} / {line.against}": line.reached for line in lines}
+        save(reached_of_aimed(reached, title), output / "chart.png")
     text = describe(title, lines)
     with whole(output / "table.txt") as part:
         part.write_text(text, encoding="utf-8")

@@ -168,7 +168,7 @@ def write(out: Path, table: pd.DataFrame, text: str, lowest: float, about: str) 
     names = [*table["way"], "(d) floor"]
     values, spread = (np.append(table[name], last) for name, last in (("jets_per_second", lowest), ("spread", 0)))
     with styled(COLOURS):
-        save(draw_rates(names, values, spread, about), out / "training.png", out / "training.pdf")
+        save(draw_rates(names, values, spread, about), out / "chart.png")
 
 
 def profile(shards: Path | None, jets: int, batch: int, device: str, precision: torch.dtype, out: Path) -> str:

@@ -99,11 +99,14 @@ def evaluate(run: "Run", settings: Mapping, name: tuple[str, int], model: Path, 
     bins = {"mass": asked["mass_bins"], "pt": asked["pt_bins"]}
     scored = (bins, asked["mass_above"], asked["bootstrap"])
     run.once("evaluate", metrics, (predictions, metrics, spreadsheet, summary, *name, *scored))
-    colours = settings["figures"]["colours"]
-    figures = [run.out / f"figures/{each}.{kind}" for each in ("loss", "errors") for kind in ("png", "pdf")]
-    run.once("draw_history", figures[-1], (run.out / "history.csv", *figures, colours))
-    figures = [run.out / f"figures/predicted.{kind}" for kind in ("png", "pdf")]
-    run.once("draw_predictions", figures[-1], (predictions, metrics, *figures, colours))
+    slope, colours = (settings["figures"][name] for name in ("falling_slope", "colours"))
+    for drawing, given, names, more in (
+        ("draw_history", (run.out / "history.csv",), ("loss", "errors"), ()),
+        ("draw_predictions", (predictions, metrics, {}), ("predicted", "spectrum", "median_error"), (slope,)),
+        ("draw_metrics", (metrics,), ("response", "mean_errors", "resolution_map"), ()),
+    ):
+        figures = [run.out / f"figures/{name}.png" for name in names]
+        run.once(drawing, figures[-1].with_suffix(".csv"), (*given, *figures, *more, colours))
 
 
 def measure_training(out: Path, batch: int) -> None:
