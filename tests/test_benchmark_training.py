@@ -64,7 +64,7 @@ def test_the_benchmark_writes_table_and_figure(tmp_path):
     table = pd.read_csv(tmp_path / "training.csv")
     assert len(table) == 5 and (table["jets_per_second"] > 0).all() and table["to_reference"][0] == 1
     assert "(c) parts of a step" in text and (tmp_path / "training.md").read_text() == text
-    assert (tmp_path / "training.png").stat().st_size > 10_000
+    assert (tmp_path / "chart.png").stat().st_size > 10_000
     with pytest.raises(BadInput, match="--batch 50: there are only 40 jets"):
         benchmark_training(None, tmp_path, Settings(40, 50, 1, 1, "cpu", 1, False))
 
@@ -86,7 +86,7 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     config["datasets"]["flat"] |= {"split": tiny["datasets"]["flat"]["split"]}
     config["datasets"]["flat"]["unbias"]["mass"]["bins"] = 2
     config["experiments"] = tiny["experiments"]
-    config["evaluate"]["bootstrap"]["resamples"] = 20
+    config["evaluate"] |= tiny["evaluate"] | {"bootstrap": config["evaluate"]["bootstrap"] | {"resamples": 20}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, REPOSITORY / "workflow/scripts/gpu_run.py", "--config", tmp_path / "config.yaml"]
     command += ["--experiment", "tiny", "--workers", "1", "--out", tmp_path / "out", "--jets"]
@@ -99,6 +99,7 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     about = json.loads((tmp_path / "out/run.json").read_text())
     assert about["jets"] == 200 and set(about["seconds"]) == {"simulate", "preprocess", "train", "evaluate"}
     assert (tmp_path / "out/metrics.json").exists() and (tmp_path / "out/figures/predicted.png").exists()
+    assert len(list((tmp_path / "out/figures").glob("*.csv"))) == 8
     (tmp_path / "out/metrics.json").unlink()
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npz")}
     assert len(shards) == 6 and call("200").returncode == 0 and (tmp_path / "out/metrics.json").exists()

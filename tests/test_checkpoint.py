@@ -161,7 +161,7 @@ def test_a_full_disk_is_told_and_the_checkpoint_before_stays_good(stopped, datas
     monkeypatch.setattr(Path, "write_bytes", full)
     found = run(dataset, tmp_path / "stopped")
     assert sizes and all(sizes)
-    assert "no checkpoint written" in caplog.text and "No space left on device; the one before" in caplog.text
+    assert "no checkpoint written" in caplog.text and "no space left on device; the one before" in caplog.text
     monkeypatch.undo()
     assert result(found) == result(run(dataset, tmp_path / "alone"))
 

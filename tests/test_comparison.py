@@ -23,7 +23,7 @@ def jets(number: int, first_event: int = 0) -> Predictions:
     """Jets that depend on their event alone."""
     event = first_event + np.arange(number)
     mass, pt = 100 + event * 37.7 % 400, 400 + event * 91.3 % 600
-    return Predictions(event=event, mass=mass, predicted=mass, pt=pt, jet_mass=mass, softdrop_mass=mass)
+    return Predictions(event=event, mass=mass, predicted=mass, pt=pt, ieta=mass, jet_mass=mass, softdrop_mass=mass)
 
 
 def run(folder: Path, name: str, seed: int, known: Predictions, error: np.ndarray) -> list[Path]:
@@ -130,8 +130,9 @@ def test_the_figure_is_drawn_the_same_twice(tmp_path):
         for seed in (1, 2)
     ]
     put_side_by_side(tmp_path, runs, ["a", "b"], [1, 2])
-    figures = [[tmp_path / f"{turn}.{kind}" for kind in ("png", "pdf")] for turn in range(2)]
-    for png, pdf in figures:
-        draw_comparison(tmp_path / "comparison.json", png, pdf, COLOURS)
-    assert figures[0][0].read_bytes() == figures[1][0].read_bytes()
-    assert figures[0][1].read_bytes() == figures[1][1].read_bytes()
+    figures = [[tmp_path / f"{turn}.{kind}" for kind in ("png", "pdf", "csv")] for turn in range(2)]
+    for png, *_ in figures:
+        draw_comparison(tmp_path / "comparison.json", png, COLOURS)
+    for first, second in zip(*figures, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    assert figures[0][2].read_text().splitlines()[1].startswith("a,mae,15,7.07107,,,")

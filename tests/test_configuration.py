@@ -2,6 +2,8 @@
 
 import copy
 import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -143,7 +145,7 @@ def test_a_sample_of_files_needs_no_more_than_its_files(tmp_path):
     (tmp_path / "jets.parquet").touch()
     sample = meant(f"samples: {{mine: {{files: [path: {tmp_path}/jets.parquet]}}}}")["samples"]["mine"]
     assert sample.pop("files") == [{"path": f"{tmp_path}/jets.parquet"}]
-    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse"}
+    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse", "position": "ieta_iphi"}
     assert {name: sample[name] for name in defaults} == defaults
 
 
@@ -276,6 +278,19 @@ def test_a_file_of_another_encoding_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_bytes("run: {} # größer".encode("latin-1"))
     with pytest.raises(BadInput, match=r"mine\.yaml: not text in UTF-8"):
         read_file(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("none.yaml", "no such file or directory"), ("latin.yaml", "not text in UTF-8"), ("tab.yaml", "line 2: no YAML")],
+)
+def test_a_file_that_snakemake_cannot_read_is_named_at_the_start(name, why, tmp_path):
+    (tmp_path / "latin.yaml").write_bytes("run: {} # größer".encode("latin-1"))
+    (tmp_path / "tab.yaml").write_text("run:\n\tseeds: [1]\n")
+    command = [sys.executable, REPOSITORY / "workflow/start.py", "--dry-run", "--configfile", tmp_path / name]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert ended.returncode == 1 and ended.stderr.startswith(f"{tmp_path / name}: {why}")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_part_that_holds_itself_is_refused():

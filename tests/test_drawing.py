@@ -1,6 +1,7 @@
 """Figures: what they show, that they are made, made again byte for byte, and refuse what cannot be drawn."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,13 @@ import pytest
 
 from conftest import SPLIT
 from draw_history import draw_history
-from draw_images import draw_images, spread_in_mass
+from draw_images import draw_images, first_jets, spread_in_mass
 from draw_masses import draw_masses
-from draw_predictions import draw_predictions
 from topmass.drawing.history import losses
-from topmass.drawing.images import average, colour_scale, mean_images, single_jets
+from topmass.drawing.images import average, colour_scale, mean_images
 from topmass.drawing.masses import mass_distribution
 from topmass.drawing.predictions import predicted_against_true
+from topmass.drawing.single_jets import energies, single_jets
 from topmass.files import BadInput
 from topmass.jets import PER_JET, JetBatch, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER, find_layer
@@ -26,12 +27,12 @@ from topmass.preprocessing import shards as shard_files
 from topmass.preprocessing.shards import Shard, ShardMeta
 from topmass.preprocessing.statistics import Statistics, digest_of
 from topmass.preprocessing.unbias import Flattening
-from topmass.scoring.predictions import Predictions
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
-COLOURS = ["#0072B2", "#E69F00", "#D55E00"]
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 KEPT = {"jets": 90, "share": 0.5, "chi2": 3.2, "degrees_of_freedom": 4}
 SPLITS = ("train", "validation", "test")
+FIGURES_OF_SAMPLES = ("mine/single_jets.png", "gun/single_jets.png")
 HISTORY = "epoch,loss,validation_loss,mae,mre,learning_rate\n"
 
 
@@ -50,7 +51,7 @@ def jet_table(folder: Path) -> dict:
     layers = [find_layer(name) for name in ("track_pt", "track_d0", "hcal")]
     values = [(i, rng.integers(625), rng.normal() if layers[i].signed else rng.exponential()) for i in [0, 1, 2] * 9]
     write_jets(folder / "jets.parquet", [jets_of([values, values[:9], []])], layers, {})
-    return {"table": folder / "jets.parquet"}
+    return {"tables": [folder / "jets.parquet"]}
 
 
 def masses(folder: Path, mass_bins: int = 5) -> dict:
@@ -78,40 +79,54 @@ def history(folder: Path, epochs: int = 5) -> dict:
     return {"history": folder / "history.csv"}
 
 
-def predictions(folder: Path) -> dict:
-    """Arguments for `draw_predictions`."""
-    mass = np.linspace(85, 500, 300)
-    predicted = mass + 40 * np.sin(mass)
-    Predictions(np.arange(300), mass, predicted, mass, mass, mass).save(folder / "predictions.parquet")
-    number = {"value": 0.2, "low": 0.1, "high": 0.3}
-    region = {"by": "all", "scores": {"network": {"mae": number, "mre": number}}}
-    metrics = {"version": 2, "bootstrap": {"level": 0.68}, "regions": [region]}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    return {"predictions": folder / "predictions.parquet", "metrics": folder / "metrics.json"}
+FIGURES = {draw_images: ("mean", "single"), draw_masses: ("masses",), draw_history: ("loss", "validation")}
+"""The figures of each stage."""
+STAGES = [(draw_images, jet_table), (draw_masses, masses), (draw_history, history)]
 
 
-STAGES = [
-    (draw_images, jet_table, ("average_png", "average_pdf", "single_png", "single_pdf")),
-    (draw_masses, masses, ("png", "pdf")),
-    (draw_history, history, ("loss_png", "loss_pdf", "errors_png", "errors_pdf")),
-    (draw_predictions, predictions, ("png", "pdf")),
-]
-
-
-def run(stage, given: dict, names: tuple, folder: Path, colours: list[str] = COLOURS) -> list[bytes]:
-    """What the stage writes into a folder, file by file."""
-    files = {name: folder / f"{name}.{name[-3:]}" for name in names}
+def run(stage, given: dict, folder: Path, colours: list[str] = COLOURS) -> list[bytes]:
+    """What the stage writes into a folder: of each figure the PNG, the PDF and the numbers."""
+    files = {name: folder / f"{name}.png" for name in FIGURES[stage]}
     stage(**given, **files, colours=colours)
-    return [file.read_bytes() for file in files.values()]
+    return [file.with_suffix(kind).read_bytes() for file in files.values() for kind in (".png", ".pdf", ".csv")]
 
 
-@pytest.mark.parametrize(("stage", "make", "names"), STAGES, ids=lambda value: getattr(value, "__name__", ""))
-def test_figures_are_made_and_made_again_byte_for_byte(stage, make, names, tmp_path):
+@pytest.mark.parametrize(("stage", "make"), STAGES, ids=lambda value: value.__name__)
+def test_figures_are_made_and_made_again_byte_for_byte(stage, make, tmp_path):
     given = make(tmp_path)
-    first = run(stage, given, names, tmp_path / "first")
-    for content in first:
-        assert content.startswith((b"\x89PNG", b"%PDF")) and len(content) > 10_000
-    assert run(stage, given, names, tmp_path / "second") == first
+    first = run(stage, given, tmp_path / "first")
+    for png, pdf, csv in zip(first[::3], first[1::3], first[2::3], strict=True):
+        assert png.startswith(b"\x89PNG") and pdf.startswith(b"%PDF") and min(len(png), len(pdf)) > 10_000
+        assert csv.count(b"\n") > 3
+    assert run(stage, given, tmp_path / "second") == first
+
+
+def test_the_numbers_behind_a_figure_are_those_that_it_shows(tmp_path):
+    run(draw_history, history(tmp_path), tmp_path)
+    shown = (tmp_path / "validation.csv").read_text().splitlines()
+    assert shown[:3] == ["epoch,validation_mae,validation_mre", "1,105,0.4", "2,52.5,0.2"]
+    run(draw_masses, masses(tmp_path), tmp_path)
+    rows = [line.split(",") for line in (tmp_path / "masses.csv").read_text().splitlines()]
+    assert [row[0] for row in rows[1::5]] == ["training", "validation", "test", "before unbiasing"]
+    assert sum(float(row[3]) for row in rows[1:6]) * 83 == pytest.approx(1e3, rel=1e-5) and rows[-1][4] == ""
+
+
+A_USERS = "savefig.bbox: tight\nfigure.dpi: 50\ntext.usetex: True\nbackend: TkAgg\nno.such.key: 1\n# für mich\n"
+DRAW = f"import sys; sys.path += {sys.path!r}; from test_drawing import *\n"
+DRAW += "run(draw_history, history(Path()), Path('figures'))"
+
+
+@pytest.mark.parametrize("place", ["folder", "home"])
+def test_figures_are_the_same_whatever_a_users_files_and_variables_say(place, tmp_path):
+    run(draw_history, history(tmp_path), tmp_path / "plain")
+    file = {"folder": "matplotlibrc", "home": ".config/matplotlib/matplotlibrc"}[place]
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(A_USERS, encoding="latin-1")
+    variables = {"HOME": str(tmp_path), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    ended = subprocess.run([sys.executable, "-c", DRAW], cwd=tmp_path, env=variables, text=True, capture_output=True)
+    assert ended.returncode == 0 and "matplotlibrc" not in ended.stderr, ended.stderr
+    for file in (tmp_path / "plain").iterdir():
+        assert (tmp_path / "figures" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_mean_image_has_the_mean_at_its_pixel_and_fills_the_pixels_of_a_tower():
@@ -124,6 +139,13 @@ def test_mean_image_has_the_mean_at_its_pixel_and_fills_the_pixels_of_a_tower():
     filled = images[1, 2 * TOWER : 3 * TOWER, 4 * TOWER : 5 * TOWER]
     np.testing.assert_allclose(filled, 1 / 3)
     assert np.count_nonzero(images[1]) == TOWER**2
+
+
+def test_the_energy_of_a_tower_is_that_of_all_its_pixels():
+    jets = jets_of([[(0, 3 * SIDE + 7, 2.0), (1, 2 * SIDE // TOWER + 4, 1.0)]])
+    image = energies(jets, [find_layer("ecal"), find_layer("hcal")])
+    assert image["ecal"][3, 7] == 2.0 and image["hcal"][2, 4] == TOWER**2
+    assert image["ecal"].sum() == 2.0 and image["hcal"].sum() == TOWER**2
 
 
 def test_colours_of_a_signed_layer_are_symmetric_and_empty_layers_can_be_drawn():
@@ -145,20 +167,21 @@ def test_single_jets_are_spread_over_the_mass():
 def test_density_of_the_mass_integrates_to_one():
     edges = np.array([100.0, 200.0, 400.0])
     axes = mass_distribution(
-        {"some": (np.array([150.0, 160.0, 300.0, 310.0]), np.ones(4))}, edges, np.array([3.0, 1.0])
-    ).axes[0]
+        {"some": (np.array([150.0, 160.0, 300.0, 310.0]), np.ones(4), "")}, edges, np.array([3.0, 1.0])
+    ).figure.axes[0]
     points, before = axes.containers[0][0].get_ydata(), axes.lines[-1].get_ydata()
     np.testing.assert_allclose(points, [5, 2.5])
     np.testing.assert_allclose(before[:2], [7.5, 1.25])
 
 
 def test_masses_that_are_not_flattened_are_drawn_in_bins_too(tmp_path):
-    assert run(draw_masses, masses(tmp_path, mass_bins=1), ("png", "pdf"), tmp_path)
+    assert run(draw_masses, masses(tmp_path, mass_bins=1), tmp_path)
 
 
 def test_columns_of_predicted_masses_add_up_to_all_jets_of_the_column():
     rng = np.random.default_rng(3)
-    axes = predicted_against_true(mass := rng.uniform(85, 500, 900), mass + rng.uniform(-20, 20, 900), []).axes[0]
+    drawn = predicted_against_true(mass := rng.uniform(85, 500, 900), mass + rng.uniform(-20, 20, 900), [])
+    axes = drawn.figure.axes[0]
     mesh = axes.collections[0]
     heights = np.diff(mesh.get_coordinates()[:, 0, 1])
     columns = (mesh.get_array().filled(0) * heights[:, None]).sum(axis=0)
@@ -172,13 +195,14 @@ def test_a_single_prediction_can_be_drawn():
 @pytest.mark.parametrize("epochs", [1, 5, 25])
 def test_epochs_are_ticked_at_whole_numbers(epochs):
     epoch = np.arange(1.0, epochs + 1)
-    axes = losses(epoch, 1 / epoch, 1.1 / epoch, epochs).axes[0]
+    axes = losses(epoch, 1 / epoch, 1.1 / epoch, epochs).figure.axes[0]
     ticks = [tick for tick in axes.get_xticks() if 0.5 <= tick <= epochs + 0.5]
     assert ticks and all(tick == int(tick) for tick in ticks)
 
 
 def test_drawing_does_without_torch():
-    script = "import sys, draw_masses, draw_history, draw_predictions, draw_images; sys.exit('torch' in sys.modules)"
+    stages = ", ".join(path.stem for path in SCRIPTS.glob("draw_*.py"))
+    script = f"import sys, {stages}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=SCRIPTS, check=False).returncode == 0
 
 
@@ -197,55 +221,62 @@ def test_history_that_cannot_be_drawn(text, trouble, tmp_path):
     given = history(tmp_path)
     given["history"].write_text(text)
     with pytest.raises(BadInput, match=rf"history\.csv: {trouble}"):
-        run(draw_history, given, ("loss_png", "loss_pdf", "errors_png", "errors_pdf"), tmp_path / "out")
+        run(draw_history, given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"regions": []}'])
-def test_metrics_that_cannot_be_drawn(content, tmp_path):
-    given = predictions(tmp_path)
-    given["metrics"].write_text(content)
-    with pytest.raises(BadInput, match=r"metrics\.json: not the metrics"):
-        run(draw_predictions, given, ("png", "pdf"), tmp_path)
-
-
-def test_predictions_that_cannot_be_drawn(tmp_path):
-    given = predictions(tmp_path)
-    table = pq.read_table(given["predictions"])
-    pq.write_table(table.drop_columns(["predicted"]), given["predictions"])
-    with pytest.raises(BadInput, match=r"predictions\.parquet: [^\n]*predicted"):
-        run(draw_predictions, given, ("png", "pdf"), tmp_path)
-    given["predictions"].write_text("text")
-    with pytest.raises(BadInput, match=r"predictions\.parquet"):
-        run(draw_predictions, given, ("png", "pdf"), tmp_path)
-
-
 def test_jets_that_cannot_be_drawn(tmp_path):
-    names = ("average_png", "average_pdf", "single_png", "single_pdf")
     empty = tmp_path / "empty.parquet"
     write_jets(empty, [], LAYERS, {})
     with pytest.raises(BadInput, match=r"empty\.parquet: no jet"):
-        run(draw_images, {"table": empty}, names, tmp_path)
+        run(draw_images, {"tables": [empty, empty]}, tmp_path)
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"mass": [1.0]}), foreign)
     with pytest.raises(BadInput, match=r"foreign\.parquet"):
-        run(draw_images, {"table": foreign}, names, tmp_path)
+        run(draw_images, {"tables": [foreign]}, tmp_path)
+
+
+def test_images_are_drawn_of_the_jets_there_are_whichever_tables_have_them(tmp_path):
+    layers = tuple(find_layer(name) for name in ("ecal", "hcal"))
+    pixel_by_pixel = tuple(layer._replace(cell=1) for layer in layers)
+    tables = [tmp_path / f"{block}.parquet" for block in range(5)]
+    jet, other = jets_of([[(0, 7, 2.0)]]), jets_of([[(1, 8, 3.0)], []])
+    for path, batches, kind in zip(
+        tables, ([], [jet], [other], [other], []), (layers, layers, pixel_by_pixel, layers, layers), strict=True
+    ):
+        write_jets(path, batches, kind, {})
+    found, known = first_jets(tables)
+    # Cells of another size are not mixed with these.
+    assert (len(found), known) == (3, layers) and found.value.tolist() == [2.0, 3.0]
+
+
+@pytest.mark.slow
+def test_the_images_of_a_sample_of_files_are_of_all_its_blocks(tmp_path):
+    (tmp_path / "mine.parquet").touch()
+    sample = {"files": [{"path": "mine.parquet"}], "blocks_per_file": 3, "layers": []}
+    (tmp_path / "mine.yaml").write_text(json.dumps({"samples": {"mine": sample}}), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", "mine.yaml", "--snakefile"]
+    command += [str(SCRIPTS.parents[1] / "Snakefile"), *(f"results/figures/{name}" for name in FIGURES_OF_SAMPLES)]
+    ended = subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert ended.returncode == 0, ended.stdout
+    # Of a simulated one, the first block has jets.
+    assert re.search(r"^sparsify +3$", ended.stdout, re.M) and re.search(r"^simulate +1$", ended.stdout, re.M)
 
 
 def test_jets_without_energies_and_empty_layers_can_be_drawn():
     layers = [find_layer("bpix1"), find_layer("track_d0")]
     images = mean_images(jets_of([[(0, 5, 1.0)], []]), layers)
     average(images, layers, 2)
-    single_jets([{}, {}], np.array([100.0, 101.0]), np.array([500.0, 600.0]))
+    single_jets([{}, {}], ["100 GeV", "101 GeV"], {"mass": np.array([100.0, 101.0])}, 3)
 
 
 def test_shards_of_other_statistics_are_refused(tmp_path):
     given = masses(tmp_path)
     given["statistics"].write_text(given["statistics"].read_text() + "\n")
     with pytest.raises(BadInput, match=r"train\.npz: a shard made with other statistics"):
-        run(draw_masses, given, ("png", "pdf"), tmp_path)
+        run(draw_masses, given, tmp_path)
 
 
 def test_what_is_no_colour_is_named(tmp_path):
     with pytest.raises(BadInput, match="'bluu' is not a colour"):
-        run(draw_history, history(tmp_path), ("loss_png", "loss_pdf", "errors_png", "errors_pdf"), tmp_path, ["bluu"])
+        run(draw_history, history(tmp_path), tmp_path, ["bluu"])

@@ -66,7 +66,9 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 FIGURE_FILES = (
     *("gun/average_images", "gun/single_jets", "flat/masses"),
-    *("tiny/1/loss", "tiny/1/errors", "tiny/1/predicted"),
+    "flat/layer_values",
+    *(f"tiny/1/{name}" for name in ("loss", "errors", "predicted", "spectrum", "median_error", "response")),
+    *(f"tiny/1/{name}" for name in ("mean_errors", "resolution_map", "largest_errors")),
 )
 
 
@@ -81,8 +83,9 @@ def test_everything_is_there(house):
         *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in FIGURE_FILES),
     }
     assert expected <= set(outputs(house))
+    assert all((house / f"results/figures/{name}.csv").stat().st_size for name in FIGURE_FILES)
     assert (house / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
-    assert not list((house / "results").rglob("*.part"))
+    assert not list((house / "results").rglob("*.part*"))
 
 
 def test_the_report_holds_every_figure(house):
@@ -121,11 +124,12 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
 
 
 PAGES = {"report", "workflow_report"}
-FIGURES = {"figure_images", "figure_masses", "figure_history", "figure_predictions"}
-LAST = {"predict", "evaluate", "figure_predictions"} | PAGES
+OF_METRICS = {"figure_predictions", "figure_metrics"}
+LAST = {"predict", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
-AFTER_STATISTICS = {"shards", "figure_masses"} | TRAINING
+AFTER_STATISTICS = {"shards", "figure_masses", "figure_layers"} | TRAINING
 ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
+FIGURES = {rule for rule in ALL if rule.startswith("figure_")}
 
 
 def append(path: str, line: str = "# a comment\n"):
@@ -170,8 +174,9 @@ CHANGES = {
     "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
     "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), {"report"}),
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
-    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "figure_predictions"} | PAGES),
-    "another figure colour": (configure(figures__colours=["#000000", "#D55E00", "#009E73"]), FIGURES | PAGES),
+    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate"} | OF_METRICS | PAGES),
+    "another figure colour": (configure(figures__colours=5 * ["#000000"]), FIGURES | PAGES),
+    "another slope of the falling spectrum": (configure(figures__falling_slope=70), {"figure_predictions"} | PAGES),
     "another caption": (append("workflow/report/loss.rst", "More.\n"), PAGES),
     "another look of the page": (append("workflow/report/page.css", "\n"), {"report"}),
     "another package of a stage": (append("envs/evaluate.yaml", "      - another==1.0\n"), {"report"}),
@@ -363,4 +368,4 @@ def test_a_run_killed_again_and_again_ends_with_the_same(house, tmp_path):
         run.wait()
     subprocess.run(command, cwd=clone, check=True, capture_output=True)
     compare(house, clone)
-    assert not list((clone / "results").rglob("*.part"))
+    assert not list((clone / "results").rglob("*.part*"))

@@ -1,6 +1,7 @@
 """What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
 
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -113,8 +114,9 @@ def table_of_shards(wildcards):
 
 
 def tables(wildcards):
-    """The jet tables of a dataset."""
-    sample = config["datasets"][wildcards.dataset]["sample"]
+    """The jet tables of a rule's dataset, named directly or by its experiment."""
+    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+    sample = config["datasets"][dataset]["sample"]
     return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 
@@ -152,6 +154,18 @@ def if_several(path):
     return [path] if len(runs("{experiment}/{seed}")) > 1 else []
 
 
+def figure(path, category, what):
+    """The files of a figure, PNG first; the report shows that with the caption of the same name."""
+    labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)} or {"experiment": "all", "seed": "all"}
+    shown = report(
+        f"results/figures/{path}.png",
+        caption=f"../report/{Path(path).name}.rst",
+        category=category,
+        labels={**labels, "what": what},
+    )
+    return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
+
+
 def datasets_run():
     """Names of the datasets of the experiments that are to be run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
@@ -171,7 +185,8 @@ def print_summary():
         *if_several("results/compare/comparison.txt"),
     ]:
         if Path(summary).exists():
-            print("\n" + Path(summary).read_text(encoding="utf-8"))
+            text = Path(summary).read_text(encoding="utf-8")
+            print(f"\n{text}")
     if Path("results/report.html").exists():
         print("Everything in one page: results/report.html; every job and its code: results/workflow.html")
 

@@ -2,7 +2,7 @@
 
 reads   results/evaluate/, results/train/, results/predict/ of all runs
 writes  results/compare/comparison.json, comparison.csv, comparison.txt
-        results/figures/comparison.png, comparison.pdf
+        results/figures/comparison.png, comparison.pdf, comparison.csv
 """
 
 
@@ -38,13 +38,7 @@ rule figure_comparison:
     input:
         comparison="results/compare/comparison.json",
     output:
-        png=report(
-            "results/figures/comparison.png",
-            caption="../report/comparison.rst",
-            category="Results",
-            labels={"experiment": "all", "seed": "all", "what": "comparison"},
-        ),
-        pdf="results/figures/comparison.pdf",
+        figure=figure("comparison", "Results", "comparison"),
     log:
         "results/log/figure_comparison.log",
     benchmark:

@@ -1,30 +1,24 @@
-"""Draw the figures, each as PNG and PDF.
+"""Draw the figures, each as PNG and PDF, with the numbers behind it as CSV.
 
-reads   results/jets/{sample}/00000.parquet, results/shards/, results/train/, results/predict/, results/evaluate/
+reads   results/jets/, results/preprocess/, results/shards/, results/train/, results/predict/, results/evaluate/
 writes  results/figures/{sample}/average_images, single_jets
-        results/figures/{dataset}/masses
-        results/figures/{experiment}/{seed}/loss, errors, predicted
+        results/figures/{dataset}/masses, layer_values
+        results/figures/{experiment}/{seed}/loss, errors, predicted, spectrum, median_error, response, mean_errors,
+        resolution_map, largest_errors
 """
 
 
 rule figure_images:
     input:
-        table="results/jets/{sample}/00000.parquet",
+        # One block has jets enough. But of files any may have none, where jets that cannot be used are left out.
+        tables=lambda wildcards: expand(
+            "results/jets/{sample}/{block}.parquet",
+            sample=wildcards.sample,
+            block=blocks(wildcards.sample)[: None if "files" in config["samples"][wildcards.sample] else 1],
+        ),
     output:
-        average_png=report(
-            "results/figures/{sample}/average_images.png",
-            caption="../report/average_images.rst",
-            category="Jets",
-            labels={"sample": "{sample}", "what": "average image of each layer"},
-        ),
-        average_pdf="results/figures/{sample}/average_images.pdf",
-        single_png=report(
-            "results/figures/{sample}/single_jets.png",
-            caption="../report/single_jets.rst",
-            category="Jets",
-            labels={"sample": "{sample}", "what": "six single jets"},
-        ),
-        single_pdf="results/figures/{sample}/single_jets.pdf",
+        average_images=figure("{sample}/average_images", "Jets", "average image of each layer"),
+        single_jets=figure("{sample}/single_jets", "Jets", "six single jets"),
     log:
         "results/log/figure_images/{sample}.log",
     benchmark:
@@ -45,13 +39,7 @@ rule figure_masses:
         test=shards("test"),
         statistics="results/preprocess/{dataset}/statistics.json",
     output:
-        png=report(
-            "results/figures/{dataset}/masses.png",
-            caption="../report/masses.rst",
-            category="Jets",
-            labels={"dataset": "{dataset}", "what": "mass after unbiasing"},
-        ),
-        pdf="results/figures/{dataset}/masses.pdf",
+        masses=figure("{dataset}/masses", "Jets", "mass after unbiasing"),
     log:
         "results/log/figure_masses/{dataset}.log",
     benchmark:
@@ -65,24 +53,32 @@ rule figure_masses:
         "../scripts/draw_masses.py"
 
 
+rule figure_layers:
+    input:
+        tables=tables,
+        shards=shards("train"),
+        statistics="results/preprocess/{dataset}/statistics.json",
+    output:
+        layer_values=figure("{dataset}/layer_values", "Jets", "values before and after preprocessing"),
+    log:
+        "results/log/figure_layers/{dataset}.log",
+    benchmark:
+        "results/benchmark/figure_layers/{dataset}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_layers.py"),
+    script:
+        "../scripts/draw_layers.py"
+
+
 rule figure_history:
     input:
         history="results/train/{experiment}/{seed}/history.csv",
     output:
-        loss_png=report(
-            "results/figures/{experiment}/{seed}/loss.png",
-            caption="../report/loss.rst",
-            category="Training",
-            labels={"experiment": "{experiment}", "seed": "{seed}", "what": "loss by epoch"},
-        ),
-        loss_pdf="results/figures/{experiment}/{seed}/loss.pdf",
-        errors_png=report(
-            "results/figures/{experiment}/{seed}/errors.png",
-            caption="../report/errors.rst",
-            category="Training",
-            labels={"experiment": "{experiment}", "seed": "{seed}", "what": "MAE and MRE by epoch"},
-        ),
-        errors_pdf="results/figures/{experiment}/{seed}/errors.pdf",
+        loss=figure("{experiment}/{seed}/loss", "Training", "loss by epoch"),
+        errors=figure("{experiment}/{seed}/errors", "Training", "MAE and MRE by epoch"),
     log:
         "results/log/figure_history/{experiment}/{seed}.log",
     benchmark:
@@ -100,14 +96,11 @@ rule figure_predictions:
     input:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
         metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+        others=[],
     output:
-        png=report(
-            "results/figures/{experiment}/{seed}/predicted.png",
-            caption="../report/predicted.rst",
-            category="Results",
-            labels={"experiment": "{experiment}", "seed": "{seed}", "what": "predicted against true mass"},
-        ),
-        pdf="results/figures/{experiment}/{seed}/predicted.pdf",
+        predicted=figure("{experiment}/{seed}/predicted", "Results", "predicted against generated mass"),
+        spectrum=figure("{experiment}/{seed}/spectrum", "Results", "spectrum of predictions"),
+        median_error=figure("{experiment}/{seed}/median_error", "Results", "median error by mass, pT and |η|"),
     log:
         "results/log/figure_predictions/{experiment}/{seed}.log",
     benchmark:
@@ -115,7 +108,47 @@ rule figure_predictions:
     conda:
         "../../envs/figures.yaml"
     params:
+        falling_slope=lookup(within=config, dpath="figures/falling_slope"),
         colours=lookup(within=config, dpath="figures/colours"),
         code=code_hash("draw_predictions.py"),
     script:
         "../scripts/draw_predictions.py"
+
+
+rule figure_metrics:
+    input:
+        metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+    output:
+        response=figure("{experiment}/{seed}/response", "Results", "response, resolution and bias by mass and pT"),
+        mean_errors=figure("{experiment}/{seed}/mean_errors", "Results", "MAE and MRE by mass and pT"),
+        resolution_map=figure("{experiment}/{seed}/resolution_map", "Results", "resolution in mass and pT"),
+    log:
+        "results/log/figure_metrics/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/figure_metrics/{experiment}/{seed}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_metrics.py"),
+    script:
+        "../scripts/draw_metrics.py"
+
+
+rule figure_largest_errors:
+    input:
+        predictions="results/predict/{experiment}/{seed}/predictions.parquet",
+        tables=tables,
+    output:
+        largest_errors=figure("{experiment}/{seed}/largest_errors", "Results", "jets with the largest errors"),
+    log:
+        "results/log/figure_largest_errors/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/figure_largest_errors/{experiment}/{seed}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_largest_errors.py"),
+    script:
+        "../scripts/draw_largest_errors.py"

@@ -4,6 +4,9 @@ reads   what the rule `results` names, results/benchmark/, results/download/{sam
 writes  results/report.html, results/workflow.html
 """
 
+RESULTS = ("predicted", "response", "median_error", "resolution_map", "spectrum", "mean_errors", "largest_errors")
+"""Figures of the results of a training, in the order of the page."""
+
 
 rule results:
     input:
@@ -16,12 +19,12 @@ rule results:
         # Of the figures the first ones find room on the page; the others are linked.
         comparison_figures=if_several("results/figures/comparison.png"),
         jets_figures=[
-            *expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),
+            *expand("results/figures/{dataset}/{name}.png", dataset=datasets_run(), name=["masses", "layer_values"]),
             *expand(
                 "results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]
             ),
         ],
-        results_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["predicted"]),
+        results_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=RESULTS),
         history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
     localrule: True
 

@@ -14,16 +14,14 @@ from topmass.files import BadInput
 COLUMNS = ("epoch", "loss", "validation_loss", "mae", "mre")
 
 
-def draw_history(
-    history: Path, loss_png: Path, loss_pdf: Path, errors_png: Path, errors_pdf: Path, colours: Sequence[str]
-) -> None:
+def draw_history(history: Path, loss: Path, validation: Path, colours: Sequence[str]) -> None:
     """Draw the losses, and the validation MAE and MRE, of a training; the best epoch is that of the smallest MAE."""
     rows = read_history(history)
     best = int(rows["epoch"][np.argmin(rows["mae"])])
     say(f"{len(rows['epoch'])} epochs, the best is {best}")
     with styled(colours):
-        save(losses(rows["epoch"], rows["loss"], rows["validation_loss"], best), loss_png, loss_pdf)
-        save(errors(rows["epoch"], rows["mae"], rows["mre"], best), errors_png, errors_pdf)
+        save(losses(rows["epoch"], rows["loss"], rows["validation_loss"], best), loss)
+        save(errors(rows["epoch"], rows["mae"], rows["mre"], best), validation)
 
 
 def read_history(path: Path) -> dict[str, np.ndarray]:
@@ -50,9 +48,7 @@ if __name__ == "__main__":
     with stage("draw_history", snakemake.log[0]):
         draw_history(
             Path(snakemake.input.history),
-            Path(snakemake.output.loss_png),
-            Path(snakemake.output.loss_pdf),
-            Path(snakemake.output.errors_png),
-            Path(snakemake.output.errors_pdf),
+            Path(snakemake.output.loss[0]),
+            Path(snakemake.output.errors[0]),
             snakemake.params.colours,
         )

@@ -17,9 +17,7 @@ BINS = 20
 """Where the statistics do not divide the mass into bins, because it is not made flat."""
 
 
-def draw_masses(
-    shards: Mapping[str, Sequence[Path]], statistics: Path, png: Path, pdf: Path, colours: Sequence[str]
-) -> None:
+def draw_masses(shards: Mapping[str, Sequence[Path]], statistics: Path, masses: Path, colours: Sequence[str]) -> None:
     """Draw the masses of the shards of each split, with what the statistics say of the unbiasing."""
     known = Statistics.load(statistics)
     jets = {}
@@ -27,7 +25,7 @@ def draw_masses(
         if split not in known.kept:
             raise BadInput(f"{statistics}: nothing about the split '{split}'")
         mass, weight = read_numbers(paths, ("mass", "weight"), digest_of(statistics))
-        jets[describe(TITLES.get(split, split), len(mass), known.kept[split])] = (mass, weight)
+        jets[TITLES.get(split, split)] = (mass, weight, describe(len(mass), known.kept[split]))
         say(f"{split}: {len(mass):,} jets")
     edges = known.flattening.mass_edges
     if len(edges) > 2:
@@ -35,13 +33,13 @@ def draw_masses(
     else:
         edges, before = np.linspace(edges[0], edges[-1], BINS + 1), None
     with styled(colours):
-        save(mass_distribution(jets, edges, before), png, pdf)
+        save(mass_distribution(jets, edges, before), masses)
 
 
-def describe(split: str, jets: int, kept: Mapping[str, float]) -> str:
-    """A split's number of jets, the share that unbiasing has kept and how flat they are."""
+def describe(jets: int, kept: Mapping[str, float]) -> str:
+    """The number of jets of a split, the share that unbiasing has kept and how flat they are."""
     flat = rf", $\chi^2$/ndf = {kept['chi2']:.0f}/{kept['degrees_of_freedom']}" if kept["degrees_of_freedom"] else ""
-    return f"{split}: {jets:,} jets, {kept['share']:.0%} kept{flat}"
+    return f"{jets:,} jets, {kept['share']:.0%} kept{flat}"
 
 
 if __name__ == "__main__":
@@ -49,7 +47,6 @@ if __name__ == "__main__":
         draw_masses(
             {name: [Path(path) for path in snakemake.input[name]] for name in ("train", "validation", "test")},
             Path(snakemake.input.statistics),
-            Path(snakemake.output.png),
-            Path(snakemake.output.pdf),
+            Path(snakemake.output.masses[0]),
             snakemake.params.colours,
         )

@@ -1,27 +1,74 @@
-"""Draw the predicted against the generated mass of the test jets."""
+"""Draw the predicted masses of the test jets: against the generated ones, their spectra, and where they are wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from topmass.console import say, stage
+from topmass.drawing.dependence import dependence, points_of
+from topmass.drawing.estimators import ESTIMATORS
 from topmass.drawing.predictions import predicted_against_true
+from topmass.drawing.spectra import spectra
 from topmass.drawing.style import save, styled
+from topmass.files import BadInput
+from topmass.layers import PIXEL_ETA
+from topmass.scoring.baselines import baselines
+from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import overall, read_metrics
 
+ETA_BINS = 5
+"""Of equally many jets each."""
 
-def draw_predictions(predictions: Path, metrics: Path, png: Path, pdf: Path, colours: Sequence[str]) -> None:
-    """Draw all predictions, with the MAE and the MRE of the network."""
-    jets = Predictions.load(predictions)
-    notes = read_errors(metrics)
-    say(f"{len(jets.mass):,} jets")
+
+def draw_predictions(
+    predictions: Path, metrics: Path, others: Mapping[str, Path], predicted: Path, spectrum: Path, median_error: Path,
+    slope: float, colours: Sequence[str],
+) -> None:  # fmt: skip
+    """Draw all predictions with the MAE and MRE of the network, spectra, and median errors by mass, pT and |η|.
+
+    `others` are the predictions of other estimators by their names, `slope` is that of a falling spectrum, GeV.
+    BadInput if the others are of other jets.
+    """
+    jets, scores = Predictions.load(predictions), read_metrics(metrics)
+    known = {"network": jets.predicted, **{name: predicted_by(path, jets) for name, path in others.items()}}
+    known |= baselines(jets, scores["mass_above"])
+    guesses = {name: known[name] for name in ESTIMATORS if name in known}
+    say(f"{len(jets.mass):,} jets; {', '.join(ESTIMATORS[name].title for name in guesses)}")
+    points = points_of([*scores["regions"], *regions_by_eta(jets, guesses, scores)])
+    guesses.pop("constant_mae")
     with styled(colours):
-        save(predicted_against_true(jets.mass, jets.predicted, notes), png, pdf)
+        save(predicted_against_true(jets.mass, jets.predicted, errors_of(scores)), predicted)
+        save(spectra(jets.mass, guesses, slope), spectrum)
+        save(dependence(points, ["median_error"], scores["bootstrap"]["level"]), median_error)
 
 
-def read_errors(path: Path) -> list[str]:
-    """MAE and MRE of the network with their intervals, as lines of text. BadInput if they are not there."""
-    metrics = read_metrics(path)
+def predicted_by(path: Path, jets: Predictions) -> np.ndarray:
+    """The masses (N,) GeV that another estimator predicts for the same jets."""
+    other = Predictions.load(path)
+    if not jets.same_jets(other):
+        raise BadInput(f"{path}: not the {len(jets.mass):,} jets that the network's predictions are of")
+    return other.predicted
+
+
+def regions_by_eta(jets: Predictions, guesses: Mapping[str, np.ndarray], metrics: Mapping) -> Iterator[dict]:
+    """Scores in bins of |η|, which the metrics do not have; none, and a line, if it is not known of all jets."""
+    eta = np.abs(jets.ieta + 0.5) * PIXEL_ETA
+    if not np.isfinite(eta).all():
+        say("no errors by |η|: it is not known where in the detector the jets are")
+        return
+    used = jets.mass > metrics["mass_above"]
+    edges = np.unique([0, *np.quantile(eta[used], np.linspace(0, 1, ETA_BINS + 1)[1:])])
+    regions = [np.flatnonzero(used & (eta > low) & (eta <= high)) for low, high in pairwise(edges)]
+    scores = Bootstrap(**metrics["bootstrap"]).score(jets.mass, guesses, regions, jets.event)
+    for span, found in zip(pairwise(edges), scores, strict=True):
+        yield {"by": "eta", "eta": span, "scores": found}
+
+
+def errors_of(metrics: Mapping) -> list[str]:
+    """MAE and MRE of the network with their intervals, as lines of text."""
     network = overall(metrics)["scores"]["network"]
     return [
         describe("MAE", network["mae"], "GeV"),
@@ -30,7 +77,7 @@ def read_errors(path: Path) -> list[str]:
     ]
 
 
-def describe(name: str, number: dict[str, float], unit: str) -> str:
+def describe(name: str, number: Mapping[str, float], unit: str) -> str:
     """A value with the distances to the ends of its interval."""
     up, down = number["high"] - number["value"], number["value"] - number["low"]
     return f"{name} = ${number['value']:.1f}^{{+{up:.1f}}}_{{-{down:.1f}}}$ {unit}"
@@ -41,7 +88,10 @@ if __name__ == "__main__":
         draw_predictions(
             Path(snakemake.input.predictions),
             Path(snakemake.input.metrics),
-            Path(snakemake.output.png),
-            Path(snakemake.output.pdf),
+            {Path(path).stem: Path(path) for path in snakemake.input.others},
+            Path(snakemake.output.predicted[0]),
+            Path(snakemake.output.spectrum[0]),
+            Path(snakemake.output.median_error[0]),
+            snakemake.params.falling_slope,
             snakemake.params.colours,
         )

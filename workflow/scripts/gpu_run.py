@@ -72,10 +72,10 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
 def claim(out: Path, settings: Mapping) -> None:
     """Let the folder be that of a run with these settings; BadInput if it is that of another."""
     file, text = out / "settings.json", json.dumps(settings, indent=2) + "\n"
-    if file.exists() and file.read_text() != text:
+    if file.exists() and file.read_text(encoding="utf-8") != text:
         raise BadInput(f"{file}: a run with other settings or another number of jets; give another folder with --out")
     with whole(file) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
 
 
 def preprocess(run: "Run", dataset: Mapping, tables: list[Path]) -> tuple[Path, dict[str, list[Path]]]:
@@ -100,18 +100,21 @@ def evaluate(run: "Run", settings: Mapping, name: tuple[str, int], model: Path, 
     bins = {"mass": asked["mass_bins"], "pt": asked["pt_bins"]}
     scored = (bins, asked["mass_above"], asked["bootstrap"])
     run.once("evaluate", metrics, (predictions, metrics, spreadsheet, summary, *name, *scored))
-    colours = settings["figures"]["colours"]
-    figures = [run.out / f"figures/{each}.{kind}" for each in ("loss", "errors") for kind in ("png", "pdf")]
-    run.once("draw_history", figures[-1], (run.out / "history.csv", *figures, colours))
-    figures = [run.out / f"figures/predicted.{kind}" for kind in ("png", "pdf")]
-    run.once("draw_predictions", figures[-1], (predictions, metrics, *figures, colours))
+    slope, colours = (settings["figures"][name] for name in ("falling_slope", "colours"))
+    for drawing, given, names, more in (
+        ("draw_history", (run.out / "history.csv",), ("loss", "errors"), ()),
+        ("draw_predictions", (predictions, metrics, {}), ("predicted", "spectrum", "median_error"), (slope,)),
+        ("draw_metrics", (metrics,), ("response", "mean_errors", "resolution_map"), ()),
+    ):
+        figures = [run.out / f"figures/{name}.png" for name in names]
+        run.once(drawing, figures[-1].with_suffix(".csv"), (*given, *figures, *more, colours))
 
 
 def measure_training(out: Path, batch: int) -> None:
     """The training benchmark on the shards of this run."""
     command = [sys.executable, str(Path(__file__).with_name("benchmark_training.py")), "--shards", str(out / "shards")]
     command += ["--batch", str(batch), "--jets", str(4 * batch), "--out", str(out / "benchmark")]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    told = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", errors="replace")
     say(told.stdout if not told.returncode else f"the benchmark ended with status {told.returncode}")
 
 
@@ -160,8 +163,8 @@ class Run:
         about["commit"] = commit(HOUSE)
         about |= {"python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
         with whole(self.out / "run.json") as part:
-            part.write_text(json.dumps(about, indent=2) + "\n")
-        say((self.out / "summary.txt").read_text())
+            part.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        say((self.out / "summary.txt").read_text(encoding="utf-8"))
 
 
 def find_stage(name: str) -> Callable:

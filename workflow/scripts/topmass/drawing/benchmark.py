@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, Drawn
 
 
-def rates(names: Sequence[str], values: np.ndarray, spread: np.ndarray, title: str) -> Figure:
+def rates(names: Sequence[str], values: np.ndarray, spread: np.ndarray, title: str) -> Drawn:
     """Jets per second (N,) with their spread (N,) as bars, from top to bottom, on a logarithmic axis."""
     figure = Figure(figsize=(11, 1.5 + 0.6 * len(names)), layout="constrained")
     axes = figure.subplots()
@@ -23,10 +23,10 @@ def rates(names: Sequence[str], values: np.ndarray, spread: np.ndarray, title: s
     axes.set_xlim(values.min() / 2, (values + spread).max() * 2)
     axes.set_xlabel("Jets per second")
     axes.set_title(f"{LABEL}, {title}", loc="left", fontsize="small")
-    return figure
+    return Drawn(figure, {"way": names, "jets_per_second": values, "spread": spread})
 
 
-def reached_of_aimed(ratios: Mapping[str, tuple[float, float]], title: str) -> Figure:
+def reached_of_aimed(ratios: Mapping[str, tuple[float, float]], title: str) -> Drawn:
     """A bar for each name: what was reached over its aim, and the spread of that."""
     figure = Figure(figsize=(11, 1.5 + 0.6 * len(ratios)), layout="constrained")
     axes = figure.subplots()
@@ -40,4 +40,4 @@ def reached_of_aimed(ratios: Mapping[str, tuple[float, float]], title: str) -> F
     axes.set(xlabel="Reached / aim", title=title)
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()
-    return figure
+    return Drawn(figure, {"part": names, "reached_over_aim": reached, "spread": spread})

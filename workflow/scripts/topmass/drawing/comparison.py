@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, Drawn
 
 PANELS = (("mae", "MAE (GeV)", 1), ("mre", "MRE (%)", 100), ("resolution", "Resolution (%)", 100))
 
 
-def experiments_side_by_side(rows: Sequence[Mapping], reference: str, level: float) -> Figure:
+def experiments_side_by_side(rows: Sequence[Mapping], reference: str, level: float) -> Drawn:
     """One line an experiment, from top to bottom, with each seed, their mean and deviation, and the paired difference.
 
     `rows` are those of a comparison to the experiment `reference`; `level` is that of the intervals of differences.
@@ -34,7 +34,20 @@ def experiments_side_by_side(rows: Sequence[Mapping], reference: str, level: flo
         axes.grid(axis="x", color="0.9")
         axes.margins(x=0.12)
     figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
-    return figure
+    return Drawn(figure, numbers_of(rows))
+
+
+def numbers_of(rows: Sequence[Mapping]) -> dict[str, Sequence]:
+    """Mean and deviation over seeds of each metric and experiment, and the difference to the first, as shown."""
+    nothing = dict.fromkeys(("value", "low", "high"), np.nan)
+    found = []
+    for row in rows:
+        for name, _, _ in PANELS:
+            score, paired = row["scores"][name], (row["difference"] or {}).get(name, nothing)
+            deviation = np.nan if score["deviation"] is None else score["deviation"]
+            found.append((row["experiment"], name, score["mean"], deviation, *(paired[end] for end in nothing)))
+    names = ("experiment", "metric", "mean", "deviation", "difference", "low", "high")
+    return dict(zip(names, zip(*found, strict=True), strict=True))
 
 
 def draw_seeds(axes: Axes, place: int, score: Mapping, factor: float) -> None:

@@ -5,11 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, Drawn
 from topmass.preprocessing.shards import MASS_SCALE
 
 
-def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Figure:
+def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Drawn:
     """Training and validation loss (E,) by epoch (E,), with a mark at the best epoch."""
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
@@ -22,10 +22,10 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
     axes.set_title(LABEL, loc="left")
     axes.legend()
     label_epochs(axes, epoch)
-    return figure
+    return Drawn(figure, {"epoch": epoch.astype(int), "loss": loss, "validation_loss": validation_loss})
 
 
-def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Figure:
+def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Drawn:
     """Validation MAE (E,), GeV, and MRE (E,), a fraction, by epoch (E,), with marks at the best epoch."""
     figure = Figure(figsize=(9, 8), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True)
@@ -38,7 +38,7 @@ def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Fi
     upper.set_title(LABEL, loc="left")
     label_epochs(lower, epoch)
     figure.align_ylabels()
-    return figure
+    return Drawn(figure, {"epoch": epoch.astype(int), "validation_mae": mae, "validation_mre": mre})
 
 
 def mark_best(axes: Axes, epoch: np.ndarray, values: np.ndarray, best: int) -> None:

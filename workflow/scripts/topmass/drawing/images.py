@@ -1,27 +1,21 @@
-"""Figures of what the detector saw of jets."""
+"""Figures of what the detector sees of jets on average; and the window that all images are of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, Drawn
 from topmass.jets import JetBatch
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, Layer
 
 HALF_ETA, HALF_PHI = SIDE * PIXEL_ETA / 2, SIDE * PIXEL_PHI / 2
 WINDOW = {"extent": (-HALF_PHI, HALF_PHI, -HALF_ETA, HALF_ETA), "origin": "lower", "interpolation": "nearest"}
 """Rows run upwards in η, columns to the right in φ; zero is the middle of the window."""
-ECAL_RANGE, HCAL_RANGE = (0.1, 100), (0.5, 200)
-"""Energies, GeV, from the palest to the strongest colour in pictures of single jets."""
-PALE_GREYS = ListedColormap(colormaps["Greys"](np.linspace(0.1, 0.6, 256)))
-"""For the HCAL, so that the ECAL and the tracks can be told from it."""
-TRACK_EXAMPLES = (1, 10, 100)
-"""pT, GeV, of the tracks in the legend."""
 
 
 def mean_images(jets: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
@@ -38,9 +32,9 @@ def mean_images(jets: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
     return images
 
 
-def average(images: np.ndarray, layers: Sequence[Layer], jets: int) -> Figure:
+def average(images: np.ndarray, layers: Sequence[Layer], jets: int) -> Drawn:
     """One panel a layer of the mean images (layers, SIDE, SIDE) of so many jets."""
-    columns = min(4, len(layers))
+    columns = 2 if len(layers) == 4 else min(3, len(layers))
     rows = -(-len(layers) // columns)
     figure = Figure(figsize=(4.7 * columns, 4 * rows + 0.3), layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -63,7 +57,9 @@ def average(images: np.ndarray, layers: Sequence[Layer], jets: int) -> Figure:
     label_window(figure, panels[0, 0])
     figure.get_layout_engine().set(w_pad=0.1)
     figure.suptitle(f"{LABEL}, mean of {jets:,} jets", x=0.01, horizontalalignment="left")
-    return figure
+    eta, phi = centres(*np.indices((SIDE, SIDE)).reshape(2, -1), SIDE)
+    means = {layer.name: image.ravel() for layer, image in zip(layers, images, strict=True)}
+    return Drawn(figure, {"delta_eta": eta, "delta_phi": phi, **means})
 
 
 def colour_scale(image: np.ndarray, signed: bool) -> Normalize:
@@ -77,52 +73,9 @@ def colour_scale(image: np.ndarray, signed: bool) -> Normalize:
     return LogNorm(min(np.quantile(magnitude, 0.05), magnitude.max() / 10), magnitude.max())
 
 
-def single_jets(images: Sequence[Mapping[str, np.ndarray]], mass: np.ndarray, pt: np.ndarray) -> Figure:
-    """One panel a jet with its HCAL towers, ECAL crystals and tracks.
-
-    `images` has for each jet the layers `track_pt`, `ecal` and `hcal`, where there are such, each (SIDE, SIDE) in GeV;
-    `mass` and `pt` (jets,) are the generated mass and the pT of the jet, GeV.
-    """
-    columns = 3
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(16, 4.6 * rows + 1), layout="compressed")
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for axes in panels.flat[len(images) :]:
-        axes.remove()
-    pictures: dict = {}
-    for axes, layers, jet_mass, jet_pt in zip(panels.flat, images, mass, pt, strict=False):
-        pictures = draw_jet(axes, layers)
-        axes.set_title(f"$m$ = {jet_mass:.0f} GeV, $p_T$ = {jet_pt:.0f} GeV")
-    for name, picture in pictures.items():
-        figure.colorbar(picture, ax=panels, label=name, extend="both", aspect=40, pad=0.02)
-    for pt_of_track in TRACK_EXAMPLES:
-        panels[0, 0].scatter([], [], **track_marker(pt_of_track), label=f"track, {pt_of_track} GeV")
-    label_window(figure, panels[0, 0])
-    figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
-    figure.legend(loc="upper right", borderaxespad=0, ncols=len(TRACK_EXAMPLES))
-    return figure
-
-
-def draw_jet(axes: Axes, layers: Mapping[str, np.ndarray]) -> dict:
-    """HCAL below, ECAL above it, tracks as circles on top; the pictures for the colour bars, by their labels."""
-    pictures = {}
-    for name, title, cmap, limits in (
-        ("hcal", "HCAL energy (GeV / tower)", PALE_GREYS, HCAL_RANGE),
-        ("ecal", "ECAL energy (GeV / crystal)", "viridis_r", ECAL_RANGE),
-    ):
-        if name in layers:
-            shown = np.ma.masked_less_equal(layers[name], 0)
-            pictures[title] = axes.imshow(shown, cmap=cmap, norm=LogNorm(*limits), **WINDOW)
-    if "track_pt" in layers:
-        row, column = np.nonzero(layers["track_pt"] > 0)
-        phi, eta = (column + 0.5) * PIXEL_PHI - HALF_PHI, (row + 0.5) * PIXEL_ETA - HALF_ETA
-        axes.scatter(phi, eta, **track_marker(layers["track_pt"][row, column]))
-    return pictures
-
-
-def track_marker(pt: np.ndarray | float) -> dict:
-    """A circle with an area that grows as the square root of the pT in GeV."""
-    return {"s": 15 * np.sqrt(pt), "facecolors": "none", "edgecolors": "C1", "linewidths": 1}
+def centres(row: np.ndarray, column: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """η and φ of the centres of cells, so many a side of the window, from its middle."""
+    return (2 * (row + 0.5) / side - 1) * HALF_ETA, (2 * (column + 0.5) / side - 1) * HALF_PHI
 
 
 def label_window(figure: Figure, panel: Axes) -> None:

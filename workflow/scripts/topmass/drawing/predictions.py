@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from topmass.drawing.style import LABEL
+from topmass.drawing.style import LABEL, Drawn
 
 JETS_PER_BIN = 100
 """Wanted in each bin of mass on average, so that its quantiles mean something."""
 FEWEST_BINS, MOST_BINS = 10, 40
 
 
-def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Sequence[str]) -> Figure:
+def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Sequence[str]) -> Drawn:
     """Predicted mass in each bin of generated mass, both (N,) GeV, with these lines of text."""
     low, high = mass.min(), max(mass.max(), mass.min() + 1)
     bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
@@ -28,21 +28,34 @@ def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Seque
     picture = axes.pcolormesh(edges, rows, shown, cmap="Blues", vmin=0, rasterized=True)
     figure.colorbar(picture, ax=axes, label="Jets of the same generated mass (% / GeV)", aspect=30, pad=0.02)
     axes.plot([low, high], [low, high], "--", color="black", linewidth=1.5, label="predicted = generated")
-    draw_quantiles(axes, mass, predicted, edges)
+    quantiles = draw_quantiles(axes, mass, predicted, edges)
     axes.set(xlim=(low, high), ylim=(rows[0], rows[0] + 1.25 * (rows[-1] - rows[0])))
     axes.set_xlabel("Generated top mass (GeV)")
     axes.set_ylabel("Predicted top mass (GeV)")
     axes.legend(title=LABEL, alignment="left", loc="upper left")
     axes.text(0.97, 0.97, "\n".join(notes), transform=axes.transAxes, ha="right", va="top", linespacing=1.6)
-    return figure
+    return Drawn(figure, cells(edges, rows, share, quantiles))
 
 
-def draw_quantiles(axes: Axes, mass: np.ndarray, predicted: np.ndarray, edges: np.ndarray) -> None:
-    """Median and 16–84 % interval of the predicted mass in each bin of mass with these edges."""
+def draw_quantiles(axes: Axes, mass: np.ndarray, predicted: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Median and 16–84 % interval of the predicted mass in each bin of mass; returns (3, bins), from low to high."""
     bin_of = np.clip(np.searchsorted(edges, mass, side="right") - 1, 0, len(edges) - 2)
     filled = np.unique(bin_of)
-    low, median, high = np.array([np.quantile(predicted[bin_of == i], (0.16, 0.5, 0.84)) for i in filled]).T
+    quantiles = np.full((3, len(edges) - 1), np.nan)
+    quantiles[:, filled] = np.array([np.quantile(predicted[bin_of == i], (0.16, 0.5, 0.84)) for i in filled]).T
+    low, median, high = quantiles[:, filled]
     middle = (edges[:-1] + edges[1:])[filled] / 2
     axes.plot(middle, median, color="C1", label="median")
     axes.plot(middle, low, ":", color="C1", label="16% and 84%")
     axes.plot(middle, high, ":", color="C1")
+    return quantiles
+
+
+def cells(edges: np.ndarray, rows: np.ndarray, share: np.ndarray, quantiles: np.ndarray) -> dict[str, np.ndarray]:
+    """The density in each cell, % / GeV, with the quantiles of the predictions in its bin of generated mass, GeV."""
+    columns, lines = share.shape
+    of_column = {"mass_start": edges[:-1], "mass_end": edges[1:]}
+    of_column |= dict(zip(("quantile_16", "median", "quantile_84"), quantiles, strict=True))
+    of_line = {"predicted_start": rows[:-1], "predicted_end": rows[1:]}
+    repeated = {name: np.repeat(values, lines) for name, values in of_column.items()}
+    return repeated | {name: np.tile(values, columns) for name, values in of_line.items()} | {"density": share.ravel()}

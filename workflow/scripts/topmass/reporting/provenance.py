@@ -19,7 +19,7 @@ def commit(house: Path) -> str:
     # Named, so that git neither takes a repository around this one nor asks whose it is.
     command = ["git", "--git-dir", house / ".git", "--work-tree", house, "describe", "--always", "--dirty=+"]
     try:
-        ended = subprocess.run(command, capture_output=True, text=True)
+        ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return UNKNOWN
     return ended.stdout.strip() if ended.returncode == 0 else UNKNOWN

@@ -8,23 +8,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, damage, whole
 from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
     "event": np.dtype("i8"),
-    **dict.fromkeys(("mass", "predicted", "pt", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+    **dict.fromkeys(("mass", "predicted", "pt", "ieta", "jet_mass", "softdrop_mass"), np.dtype("f4")),
 }
+KNOWN = tuple(name for name in COLUMNS if name != "predicted")
+"""What is copied from the shards."""
 
 
 @dataclass
 class Predictions:
-    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where it is not."""
+    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where it is not.
+
+    `ieta` is the number of the crystal in η, as in the jet table.
+    """
 
     event: np.ndarray
     mass: np.ndarray
     predicted: np.ndarray
     pt: np.ndarray
+    ieta: np.ndarray
     jet_mass: np.ndarray
     softdrop_mass: np.ndarray
 
@@ -41,9 +47,9 @@ class Predictions:
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
         file = open_parquet(path)
         try:
-            table = file.read()
+            table = file.read(use_threads=False)
         except DAMAGED as error:
-            raise BadInput(f"{path}: damaged ({error})") from None
+            raise damage(error, f"{path}: damaged") from None
         for name, dtype in COLUMNS.items():
             if name not in table.column_names:
                 raise BadInput(f"{path}: no column '{name}'")

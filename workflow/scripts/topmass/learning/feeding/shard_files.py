@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from topmass.files import BadInput
 from topmass.learning.feeding.batches import BYTES_PER_JET, BYTES_PER_VALUE, SparseJets
-from topmass.preprocessing.shards import Shard, ShardMeta
+from topmass.preprocessing.shards import Shard, ShardMeta, opened
 
 CHECKING = 8
 """Times its own size that a shard needs in memory while it is read and checked."""
@@ -58,9 +57,6 @@ class ShardFiles:
 
 def count(path: Path) -> tuple[int, int]:
     """Numbers of jets and values in a shard, from its offsets alone; BadInput if there are none."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            offset = file["offset"]
+    with opened(path) as file:
+        offset = file["offset"]
         return len(offset) - 1, int(offset[-1])
-    except (ValueError, TypeError, KeyError, EOFError, IndexError, AttributeError, BadZipFile) as error:
-        raise BadInput(f"{path}: not a whole shard ({error})") from None

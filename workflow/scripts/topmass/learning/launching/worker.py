@@ -8,7 +8,8 @@ import sys
 import torch
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from topmass.files import BadInput
+from topmass.console import describe
+from topmass.files import BadInput, shortage
 from topmass.learning.device import find_device
 from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.team import join_team
@@ -26,8 +27,10 @@ def work() -> None:
         try:
             device = own_device(find_device(job.compute["device"]))
             run(job, join_team(device), device, interrupt)
-        except (BadInput, OSError) as error:
-            handler.record_exception(error)
+        except Exception as error:
+            if not (isinstance(error, BadInput | OSError) or shortage(error)):
+                raise
+            handler.record_exception(BadInput(describe(error)))
             # At once: to leave the team in order would mean to wait for processes that wait for this one.
             os._exit(1)
     torch.distributed.destroy_process_group()
@@ -51,6 +54,6 @@ def listen(log: str) -> None:
     to_terminal.setFormatter(logging.Formatter("train: %(message)s"))
     logger.handlers = [to_terminal]
     if log:
-        to_file = logging.FileHandler(log)
+        to_file = logging.FileHandler(log, encoding="utf-8", errors="backslashreplace")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logger.handlers.append(to_file)

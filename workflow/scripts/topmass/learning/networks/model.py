@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from topmass.files import BadInput, whole
+from topmass.files import damage, whole
 from topmass.learning.networks import build_network
 from topmass.learning.tensors import DAMAGED, read_tensors, to_bytes
 from topmass.preprocessing.shards import ShardMeta
@@ -41,5 +41,5 @@ class Model:
             model = cls.new(about["name"], about["pool"], ShardMeta.parse(json.dumps(about["shards"])))
             model.network.load_state_dict(weights)
         except DAMAGED as error:
-            raise BadInput(f"{path}: not a model of topmass ({' '.join(str(error).split())})") from None
+            raise damage(error, f"{path}: not a model of topmass") from None
         return model

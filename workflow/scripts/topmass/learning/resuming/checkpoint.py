@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from topmass.console import say
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, damage, whole
 from topmass.learning.tensors import DAMAGED, read_tensors, to_bytes
 
 VERSION = 1
@@ -44,7 +44,7 @@ class Checkpoint(NamedTuple):
                 raise ValueError(f"version {about['version']}, this code reads {VERSION}")
             return cls(tensors, dict(about["numbers"]), dict(about["identity"]))
         except DAMAGED as error:
-            raise BadInput(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from None
+            raise damage(error, f"{path}: not a whole checkpoint") from None
 
 
 def previous(path: Path) -> Path:

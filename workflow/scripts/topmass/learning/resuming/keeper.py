@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from topmass.console import describe, say
-from topmass.files import BadInput
+from topmass.files import damage
 from topmass.learning.resuming.checkpoint import Checkpoint, find_checkpoint
 from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
@@ -25,14 +25,14 @@ class Keeper:
     team: Team
 
     def keep(self) -> None:
-        """Write a checkpoint; a disk that refuses is told, and the one before stays."""
+        """Write a checkpoint; a disk that refuses, or too little memory, is told, and the one before stays."""
         if self.team.rank:
             return
         numbers = self.state.numbers() | {"order": self.order}
         try:
             Checkpoint(self.state.tensors(), numbers, dict(self.identity)).save(self.path)
-        except OSError as error:
-            say(f"no checkpoint written: {error.filename}: {error.strerror}; the one before it is kept")
+        except (OSError, MemoryError) as error:
+            say(f"no checkpoint written: {describe(error)}; the one before it is kept")
 
     def restore(self) -> None:
         """Go on from the checkpoint, if there is one of this training; the first process looks before the others."""
@@ -47,7 +47,7 @@ class Keeper:
             self.state.restore(found.tensors, found.numbers)
             order = found.numbers["order"]
         except DAMAGED as error:
-            raise BadInput(f"{self.path}: does not hold what this training needs ({describe(error)})") from None
+            raise damage(error, f"{self.path}: does not hold what this training needs") from None
         if self.team.rank == 0:
             say(f"goes on in epoch {self.state.epoch} after {self.state.step} steps, from {self.path}")
             if self.state.step and order != self.order:

@@ -1,0 +1,91 @@
+"""Figures of the spectrum of estimated masses beside that of the generated ones."""
+
+from collections.abc import Mapping
+from itertools import repeat
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from topmass.drawing.estimators import ESTIMATORS, add_legend
+from topmass.drawing.style import LABEL, Drawn
+
+JETS_PER_BIN = 100
+"""Wanted on average."""
+FEWEST_BINS, MOST_BINS = 10, 40
+BEYOND = 0.15
+"""Spectra end above the generated ones by this share of their width."""
+RATIOS = (0.06, 16)
+"""Shown of the ratios."""
+TRUTH = "generated"
+
+
+def spectra(mass: np.ndarray, guesses: Mapping[str, np.ndarray], slope: float) -> Drawn:
+    """Spectra of the generated mass (N,) and of each estimator's (N,), GeV; below them their ratio to the generated.
+
+    On the left all jets count alike, on the right as exp(−mass / slope), slope in GeV.
+    """
+    edges = bins_around(mass)
+    weights = {"alike": np.ones(len(mass)), "falling": np.exp((mass.min() - mass.astype(np.float64)) / slope)}
+    figure = Figure(figsize=(14, 8.6), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, height_ratios=(2.4, 1))
+    rows = []
+    for (kind, weight), (upper, lower) in zip(weights.items(), panels.T, strict=True):
+        found = {name: density(guess, weight, edges) for name, guess in {TRUTH: mass, **guesses}.items()}
+        draw_spectra(upper, lower, edges, found)
+        for name, numbers in found.items():
+            rows += zip(repeat(kind), edges[:-1], edges[1:], repeat(name), *numbers, strict=False)
+    dress(panels, edges, slope)
+    figure.align_ylabels(panels[:, 0])
+    figure.suptitle(f"{LABEL}, {len(mass):,} test jets", x=0.01, horizontalalignment="left", fontsize="medium")
+    lines = [Line2D([], [], label=ESTIMATORS[name].title, **ESTIMATORS[name].line) for name in guesses]
+    add_legend(figure, [Patch(color="0.8", label=TRUTH), *lines])
+    names = ("weighting", "start", "end", "estimator", "density", "error")
+    return Drawn(figure, dict(zip(names, zip(*rows, strict=True), strict=True)))
+
+
+def bins_around(mass: np.ndarray) -> np.ndarray:
+    """Edges of equal bins from about zero to beyond the masses (N,), whose ends are edges."""
+    low, high = float(mass.min()), max(float(mass.max()), float(mass.min()) + 1)
+    bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
+    # A trifle wider, so that the largest mass is in the last of them.
+    width = (1 + 1e-6) * (high - low) / bins
+    return low + width * np.arange(-np.ceil(low / width), bins + np.ceil(BEYOND * bins) + 1)
+
+
+def density(values: np.ndarray, weight: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted density of all values, and its statistical error, in bins with these edges: 10⁻³ / GeV, (bins,) each."""
+    sums, squares = (np.histogram(values, edges, weights=weight**power)[0] for power in (1, 2))
+    unit = 1e3 / (weight.sum() * np.diff(edges))
+    return sums * unit, np.sqrt(squares) * unit
+
+
+def draw_spectra(upper: Axes, lower: Axes, edges: np.ndarray, found: Mapping) -> None:
+    """The densities with their errors, and their ratio to the generated one where there is such."""
+    truth, _ = found[TRUTH]
+    upper.stairs(truth, edges, fill=True, color="0.8")
+    middle = (edges[:-1] + edges[1:]) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for name, look in ESTIMATORS.items():
+            if name in found:
+                value, error = found[name]
+                upper.stairs(value, edges, linewidth=2, **look.line)
+                upper.errorbar(middle, value, error, fmt="none", color=look.color, linewidth=1)
+                lower.stairs(np.where(truth > 0, value / truth, np.nan), edges, linewidth=2, **look.line)
+    lower.axhline(1, color="0.4", linewidth=1, zorder=0)
+    upper.set_ylim(bottom=truth[truth > 0].min() / 10)
+
+
+def dress(panels: np.ndarray, edges: np.ndarray, slope: float) -> None:
+    """Titles, units and ranges of the panels (2, 2)."""
+    flat, falling = panels[0]
+    flat.set_title("all jets alike")
+    flat.set_ylim(bottom=0)
+    falling.set_title(rf"jets weighted with $e^{{-m/{slope:g}\,\mathrm{{GeV}}}}$")
+    falling.set_yscale("log")
+    flat.set_ylabel("Density ($10^{-3}$ / GeV)")
+    panels[1, 0].set_ylabel("Ratio")
+    for axes in panels[1]:
+        axes.set(xlim=(0, edges[-1]), xlabel="Mass (GeV)", yscale="log", ylim=RATIOS)
