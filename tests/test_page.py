@@ -75,7 +75,7 @@ class Run:
             "history": [figures / name / f"1/{kind}.png" for name in ("a", "b") for kind in ("loss", "errors")],
         }
         for path in self.all_figures():
-            png(path, 120 if "average" in path.stem else 60)
+            png(path, 2000 if "average" in path.stem else 60)
         self.spend(1.5)
 
     def run(self, name: str, seed: int, width: float, predictions: Path, metrics: Path, training: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from topmass.files import BadInput
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+WIDE = 1900
+"""Points across from which a figure has several panels and wants a line of the page for itself."""
 BESIDE = {".pdf": "PDF", ".csv": "numbers"}
 """Other forms of a figure, which lie beside it."""
 
@@ -31,6 +33,11 @@ class Figure:
     def of(self) -> str:
         """What it shows: experiment and seed, or dataset, or sample; nothing if it shows all."""
         return ", seed ".join(Path(self.path).parent.parts[1:])
+
+    @property
+    def wide(self) -> bool:
+        """Whether it would be too small beside another one."""
+        return self.width > WIDE
 
     @property
     def name(self) -> str:

@@ -67,7 +67,7 @@ def checksum(given: Mapping, results: Path) -> str:
     if given["checksum"]:
         return given["checksum"]
     found = read_record(results / given["download"]) if given["download"] else None
-    return f"{found.kind}:{found.value}, as downloaded" if found else NOTHING
+    return f"{found.checksum.kind}:{found.checksum.value}, as downloaded" if found else NOTHING
 
 
 def settings_table(settings: Sequence[Sequence[str]]) -> Table:
