@@ -4,7 +4,7 @@ reads   what the rule `results` names, results/benchmark/, results/download/{sam
 writes  results/report.html, results/workflow.html
 """
 
-RESULTS = ("predicted", "response", "median_error", "resolution_map", "spectrum", "mean_errors", "largest_errors")
+RESULTS = ("predicted", "resolution_map", "response", "median_error", "spectrum", "mean_errors", "largest_errors")
 """Figures of the results of a training, in the order of the page."""
 
 
