@@ -253,7 +253,7 @@ def test_a_table_that_is_none_is_refused(spoil, message, tables, tmp_path):
 def test_a_shard_that_is_none_is_refused(spoil, message, dataset):
     spoil(dataset[1]["train"][1])
     with refused(rf"1\.npz: {message}"):
-        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+        list(load_shards(dataset[1]["train"], digest_of(dataset[0])))
 
 
 @pytest.mark.parametrize(("array", "value"), [("value", np.nan), ("mass", np.inf), ("pixel", 65535), ("layer", 9)])
@@ -272,7 +272,7 @@ def test_a_shard_made_with_other_statistics_is_refused(dataset):
     content["scales"][0] *= 2
     dataset[0].write_text(json.dumps(content))
     with refused("a shard made with other statistics: .* instead of"):
-        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+        list(load_shards(dataset[1]["train"], digest_of(dataset[0])))
 
 
 def test_shards_of_two_datasets_are_refused_with_what_differs(dataset, tables, tmp_path):
@@ -280,7 +280,7 @@ def test_shards_of_two_datasets_are_refused_with_what_differs(dataset, tables, t
     make_shards(tables[0], dataset[0], paths, 0.01, "none")
     shutil.copy(paths["train"], dataset[1]["train"][2])
     with refused(r"2\.npz: a shard of other zero_suppression: 0.01 instead of 1e-05"):
-        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+        list(load_shards(dataset[1]["train"], digest_of(dataset[0])))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_shards_without_a_jet_are_refused(dataset):
         empty = {name: values[:0] for name, values in shard.arrays.items()}
         Shard(np.zeros(1, np.int64), empty, shard.meta).save(path)
     with refused("no jet in any shard"):
-        load_shards(paths, digest_of(dataset[0]))
+        list(load_shards(paths, digest_of(dataset[0])))
 
 
 def test_statistics_that_are_none_are_refused(tmp_path):

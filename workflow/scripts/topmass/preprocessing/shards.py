@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,15 +148,21 @@ class Shard:
                 raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
 
 
-def load_shards(paths: Sequence[Path], statistics: str) -> list[Shard]:
-    """All shards of a split; BadInput unless they are of one dataset with these statistics, and hold a jet."""
-    shards: list[Shard] = []
+def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | None = None) -> Iterator[Shard]:
+    """The shards of a split that hold a jet, one by one.
+
+    BadInput unless they are of one dataset with these statistics, that of `expected` if it is given, and there is one.
+    """
+    found = False
     for path in paths:
-        shards.append(Shard.load(path, shards[0].meta if shards else None))
-        require_statistics(path, shards[0].meta, statistics)
-    if not sum(map(len, shards)):
-        raise BadInput(f"{paths[0].parent}: no jet in any shard")
-    return shards
+        shard = Shard.load(path, expected)
+        require_statistics(path, shard.meta, statistics)
+        expected = shard.meta
+        if len(shard):
+            found = True
+            yield shard
+    if not found:
+        raise BadInput(f"{path.parent}: no jet in any shard")
 
 
 def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
