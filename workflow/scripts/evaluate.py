@@ -27,8 +27,8 @@ def evaluate(
 ) -> None:
     """Write all metrics of network and baselines as JSON, as CSV, and some of them as a short table.
 
-    `others` are what other estimators, by their name in TITLES, predict for the same jets. `bins` are the edges, in GeV,
-    of "mass" and of "pt". BadInput for predictions of other jets, and for bins that do not fit the jets.
+    `others` are the predictions of other estimators for the same jets, by their name in TITLES; `bins` the edges, in
+    GeV, of "mass" and of "pt". BadInput for predictions of other jets, and for bins that do not fit the jets.
     """
     jets = Predictions.load(predictions)
     guesses = {name: predicted_by(path, jets, predictions) for name, path in others.items()}

@@ -23,8 +23,8 @@ def fit_trees(
     """Write what trees predict for the shards of "test", in their order: "trees_jet" and "trees_image".
 
     The first know of a jet what is known without its image, the second sums over the image as well. They are fitted to
-    "train", with the number of rounds that is best for "validation". Numbers that the jets do not have are left out, and
-    named. The same shards give the same bytes, with any number of threads.
+    "train", with the number of rounds that is best for "validation". Numbers that the jets do not have are left out,
+    and named. The same shards give the same bytes, with any number of threads.
     """
     # The threads take batches each.
     torch.set_num_threads(1)
@@ -36,10 +36,9 @@ def fit_trees(
     for name, quantities in (("trees_jet", JET), ("trees_image", SUMS + JET)):
         with tqdm(desc=TITLES[name], unit="round", leave=False, disable=None) as rounds:
             trees = Trees.fit(tables["train"], tables["validation"], quantities, threads, rounds.update)
-        said = (
-            f"{trees.booster.best_iteration} rounds on {len(trees.quantities)} numbers of {len(tables['train']):,} jets"
-        )
-        say(f"{TITLES[name]}: {said}, MAE on validation jets {trees.error:.2f} GeV")
+        taken = f"{len(trees.quantities)} numbers of {len(tables['train']):,} jets"
+        said = f"{trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV"
+        say(f"{TITLES[name]}: {taken}, {said}")
         if missing := [each.name for each in quantities if each not in trees.quantities]:
             say(f"{TITLES[name]}: without {', '.join(missing)}, which these jets do not have")
         known = {each: tables["test"].known[each] for each in ("event", "mass", "pt", "jet_mass", "softdrop_mass")}

@@ -30,20 +30,20 @@ class Trees:
 
     @classmethod
     def fit(
-        cls, train: Table, validation: Table, quantities: Sequence[Quantity], threads: int, each: Callable[[], object]
+        cls, train: Table, validation: Table, wanted: Sequence[Quantity], threads: int, show: Callable[[], object]
     ) -> "Trees":
-        """Fit on these numbers for the least MAE, by the weights of the jets; `each` is called after every round.
+        """Fit on these numbers for the least MAE, by the weights of the jets; `show` is called after every round.
 
         Numbers that no jet has are left out. The number of rounds is that which is best for the validation jets.
         """
-        quantities = tuple(
-            each for each in quantities if each in train.quantities and not np.isnan(column(train, each)).all()
-        )
+        there = [each for each in wanted if each in train.quantities]
+        empty = np.isnan(train.numbers[:, places(train, there)]).all(axis=0)
+        quantities = tuple(each for each, none in zip(there, empty, strict=True) if not none)
         settings = SETTINGS | {"num_threads": threads}
         fitted = dataset(train, quantities, settings)
         checked = dataset(validation, quantities, settings, fitted)
         stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-        booster = lightgbm.train(settings, fitted, ROUNDS, [checked], callbacks=[lambda _: each(), stop])
+        booster = lightgbm.train(settings, fitted, ROUNDS, [checked], callbacks=[lambda _: show(), stop])
         return cls(booster, quantities, threads)
 
     @property
@@ -68,8 +68,3 @@ def dataset(
 def places(jets: Table, quantities: Sequence[Quantity]) -> list[int]:
     """Where these quantities are in a table."""
     return [jets.quantities.index(each) for each in quantities]
-
-
-def column(jets: Table, quantity: Quantity) -> np.ndarray:
-    """The values (N,) of a quantity."""
-    return jets.numbers[:, jets.quantities.index(quantity)]

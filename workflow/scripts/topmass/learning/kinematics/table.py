@@ -43,7 +43,7 @@ def tabulate(shards: Iterable[Shard], threads: int) -> Table:
         for shard in shards:
             meta = shard.meta
             source = InMemory(SparseJets.of(shard, torch.device("cpu")))
-            batches = (cut.sparse for cut in cut(source.in_order(), AT_ONCE, Team()))
+            batches = (each.sparse for each in cut(source.in_order(), AT_ONCE, Team()))
             of_image = pool.map(lambda batch, meta=meta: sums(batch, meta).numpy(), batches)
             numbers.append(np.hstack([np.concatenate(list(of_image)), numbers_of_jets(shard)]))
             known.append({name: shard.arrays[name] for name in PER_JET})
