@@ -13,8 +13,7 @@ from topmass.learning.trees import Trees
 from topmass.preprocessing.shards import load_shards
 from topmass.preprocessing.split import SPLITS
 from topmass.preprocessing.statistics import digest_of
-from topmass.scoring.predictions import Predictions
-from topmass.scoring.score import TITLES
+from topmass.scoring.predictions import KNOWN, Predictions
 
 
 def fit_trees(
@@ -34,14 +33,13 @@ def fit_trees(
         expected = tables["train"].meta if tables else None
         tables[split] = tabulate(load_shards(paths, digest_of(statistics), expected), threads)
     for name, quantities in (("trees_jet", JET), ("trees_image", SUMS + JET)):
-        with tqdm(desc=TITLES[name], unit="round", leave=False, disable=None) as rounds:
+        with tqdm(desc=name, unit="round", leave=False, disable=None) as rounds:
             trees = Trees.fit(tables["train"], tables["validation"], quantities, threads, rounds.update)
         taken = f"{len(trees.quantities)} numbers of {len(tables['train']):,} jets"
-        said = f"{trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV"
-        say(f"{TITLES[name]}: {taken}, {said}")
+        say(f"{name}: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
         if missing := [each.name for each in quantities if each not in trees.quantities]:
-            say(f"{TITLES[name]}: without {', '.join(missing)}, which these jets do not have")
-        known = {each: tables["test"].known[each] for each in ("event", "mass", "pt", "jet_mass", "softdrop_mass")}
+            say(f"{name}: without {', '.join(missing)}, which these jets do not have")
+        known = {each: tables["test"].known[each] for each in KNOWN}
         Predictions(predicted=trees.predict(tables["test"]), **known).save(predictions[name])
 
 

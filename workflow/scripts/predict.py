@@ -13,7 +13,7 @@ from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.model import Model
 from topmass.learning.training.validation import predict as predict_all
 from topmass.preprocessing.shards import MASS_SCALE, Shard
-from topmass.scoring.predictions import Predictions, write_predictions
+from topmass.scoring.predictions import KNOWN, Predictions, write_predictions
 
 
 def predict(model: Path, shards: Sequence[Path], predictions: Path, device: str, precision: str, threads: int) -> None:
@@ -44,8 +44,7 @@ def predict_shards(
         found = True
         jets = SparseJets.of(shard, device)
         predicted = predict_all(trained.network, InMemory(jets), device, precision).cpu().numpy() * MASS_SCALE
-        known = {name: shard.arrays[name] for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass")}
-        yield Predictions(predicted=predicted, **known)
+        yield Predictions(predicted=predicted, **{name: shard.arrays[name] for name in KNOWN})
     if not found:
         raise BadInput(f"{shards[0].parent}: no jet in any shard")
 

@@ -15,6 +15,8 @@ COLUMNS = {
     "event": np.dtype("i8"),
     **dict.fromkeys(("mass", "predicted", "pt", "jet_mass", "softdrop_mass"), np.dtype("f4")),
 }
+KNOWN = tuple(name for name in COLUMNS if name != "predicted")
+"""Known of a jet beforehand, and by these names in its shard."""
 
 
 @dataclass
