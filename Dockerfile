@@ -12,7 +12,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && 
 COPY envs/requirements.txt /opt/topmass/requirements.txt
 RUN pip install --no-cache-dir --only-binary pythia8mc --requirement /opt/topmass/requirements.txt
 
-# The workflow is not in the image: it is the folder that you are in. Matplotlib keeps what it makes in /tmp, since
-# nobody's home may be mounted.
-ENV MPLCONFIGDIR=/tmp/matplotlib
+# The workflow is not in the image: it is the folder that you are in. Nobody's home may be mounted, and the user may be a
+# number without a name: what Snakemake and Matplotlib keep goes to /tmp, under a name. Apptainer prefers your own values
+# of these; there, /tmp is the machine's, and `python workflow/start.py` sees whether a folder is yours.
+ENV LOGNAME=topmass XDG_CACHE_HOME=/tmp/topmass-cache MPLCONFIGDIR=/tmp/matplotlib
 CMD ["snakemake", "--help"]

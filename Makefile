@@ -1,10 +1,19 @@
 # What a person types daily. `make` alone says what there is.
 
 PYTHON ?= python3
-READY := .venv/ready
-ACTIVATE := . .venv/bin/activate &&
+# By its path: `activate`, and the scripts beside it, name the folder that they were made in, which may have been moved.
+IN := .venv/bin/python
+# Whatever a user's settings of pip, in its file or the environment, say of where packages go.
+HERE := --no-user --target= --root=/ --prefix="$(CURDIR)/.venv"
 
-.PHONY: help run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training gpu-run clean
+# By these, a lab's software stack or a user's own folder lets other packages go before those of .venv.
+ifneq ($(PYTHONPATH)$(PYTHONHOME),)
+$(info without PYTHONPATH and PYTHONHOME: packages come from .venv alone)
+endif
+unexport PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training gpu-run clean
 
 help:
 	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
@@ -19,43 +28,48 @@ help:
 	@echo "make gpu-run JETS=2000000   simulate, preprocess, train and evaluate the reference's experiment, in one go"
 	@echo "make clean    remove results/ and what Snakemake remembers of it"
 
-$(READY): envs/requirements.txt
+# Ready is a .venv whose Python runs here and has these very packages; times say nothing, since copies have new ones.
+ready:
+	@cmp -s envs/requirements.txt .venv/ready && $(IN) -c 'import snakemake' 2>/dev/null || $(MAKE) --no-print-directory .venv
+
+.PHONY: .venv
+.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "topmass needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.12")'
 	@echo "setting up .venv, once; this takes about two minutes"
-	@$(PYTHON) -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check --only-binary pythia8mc -r envs/requirements.txt
-	@touch $@
+	@$(IN) -m pip --version >/dev/null 2>&1 || { test ! -L .venv || rm .venv; $(PYTHON) -m venv --clear .venv; }
+	@$(IN) -m pip install $(HERE) --quiet --disable-pip-version-check --only-binary pythia8mc -r envs/requirements.txt
+	@cp envs/requirements.txt .venv/ready
 
-run: $(READY)
-	@$(ACTIVATE) python workflow/start.py
+run: ready
+	@$(IN) workflow/start.py
 
-test: $(READY)
-	@$(ACTIVATE) pytest -m "not lab"
+test: ready
+	@$(IN) -m pytest -m "not lab"
 
-test-lab: $(READY)
-	@$(ACTIVATE) pytest -m lab
+test-lab: ready
+	@$(IN) -m pytest -m lab
 
-lint: $(READY)
-	@$(ACTIVATE) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow/rules && snakemake --lint
+lint: ready
+	@$(IN) -m ruff check . && $(IN) -m ruff format --check . && $(IN) -m snakefmt --check Snakefile workflow/rules && $(IN) -m snakemake --lint
 
-format: $(READY)
-	@$(ACTIVATE) ruff check --fix . && ruff format . && snakefmt Snakefile workflow/rules
+format: ready
+	@$(IN) -m ruff check --fix . && $(IN) -m ruff format . && $(IN) -m snakefmt Snakefile workflow/rules
 
-timings: $(READY)
-	@$(ACTIVATE) python workflow/scripts/timings.py
+timings: ready
+	@$(IN) workflow/scripts/timings.py
 
-benchmark-simulation: $(READY)
-	@$(ACTIVATE) python workflow/scripts/benchmark_simulation.py
+benchmark-simulation: ready
+	@$(IN) workflow/scripts/benchmark_simulation.py
 
-benchmark-data: $(READY)
-	@$(ACTIVATE) python workflow/scripts/benchmark_data.py
+benchmark-data: ready
+	@$(IN) workflow/scripts/benchmark_data.py
 
-benchmark-training: $(READY)
-	@$(ACTIVATE) python workflow/scripts/benchmark_training.py
+benchmark-training: ready
+	@$(IN) workflow/scripts/benchmark_training.py
 
 JETS ?= 2000000
-gpu-run: $(READY)
-	@$(ACTIVATE) python workflow/scripts/gpu_run.py --jets $(JETS) --benchmark
+gpu-run: ready
+	@$(IN) workflow/scripts/gpu_run.py --jets $(JETS) --benchmark
 
 clean:
 	rm -rf results .snakemake

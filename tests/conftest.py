@@ -1,6 +1,10 @@
 """Made-up jets, and the repository, for all tests."""
 
+import logging
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +51,15 @@ def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) 
     )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def temporary_folder(tmp_path_factory) -> Iterator[Path]:
+    """A folder among pytest's own for what programs leave behind that are killed, or never clean up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield Path(tempfile.gettempdir())
+
+
 @pytest.fixture
 def tables(tmp_path: Path) -> list[Path]:
     """Three jet tables of 200 made-up jets each."""
@@ -82,3 +95,34 @@ def small_disk(tmp_path):
         pytest.skip("a small file system can be mounted by root only")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def said(caplog):
+    """What was said so far, a line each."""
+    caplog.set_level(logging.INFO, "topmass")
+    return lambda: "\n".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """An environment that says nothing of proxies and certificates."""
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy") or "_CA_BUNDLE" in name or name.startswith("SSL_CERT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def web(bare):
+    """A web server that has a file to download."""
+    from downloads import BODY
+    from servers import web_server
+
+    with web_server(BODY) as server:
+        yield server
+
+
+@pytest.fixture
+def file(tmp_path, bare):
+    """Where a download is to go."""
+    return tmp_path / "download" / "jets.parquet"

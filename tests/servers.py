@@ -1,9 +1,10 @@
-"""Servers on this machine to download from: a web server with faults on command, XRootD, and a relay that counts."""
+"""Servers on this machine to download from: a web server with faults on command, a proxy, XRootD, a counting relay."""
 
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -50,9 +51,14 @@ class Asked:
 
 @dataclass
 class Web:
-    """A web server that gives `body` under any path. `faults` are used up, one a GET; then all goes well."""
+    """A web server that gives `body` under any path. `faults` are used up, one a GET; then all goes well.
+
+    `headers` go with every answer; `certificate` is a file with one and its key, for https.
+    """
 
     body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    certificate: Path | None = None
     etag: str | None = '"first"'
     modified: str | None = None
     ranges: bool = True
@@ -64,7 +70,7 @@ class Web:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/jets.parquet"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}/jets.parquet"
 
     @property
     def gets(self) -> list[Asked]:
@@ -77,6 +83,10 @@ def web_server(body: bytes, **settings) -> Iterator[Web]:
     web = Web(body, **settings)
     server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"web": web}))
     web.port = server.server_address[1]
+    if web.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(web.certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=[0.02], daemon=True)
     thread.start()
     try:
@@ -114,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         web.log.append(asked)
         asked.status, start = self.status_and_start()
         body = web.body[start:]
-        headers = {"ETag": web.etag, "Last-Modified": web.modified}
+        headers = {"ETag": web.etag, "Last-Modified": web.modified} | web.headers
         if fault.status:
             asked.status, body, headers = fault.status, b"", fault.headers
         elif asked.status == 206:
@@ -157,6 +167,64 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault.chunked:
             self.wfile.write(b"0\r\n\r\n")
+
+
+@dataclass
+class Proxy:
+    """A web proxy that sends everything on to the port `target`, or answers `status` if that is given.
+
+    `asked` are the lines that begin a request and the Proxy-Authorization, or None, of each.
+    """
+
+    target: int
+    status: int | None = None
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    port: int = 0
+
+
+@contextmanager
+def proxy_server(target: int, status: int | None = None) -> Iterator[Proxy]:
+    """Run a `Proxy` on a free port of this machine."""
+    proxy = Proxy(target, status)
+    server = Server(("127.0.0.1", 0), type("Handler", (ProxyHandler,), {"proxy": proxy}))
+    proxy.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class ProxyHandler(BaseHTTPRequestHandler):
+    proxy: Proxy
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.pass_on()
+
+    def do_CONNECT(self):
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Send one request and its answer on; or, for CONNECT, whatever follows."""
+        proxy, self.close_connection = self.proxy, True
+        proxy.asked.append((self.requestline, self.headers["Proxy-Authorization"]))
+        if proxy.status:
+            self.send_response(proxy.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        far = socket.create_connection(("127.0.0.1", proxy.target))
+        if self.command == "CONNECT":
+            self.wfile.write(b"HTTP/1.0 200 Connection established\r\n\r\n")
+        else:
+            far.sendall(f"{self.requestline}\r\nHost: jets\r\nConnection: close\r\n\r\n".encode())
+        passing = Relay(proxy.target)
+        threading.Thread(target=passing.pass_on, args=[self.connection.dup(), far.dup(), False], daemon=True).start()
+        passing.pass_on(far, self.connection.dup(), True)
 
 
 class XRootD:
@@ -202,7 +270,8 @@ class XRootD:
 @contextmanager
 def xrootd_server() -> Iterator[XRootD]:
     """Run an `XRootD` in a folder of its own, which anybody may read."""
-    home = Path(tempfile.mkdtemp(prefix="topmass-xrootd-"))
+    # Not among pytest's folders, which are closed to others.
+    home = Path(tempfile.mkdtemp(prefix="topmass-xrootd-", dir="/tmp"))
     server = XRootD(home)
     try:
         server.start()

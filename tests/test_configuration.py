@@ -2,6 +2,8 @@
 
 import copy
 import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -94,7 +96,7 @@ WRONG = {
         "https://cern.ch/top_gun_opendata_0.parquet",
         "would be saved as 'top_gun_opendata_0.parquet' like an earlier one",
     ),
-    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are files"),
+    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are like, files"),
     "a name that climbs out": ("samples.../../etc", CONFIG["samples"]["gun"], "does not fit"),
 }
 
@@ -143,7 +145,7 @@ def test_a_sample_of_files_needs_no_more_than_its_files(tmp_path):
     (tmp_path / "jets.parquet").touch()
     sample = meant(f"samples: {{mine: {{files: [path: {tmp_path}/jets.parquet]}}}}")["samples"]["mine"]
     assert sample.pop("files") == [{"path": f"{tmp_path}/jets.parquet"}]
-    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse"}
+    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse", "position": "ieta_iphi"}
     assert {name: sample[name] for name in defaults} == defaults
 
 
@@ -207,6 +209,45 @@ def test_parts_that_share_an_anchor_do_not_change_together():
     assert config["samples"]["gun_2m"]["simulate"]["generator"]["eta_max"] == 2.0
 
 
+# what is like another
+
+
+def test_what_is_like_another_says_only_what_differs():
+    experiments = {
+        "deep": {"like": "laptop", "recipe": {"epochs": 9}},
+        "deeper": {"like": "deep", "pool": 4, "recipe": {"batch": 32}},
+        "laptop": {"recipe": {"loss": "huber"}},
+    }
+    found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
+    laptop = found["laptop"]
+    assert found["deeper"] == laptop | {
+        "like": "deep", "pool": 4, "recipe": laptop["recipe"] | {"epochs": 9, "batch": 32},
+    } and laptop["recipe"]["loss"] == "huber"  # fmt: skip
+
+
+def test_datasets_and_samples_may_be_like_others_too():
+    text = "samples: {more: {like: gun, seed: 7}}\ndatasets: {other: {like: flat, sample: more, layers: [ecal]}}"
+    config = meant(text)
+    assert config["samples"]["more"]["simulate"] == config["samples"]["gun"]["simulate"]
+    assert config["datasets"]["other"]["unbias"] == config["datasets"]["flat"]["unbias"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are laptop"),
+        ("experiments: {a: {like: a}}", "experiments.a.like: goes round in a circle: a is like a"),
+        (
+            "datasets: {a: {like: b}, b: {like: c}, c: {like: a}}",
+            "datasets.c.like: goes round in a circle: a is like b is like c is like a",
+        ),
+        ("samples: {a: {like: [gun]}}", "samples.a.like: there is no '['gun']'"),
+    ],
+)
+def test_what_is_like_nothing_or_itself_is_refused(text, message):
+    assert refused(Layer("mine.yaml", parse(text))).startswith(f"mine.yaml: {message}")
+
+
 # files that are no configuration
 
 NO_CONFIGURATION = {
@@ -237,6 +278,19 @@ def test_a_file_of_another_encoding_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_bytes("run: {} # größer".encode("latin-1"))
     with pytest.raises(BadInput, match=r"mine\.yaml: not text in UTF-8"):
         read_file(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("none.yaml", "no such file or directory"), ("latin.yaml", "not text in UTF-8"), ("tab.yaml", "line 2: no YAML")],
+)
+def test_a_file_that_snakemake_cannot_read_is_named_at_the_start(name, why, tmp_path):
+    (tmp_path / "latin.yaml").write_bytes("run: {} # größer".encode("latin-1"))
+    (tmp_path / "tab.yaml").write_text("run:\n\tseeds: [1]\n")
+    command = [sys.executable, REPOSITORY / "workflow/start.py", "--dry-run", "--configfile", tmp_path / name]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert ended.returncode == 1 and ended.stderr.startswith(f"{tmp_path / name}: {why}")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_part_that_holds_itself_is_refused():
@@ -364,3 +418,8 @@ def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(pla
         dataset = accepted["datasets"][accepted["experiments"][name]["dataset"]]
         assert type(number_of_blocks(accepted["samples"][dataset["sample"]])) is int
     assert list(contradictions(accepted)) == [] and yaml.safe_load(yaml.safe_dump(accepted)) == accepted
+
+
+@pytest.mark.parametrize("study", sorted((REPOSITORY / "studies").glob("*.yaml")), ids=lambda study: study.stem)
+def test_a_study_that_comes_with_it_is_right(study):
+    assert len(configure([read_file(study)])["run"]["experiments"]) > 1

@@ -5,10 +5,8 @@ import hashlib
 import importlib.util
 import itertools
 import json
-import logging
 import os
 import pty
-import random
 import shutil
 import signal
 import socket
@@ -29,48 +27,12 @@ from hypothesis import strategies as st
 
 from conftest import REPOSITORY
 from download import download
+from downloads import BODY, BRISK, OTHER, SHA256, around, follow, refused
 from servers import Fault, free_port, relay, web_server, xrootd_server
 from topmass.console import stage
-from topmass.files import BadInput
 from topmass.sources.checksum import LENGTHS, Checksum, Running, running_over
 from topmass.sources.partial import part_of, state_of
 from topmass.sources.remote import Patience, identity, shown, without_secrets
-
-BODY = random.Random(1).randbytes(1_000_000)
-SHA256 = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
-OTHER = random.Random(2).randbytes(900_000)
-BRISK = Patience(connect=2, read=0.5, tries=3, first_wait=0.01, longest_wait=0.02, longest_asked=1)
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "download" / "jets.parquet"
-
-
-@pytest.fixture
-def said(caplog):
-    """What was said so far, a line each."""
-    caplog.set_level(logging.INFO, "topmass")
-    return lambda: "\n".join(record.getMessage() for record in caplog.records)
-
-
-@pytest.fixture
-def web():
-    with web_server(BODY) as server:
-        yield server
-
-
-def around(file):
-    return sorted(path.name for path in file.parent.iterdir())
-
-
-def refused(url, file, *arguments):
-    """The one line that ends a download that cannot be."""
-    with pytest.raises(BadInput) as error:
-        download(url, file, *arguments)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
 
 
 def test_a_file_comes_whole_and_checked_and_nothing_else_is_left(web, file, said):
@@ -81,8 +43,11 @@ def test_a_file_comes_whole_and_checked_and_nothing_else_is_left(web, file, said
 
 def test_an_empty_file(file):
     with web_server(b"") as web:
-        download(web.url, file)
-    assert file.read_bytes() == b""
+        download(web.url, file.with_suffix(".txt"))
+        assert file.with_suffix(".txt").read_bytes() == b""
+        download(web.url, file, f"md5:{hashlib.md5(b'').hexdigest()}")
+        assert file.read_bytes() == b""
+        assert "it is empty" in refused(web.url, file.with_name("other.parquet"))
 
 
 # what goes wrong on the way
@@ -115,6 +80,13 @@ def test_a_server_that_asks_for_time_gets_it_within_reason(form, web, file):
     assert 0.4 <= time.monotonic() - began < 3 and len(web.log) == 2
 
 
+@pytest.mark.parametrize("after", ["soon", "-5", "Fri, 01 Jan 99999 00:00:00 GMT"])
+def test_a_server_that_asks_for_nonsense_is_asked_again(after, web, file):
+    web.faults = [Fault(status=503, headers={"Retry-After": after})]
+    download(web.url, file, SHA256, patience=BRISK)
+    assert len(web.log) == 2
+
+
 def test_a_server_that_keeps_failing_is_one_line_and_what_came_is_kept(web, file):
     web.faults = [Fault(cut=100_000)] + [Fault(status=503)] * 10
     message = refused(web.url, file, None, None, BRISK)
@@ -137,10 +109,10 @@ def test_what_no_other_try_would_mend_is_refused_at_once(status, web, file):
 
 
 def test_a_slow_server_is_not_a_dead_one(web, file):
-    web.body = BODY[:20_000]
+    web.body = BODY[:10_000] + BODY[-10_000:]
     web.faults = [Fault(pace=0.05, step=1000)]
     download(web.url, file, patience=BRISK)
-    assert file.read_bytes() == BODY[:20_000] and len(web.log) == 1
+    assert file.read_bytes() == web.body and len(web.log) == 1
 
 
 def test_a_stalled_connection_is_given_up_and_the_rest_asked_for(web, file, said):
@@ -381,18 +353,48 @@ def test_a_checksum_of_pieces_is_that_of_the_whole(data, cuts, kind):
 def test_the_first_checksum_is_noted_and_held_against_the_next(web, file, said):
     download(web.url, file)
     record = file.with_name("jets.parquet.sha256")
-    assert SHA256 in said() and record.read_text() == f"{SHA256[7:]}  jets.parquet\n"
+    assert SHA256 in said() and record.read_text().endswith(f"\n{SHA256[7:]}  jets.parquet\n")
     if shutil.which("sha256sum"):
         subprocess.run(["sha256sum", "--check", record.name], cwd=file.parent, check=True, capture_output=True)
     file.unlink()
     download(web.url, file)
     file.unlink()
     web.body, web.etag = OTHER, '"second"'
-    message = refused(web.url, file)
-    assert str(record) in message and "delete" in message and not file.exists()
-    record.unlink()
+    follow(refused(web.url, file))
     download(web.url, file)
     assert file.read_bytes() == OTHER
+
+
+def test_a_damaged_file_does_not_pass_for_the_new_one_when_the_advice_is_followed(web, file):
+    download(web.url, file)
+    file.write_bytes(BODY[:100] + b"damaged" + BODY[107:])
+    web.body, web.etag = BODY[:500] + b"another edition" + BODY[515:], '"second"'
+    message = refused(web.url, file)
+    assert file.with_name("jets.parquet.wrong").read_bytes() == web.body
+    follow(message)
+    download(web.url, file)
+    assert file.read_bytes() == web.body
+
+
+def test_a_file_of_another_url_does_not_pass_for_that_of_this_one(file, said):
+    """Of one name and size: only what is noted tells them apart."""
+    alike = BODY[:8] + BODY[8:-8][::-1] + BODY[-8:]
+    with web_server(BODY) as first, web_server(alike) as second:
+        download(first.url, file)
+        download(second.url, file)
+        assert file.read_bytes() == alike and "is from another URL" in said()
+        second.log.clear()
+        download(second.url, file)
+        assert second.log == []
+
+
+def test_a_note_of_before_that_names_no_url_still_counts(web, file):
+    download(web.url, file)
+    record = file.with_name("jets.parquet.sha256")
+    record.write_text(record.read_text().split("\n", 1)[1])
+    web.log.clear()
+    download(web.url, file)
+    assert web.log == []
 
 
 def test_a_record_that_is_none_is_named(web, file):

@@ -1,6 +1,7 @@
 """Figures: what they show, that they are made, made again byte for byte, and refuse what cannot be drawn."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from conftest import SPLIT
 from draw_history import draw_history
-from draw_images import draw_images, spread_in_mass
+from draw_images import draw_images, first_jets, spread_in_mass
 from draw_masses import draw_masses
 from draw_predictions import draw_predictions
 from topmass.drawing.history import losses
@@ -32,6 +33,7 @@ SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 COLOURS = ["#0072B2", "#E69F00", "#D55E00"]
 KEPT = {"jets": 90, "share": 0.5, "chi2": 3.2, "degrees_of_freedom": 4}
 SPLITS = ("train", "validation", "test")
+FIGURES_OF_SAMPLES = ("mine/single_jets.png", "gun/single_jets.png")
 HISTORY = "epoch,loss,validation_loss,mae,mre,learning_rate\n"
 
 
@@ -50,7 +52,7 @@ def jet_table(folder: Path) -> dict:
     layers = [find_layer(name) for name in ("track_pt", "track_d0", "hcal")]
     values = [(i, rng.integers(625), rng.normal() if layers[i].signed else rng.exponential()) for i in [0, 1, 2] * 9]
     write_jets(folder / "jets.parquet", [jets_of([values, values[:9], []])], layers, {})
-    return {"table": folder / "jets.parquet"}
+    return {"tables": [folder / "jets.parquet"]}
 
 
 def masses(folder: Path, mass_bins: int = 5) -> dict:
@@ -85,7 +87,7 @@ def predictions(folder: Path) -> dict:
     Predictions(np.arange(300), mass, predicted, mass, mass, mass).save(folder / "predictions.parquet")
     number = {"value": 0.2, "low": 0.1, "high": 0.3}
     region = {"by": "all", "scores": {"network": {"mae": number, "mre": number}}}
-    metrics = {"bootstrap": {"level": 0.68}, "regions": [region]}
+    metrics = {"version": 2, "bootstrap": {"level": 0.68}, "regions": [region]}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return {"predictions": folder / "predictions.parquet", "metrics": folder / "metrics.json"}
 
@@ -112,6 +114,24 @@ def test_figures_are_made_and_made_again_byte_for_byte(stage, make, names, tmp_p
     for content in first:
         assert content.startswith((b"\x89PNG", b"%PDF")) and len(content) > 10_000
     assert run(stage, given, names, tmp_path / "second") == first
+
+
+A_USERS = "savefig.bbox: tight\nfigure.dpi: 50\ntext.usetex: True\nbackend: TkAgg\nno.such.key: 1\n# für mich\n"
+DRAW = f"import sys; sys.path += {sys.path!r}; from test_drawing import *\n"
+DRAW += "run(draw_history, history(Path()), STAGES[2][2], Path('figures'))"
+
+
+@pytest.mark.parametrize("place", ["folder", "home"])
+def test_figures_are_the_same_whatever_a_users_files_and_variables_say(place, tmp_path):
+    run(draw_history, history(tmp_path), STAGES[2][2], tmp_path / "plain")
+    file = {"folder": "matplotlibrc", "home": ".config/matplotlib/matplotlibrc"}[place]
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(A_USERS, encoding="latin-1")
+    variables = {"HOME": str(tmp_path), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    ended = subprocess.run([sys.executable, "-c", DRAW], cwd=tmp_path, env=variables, text=True, capture_output=True)
+    assert ended.returncode == 0 and "matplotlibrc" not in ended.stderr, ended.stderr
+    for file in (tmp_path / "plain").iterdir():
+        assert (tmp_path / "figures" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_mean_image_has_the_mean_at_its_pixel_and_fills_the_pixels_of_a_tower():
@@ -225,11 +245,38 @@ def test_jets_that_cannot_be_drawn(tmp_path):
     empty = tmp_path / "empty.parquet"
     write_jets(empty, [], LAYERS, {})
     with pytest.raises(BadInput, match=r"empty\.parquet: no jet"):
-        run(draw_images, {"table": empty}, names, tmp_path)
+        run(draw_images, {"tables": [empty, empty]}, names, tmp_path)
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"mass": [1.0]}), foreign)
     with pytest.raises(BadInput, match=r"foreign\.parquet"):
-        run(draw_images, {"table": foreign}, names, tmp_path)
+        run(draw_images, {"tables": [foreign]}, names, tmp_path)
+
+
+def test_images_are_drawn_of_the_jets_there_are_whichever_tables_have_them(tmp_path):
+    layers = tuple(find_layer(name) for name in ("ecal", "hcal"))
+    pixel_by_pixel = tuple(layer._replace(cell=1) for layer in layers)
+    tables = [tmp_path / f"{block}.parquet" for block in range(5)]
+    jet, other = jets_of([[(0, 7, 2.0)]]), jets_of([[(1, 8, 3.0)], []])
+    for path, batches, kind in zip(
+        tables, ([], [jet], [other], [other], []), (layers, layers, pixel_by_pixel, layers, layers), strict=True
+    ):
+        write_jets(path, batches, kind, {})
+    found, known = first_jets(tables)
+    # Cells of another size are not mixed with these.
+    assert (len(found), known) == (3, layers) and found.value.tolist() == [2.0, 3.0]
+
+
+@pytest.mark.slow
+def test_the_images_of_a_sample_of_files_are_of_all_its_blocks(tmp_path):
+    (tmp_path / "mine.parquet").touch()
+    sample = {"files": [{"path": "mine.parquet"}], "blocks_per_file": 3, "layers": []}
+    (tmp_path / "mine.yaml").write_text(json.dumps({"samples": {"mine": sample}}), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--configfile", "mine.yaml", "--snakefile"]
+    command += [str(SCRIPTS.parents[1] / "Snakefile"), *(f"results/figures/{name}" for name in FIGURES_OF_SAMPLES)]
+    ended = subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert ended.returncode == 0, ended.stdout
+    # Of a simulated one, the first block has jets.
+    assert re.search(r"^sparsify +3$", ended.stdout, re.M) and re.search(r"^simulate +1$", ended.stdout, re.M)
 
 
 def test_jets_without_energies_and_empty_layers_can_be_drawn():

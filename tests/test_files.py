@@ -2,8 +2,12 @@
 
 import errno
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +57,51 @@ def test_the_part_of_a_living_writer_stays(tmp_path):
         assert outer.exists()
 
 
+NOBODY = 2**22 + 1
+"""The number of no process: Linux has none beyond 2 ** 22."""
+
+
+def test_only_what_writers_of_this_file_on_this_machine_left_is_swept_away(tmp_path):
+    with whole(tmp_path / "file") as part:
+        part.touch()
+        mine = part.name.replace(str(os.getpid()), str(NOBODY))
+    host = socket.gethostname()
+    others = {
+        mine.replace(host, f"{host}.example.org"),  # of a machine whose name begins like this one's
+        mine.replace(host, f"other-{host}"),
+        mine.replace("file", "file.7"),  # of a file whose name begins like this one's
+        mine.replace("file", f"file.{host}"),
+        f".file.{host}.example.org.{NOBODY}.part",
+        f".file.{host}.words.part",
+    }
+    for name in (mine, *others):
+        (tmp_path / name).touch()
+    with whole(tmp_path / "file") as part:
+        part.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"file", *others}
+
+
+def test_a_report_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "Snakefile").write_text("import time\nopen('read', 'w').close()\ntime.sleep(60)", encoding="utf-8")
+    code = "from make_report import *; make_report(Path('report.html'), 'Snakefile', {'figures': {}})"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path / "tmp")}
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True)
+    while not (tmp_path / "read").exists() and child.poll() is None:
+        time.sleep(0.1)
+    os.killpg(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    # Snakemake's own folder is not ours.
+    assert [path.name for path in (tmp_path / "tmp").iterdir() if not path.name.startswith("snakemake")] == []
+
+
+def test_what_tests_leave_in_the_temporary_folder_is_pytests_to_clear_away(temporary_folder, tmp_path_factory):
+    code = "import tempfile; print(tempfile.mkdtemp())"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert Path(made.strip()).parent == temporary_folder
+    assert temporary_folder.is_relative_to(tmp_path_factory.getbasetemp())
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -66,6 +115,27 @@ def test_a_stage_ends_with_one_line_and_status_one(error, line, tmp_path, capsys
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"shards: error: {line}\n"
     assert line in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), "memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "memory"),
+        (ImportError("iup.so: failed to map segment from shared object"), "memory"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE), "shard.npz"), "open files"),
+        (RuntimeError("can't start new thread"), "processes"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "processes"),
+    ],
+)
+def test_what_a_machine_has_too_little_of_is_named_with_a_remedy(error, what, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended, stage("train", str(tmp_path / "log")):
+        raise error
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.count("\n") == 1
+    assert said.startswith(f"train: error: not enough {what} (") and "let fewer jobs run at a time" in said
 
 
 def test_an_unexpected_error_names_the_log_which_has_the_traceback(tmp_path, capsys):

@@ -211,3 +211,23 @@ def test_nothing_is_unpickled_and_nothing_reaches_a_shell():
         assert not FORBIDDEN.search(file.read_text()), file
     for file in RULE_FILES:
         assert "shell:" not in file.read_text() and "run:" not in file.read_text()
+
+
+TEXT = {"read_text", "write_text", "FileHandler"}
+BINARY_UNLESS_TOLD = {"TemporaryFile", "NamedTemporaryFile"}
+
+
+def speaks_the_locale(call: ast.Call) -> bool:
+    """Whether a call opens a text file, or reads a program's text, in the encoding of whoever calls the workflow."""
+    name = ast.unparse(call.func).split(".")[-1]
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    modes = [each.value for each in (*call.args, *given.values()) if isinstance(each, ast.Constant)]
+    binary = "b" in "".join(map(str, modes)) if modes else name in BINARY_UNLESS_TOLD
+    text = name in TEXT or (name in {"open", *BINARY_UNLESS_TOLD} and not binary) or "text" in given
+    return text and "encoding" not in given and ast.unparse(call.func) != "os.open"
+
+
+def test_every_text_file_is_utf_8_whatever_the_locale():
+    for file in sorted((REPOSITORY / "workflow").rglob("*.py")):
+        calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        assert [ast.unparse(call) for call in calls if speaks_the_locale(call)] == [], file

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.launching.meeting import nodes
+from topmass.learning.launching.meeting import find_meeting, nodes
 from topmass.learning.resuming.checkpoint import Checkpoint
 from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
@@ -31,7 +31,7 @@ def temporary(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
     # But for torch's cache, which may stay, and is elsewhere here.
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
-    yield
+    yield folder
     # The server that starts processes is of this one, and takes its folder along when it ends.
     assert not [path.name for path in folder.iterdir() if not path.name.startswith("pymp-")]
 
@@ -43,6 +43,13 @@ def same(one, other) -> None:
         assert torch.allclose(weights[1][name], expected, rtol=1e-3, atol=2e-5), name
     rows = [pd.read_csv(paths[2])[["loss", "validation_loss", "mre"]].to_numpy() for paths in (one, other)]
     assert rows[0] == pytest.approx(rows[1], rel=1e-4)
+
+
+def meeting_here() -> dict[str, str]:
+    """The environment of two machines that meet at a free port of this one."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return {"TOPMASS_RENDEZVOUS": f"localhost:{free.getsockname()[1]}", "TOPMASS_NODES": "2"}
 
 
 @pytest.mark.slow
@@ -59,10 +66,7 @@ def test_two_processes_get_the_weights_of_one(dataset, tmp_path):
 @pytest.mark.slow
 def test_two_machines_meet_at_an_address_from_the_environment(dataset, tmp_path):
     """Two launchers on this machine, one process each."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    environment = {"TOPMASS_RENDEZVOUS": f"localhost:{port}", "TOPMASS_NODES": "2"}
+    environment = meeting_here()
     started = [start(dataset, tmp_path / "two", environment) for _ in range(2)]
     for process in started:
         process.join(90)
@@ -99,7 +103,7 @@ def networks():
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.lab
 def test_two_machines_need_no_names_to_meet(dataset, tmp_path, networks):
     environment = {"TOPMASS_RENDEZVOUS": "10.77.0.2:29477", "TOPMASS_NODES": "2"}
     words = [[*NAMELESS, "ip", "netns", "exec", name] for name in networks]
@@ -125,6 +129,18 @@ def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, datase
     assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
 
 
+def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_path, temporary):
+    process = start(dataset, tmp_path / "one", meeting_here())
+    while not list(temporary.glob("topmass_*")):
+        time.sleep(0.05)
+        assert process.is_alive()
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(20)
+    assert process.exitcode == TRY_AGAIN
+    assert "ended on SIGTERM before the training began; run the same again" in (tmp_path / "one/said").read_text()
+
+
 @pytest.mark.slow
 def test_what_is_wrong_with_one_of_the_processes_is_one_line(dataset, tmp_path, capfd):
     path = dataset[1]["train"][1]
@@ -141,3 +157,11 @@ def test_an_address_without_a_number_of_machines_is_refused(monkeypatch):
         nodes()
     monkeypatch.setenv("PET_NNODES", "2")
     assert nodes() == (2, "somewhere:1234")
+
+
+@pytest.mark.parametrize("address", ["nowhere.invalid:1234", "localhost:port", ":1234"])
+def test_an_address_of_nothing_is_refused_with_its_variable(address, monkeypatch):
+    monkeypatch.setenv("TOPMASS_RENDEZVOUS", address)
+    monkeypatch.setenv("TOPMASS_NODES", "2")
+    with pytest.raises(BadInput, match=f"TOPMASS_RENDEZVOUS={address}: not a host:port that can be reached"):
+        find_meeting()

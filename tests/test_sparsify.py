@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import sparsify as sparsify_module
 from conftest import make_jets
+from downloads import follow
 from sparsify import sparsify
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join, write_jets
@@ -61,6 +62,65 @@ def test_any_vintage_gives_the_same_numbers_back(options, tmp_path):
     sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=[layer.name for layer in layers])
     assert same(read(tmp_path / "jets.parquet"), jets)
     assert np.array_equal(to_dense(read(tmp_path / "jets.parquet"), layers), to_dense(jets, layers))
+
+
+def flat(images: np.ndarray) -> pa.Array:
+    return nested(images.reshape(len(images), -1))
+
+
+def views(column: pa.Array) -> pa.Array:
+    """Lists as views of lists."""
+    return pa.ListViewArray.from_arrays(column.offsets[:-1], np.diff(column.offsets), column.values)
+
+
+FORMS = {
+    "flat lists": lambda images: flat(images),
+    "flat lists of a fixed size": lambda images: nested(images.reshape(len(images), -1), fixed=True),
+    "large lists": lambda images: flat(images).cast(pa.large_list(pa.from_numpy_dtype(images.dtype))),
+    "views of lists": lambda images: views(flat(images)),
+    "a list a layer": lambda images: nested(images.reshape(*images.shape[:2], -1)),
+    "layers below each other": lambda images: nested(images.reshape(len(images), -1, SIDE)),
+    "tensors": lambda images: tensor(images),
+    "tensors, flat": lambda images: tensor(images.reshape(len(images), -1)),
+    "tensors kept in another order": lambda images: tensor(images, [1, 2, 0]),
+    "tensors of any shape": lambda images: with_shape(images),
+    "decimals": lambda images: flat(images.astype("f4")).cast(pa.list_(pa.decimal128(38, 30))),
+}
+
+
+@pytest.mark.parametrize("leaf", ["f4", "f2"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_any_form_with_one_meaning_gives_the_same_numbers_back(form, leaf, tmp_path):
+    jets = make_jets(20)
+    images = to_dense(jets, LAYERS).astype(leaf)
+    numbers = {name: getattr(jets, ours) for ours, name in CMS_COLUMNS.items() if ours != "image"}
+    pq.write_table(pa.table({"X_jet": form(images)} | numbers), tmp_path / "dense.parquet", row_group_size=7)
+    for part in range(2):
+        sparsify(tmp_path / "dense.parquet", tmp_path / f"{part}.parquet", 0, part, 2, layers=NAMES)
+    found = join([read(tmp_path / f"{part}.parquet") for part in range(2)])
+    assert np.array_equal(to_dense(found, LAYERS), images.astype("f4")) and same(found, jets, ("mass", "pt", "ieta"))
+
+
+NUMBERS = {
+    "decimals": lambda column: column.cast(pa.decimal128(20, 10)),
+    "a dictionary": lambda column: column.combine_chunks().dictionary_encode(),
+    "half precision": lambda column: column.cast(pa.float16()),
+}
+
+
+@pytest.mark.parametrize("change", NUMBERS.values(), ids=NUMBERS)
+def test_numbers_of_any_type(change, tmp_path):
+    jets = make_jets(9)
+    for name in ("mass", "pt", "eta"):
+        setattr(jets, name, np.round(getattr(jets, name)))
+    write_dense(tmp_path / "dense.parquet", jets, columns=CMS_COLUMNS | {"eta": "eta"})
+    table = pq.read_table(tmp_path / "dense.parquet")
+    for name in ("m", "pt", "ieta", "iphi"):
+        table = table.set_column(table.schema.get_field_index(name), name, change(table[name]))
+    table = table.set_column(table.schema.get_field_index("eta"), "eta", pa.nulls(len(table)))
+    pq.write_table(table, tmp_path / "dense.parquet")
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES)
+    assert same(read(tmp_path / "jets.parquet"), jets) and np.isnan(read(tmp_path / "jets.parquet").eta).all()
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -139,6 +199,14 @@ def test_values_that_are_no_float32_are_rounded_and_counted(tmp_path, caplog):
 
 
 SPARSE_SOURCES = {
+    "views of lists and dictionaries": lambda table: pa.table(
+        {name: views(table[name].combine_chunks()) for name in ("pixel", "layer", "value")}
+        | {name: table[name].combine_chunks().dictionary_encode() for name in ("mass", "pt", "ieta", "iphi", "event")}
+    ),
+    "lists of a fixed size": lambda table: pa.table(
+        {name: table[name].cast(pa.list_(table[name].type.value_type, 40)) for name in ("pixel", "layer", "value")}
+        | {name: table[name] for name in ("mass", "pt", "ieta", "iphi", "event")}
+    ),
     "lists of wide types": lambda table: pa.table(
         {name: table[name].cast(pa.list_(pa.int64())) for name in ("pixel", "layer")}
         | {"value": table["value"].cast(pa.list_(pa.float64()))}
@@ -198,13 +266,13 @@ def test_a_jet_that_cannot_be_used_is_refused_with_file_and_row(numbers, message
     assert [path.name for path in tmp_path.iterdir()] == ["dense.parquet"]
 
 
-@pytest.mark.parametrize("numbers", [numbers for numbers, _ in FLAWS.values()], ids=FLAWS)
-def test_or_left_out_and_counted(numbers, tmp_path, caplog):
+@pytest.mark.parametrize(("numbers", "message"), FLAWS.values(), ids=FLAWS)
+def test_or_left_out_and_counted(numbers, message, tmp_path, caplog):
     with refused("row 3"):
         spoiled(tmp_path, **numbers)
     caplog.set_level("INFO", "topmass")
     sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES, unusable="drop")
-    assert "1 of 10 jets cannot be used and are left out" in caplog.text
+    assert f"1 of 10 jets cannot be used and are left out (row 3: {message})" in caplog.text
     assert same(read(tmp_path / "jets.parquet"), make_jets(10).take(np.delete(np.arange(10), 3)))
     assert JetTable(tmp_path / "jets.parquet").layers == LAYERS
 
@@ -229,9 +297,52 @@ def short_row(table: pa.Table) -> pa.Table:
     return table.set_column(0, "X_jet", pa.array(jets))
 
 
+def tensor(images: np.ndarray, order: list[int] | None = None, null: int | None = None) -> pa.Array:
+    """Images as Arrow's tensors of a fixed shape, their axes kept in this order."""
+    order = order or list(range(images.ndim - 1))
+    kept = images.transpose(0, *(1 + axis for axis in order))
+    kind = pa.fixed_shape_tensor(
+        pa.from_numpy_dtype(images.dtype), kept.shape[1:], permutation=np.argsort(order).tolist()
+    )
+    mask = None if null is None else pa.array(np.arange(len(images)) == null)
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(kept.reshape(-1)), int(np.prod(kept.shape[1:])), mask=mask)
+    return pa.ExtensionArray.from_storage(kind, flat)
+
+
+def with_shape(images: np.ndarray, shapes: list | None = None, short: int = 0) -> pa.Array:
+    """Images as tensors of any shape are kept: the numbers of each, and its shape, in a structure."""
+    flat = images.reshape(len(images), -1)[:, : images[0].size - short]
+    shapes = shapes or [list(images.shape[1:])] * len(images)
+    mask = pa.array([shape is None for shape in shapes])
+    kept = pa.array([shape or [] for shape in shapes], pa.list_(pa.int32()))
+    return pa.StructArray.from_arrays([nested(flat), kept], ["data", "shape"], mask=mask)
+
+
+def ones(table: pa.Table) -> np.ndarray:
+    return np.ones((len(table), 8, SIDE, SIDE))
+
+
+def with_image(make, about: str | None = None):
+    """Write the dense file anew with the images that are made of ones, and with what is said of their type."""
+
+    def change(table: pa.Table) -> pa.Table:
+        column = make(ones(table))
+        said = {"ARROW:extension:name": "their.tensor", "ARROW:extension:metadata": about}
+        return table.set_column(0, pa.field("X_jet", column.type, metadata=said if about else None), column)
+
+    return rewrite(change)
+
+
 BROKEN = {
     "a truncated file": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole parquet file"),
-    "no parquet": (lambda path: path.write_text("m,pt\n1,2\n"), "not a whole parquet file"),
+    "no parquet": (lambda path: path.write_text("m,pt\n1,2\n"), "not a parquet file but text: "),
+    "a pointer to it": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0f1e\nsize 9\n"),
+        "not a parquet file but a Git LFS pointer: the file itself lies elsewhere: `git lfs pull` fetches it",
+    ),
+    "a page": (lambda path: path.write_text("<!DOCTYPE html><p>"), "not a parquet file but an HTML page, perhaps one"),
+    "an empty file": (lambda path: path.write_text(""), "not a parquet file but empty"),
+    "no jet": (rewrite(lambda table: table.slice(0, 0)), "no jet in this file"),
     "a hole": (lambda path: path.write_bytes(b"PAR1" + bytes(1500) + path.read_bytes()[1504:]), "damaged after row 0"),
     "no mass": (rewrite(lambda table: table.drop_columns("m")), "no column known as mass; name it under 'columns'"),
     "no image": (rewrite(lambda table: table.drop_columns("X_jet")), "neither dense images nor lists of values"),
@@ -255,6 +366,46 @@ BROKEN = {
     "flat images": (
         rewrite(lambda t: t.set_column(0, "X_jet", pa.array([1.0] * len(t)))),
         "row 0: images are single numbers",
+    ),
+    "empty images": (
+        rewrite(lambda t: t.set_column(0, "X_jet", pa.array([[[]]] * len(t), pa.list_(pa.list_(pa.float32()))))),
+        "row 0: images are 1 × 0 instead of 8 × 125 × 125",
+    ),
+    "flat images of another length": (
+        with_image(lambda images: nested(images.reshape(4, -1)[:, 1:])),
+        "row 0: images are 124999 instead of 8 × 125 × 125",
+    ),
+    "images with their layers last": (
+        with_image(lambda images: nested(images.transpose(0, 2, 3, 1))),
+        "row 0: images are 125 × 125 × 8 instead of 8 × 125 × 125",
+    ),
+    "tensors with their layers last": (
+        with_image(lambda images: tensor(images.transpose(0, 2, 3, 1))),
+        "row 0: images are 125 × 125 × 8 instead of 8 × 125 × 125",
+    ),
+    "a null tensor": (
+        with_image(lambda images: tensor(images, null=2)),
+        "row 2: the image has a part that is missing",
+    ),
+    "a tensor of another shape": (
+        with_image(lambda images: with_shape(images, [[8, 125, 125]] * 3 + [[125, 125, 8]])),
+        "row 3: images are 125 × 125 × 8 instead of 8 × 125 × 125",
+    ),
+    "a tensor with less than its shape": (
+        with_image(lambda images: with_shape(images, short=9)),
+        "row 0: images are 124991 instead of 8 × 125 × 125",
+    ),
+    "a null tensor of any shape": (
+        with_image(lambda images: with_shape(images, [[8, 125, 125], None, [1], [1]])),
+        "row 1: the image is null",
+    ),
+    "flat images of which the file says another shape": (
+        with_image(lambda images: nested(images.reshape(4, -1)), "[125, 125, 8]"),
+        r"row 0: the image is flat, and its axes are not in order: \[125, 125, 8\]",
+    ),
+    "tensors of which the file says another order": (
+        with_image(with_shape, '{"permutation": [0, 2, 1]}'),
+        'row 0: the image is flat, and its axes are not in order: {"permutation"',
     ),
     "a short row": (rewrite(short_row), "row 2: the image has a part that is missing or of another length"),
     "a null image": (
@@ -289,6 +440,16 @@ def test_lists_of_no_known_form_are_refused(change, message, tmp_path):
     pq.write_table(pa.table(row | change), tmp_path / "lists.parquet")
     with refused(rf"lists\.parquet: {message}"):
         sparsify(tmp_path / "lists.parquet", tmp_path / "jets.parquet", layers=NAMES)
+
+
+def test_a_page_that_has_been_downloaded_is_fetched_anew_when_the_advice_is_followed(tmp_path):
+    path = tmp_path / "jets.parquet"
+    path.write_text("<html>")
+    path.with_name("jets.parquet.sha256").write_text("0" * 64 + "  jets.parquet\n")
+    with refused("if it has been downloaded here") as error:
+        sparsify(path, tmp_path / "out.parquet", layers=NAMES)
+    follow(str(error.value))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_layers_that_are_not_listed_or_too_few_are_asked_for(tmp_path):

@@ -33,7 +33,8 @@ def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
     """Train, two epochs unless `changes` say otherwise; paths of best, last and history."""
     statistics, shards = dataset
     paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
-    beside = {"checkpoint": folder / "kept" / "checkpoint.safetensors", "events": folder / "events"}
+    beside = {"about": folder / "training.json", "events": folder / "events"}
+    beside["checkpoint"] = folder / "kept" / "checkpoint.safetensors"
     settings = {"network": "resnet15", "pool": 8, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1}
     train(shards, statistics, *paths, **(beside | settings | changes))
     return paths

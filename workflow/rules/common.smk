@@ -154,6 +154,12 @@ def runs(pattern):
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])
 
 
+def comparison():
+    """What sets the runs apart, where there are several."""
+    several = len(runs("{experiment}/{seed}")) > 1
+    return ["results/compare/comparison.txt", "results/figures/comparison.png"] if several else []
+
+
 def datasets_run():
     """Names of the datasets of the experiments that are to be run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
@@ -163,7 +169,7 @@ def print_summary():
     """The short tables of all runs, and where to look."""
     # A terminal that lacks a sign shows another.
     sys.stdout.reconfigure(errors="backslashreplace")
-    for summary in runs("results/evaluate/{experiment}/{seed}/summary.txt"):
+    for summary in [*runs("results/evaluate/{experiment}/{seed}/summary.txt"), *comparison()[:1]]:
         if Path(summary).exists():
             print("\n" + Path(summary).read_text(encoding="utf-8"))
     if Path("results/report.html").exists():

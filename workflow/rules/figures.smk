@@ -1,6 +1,6 @@
 """Draw the figures, each as PNG and PDF.
 
-reads   results/jets/{sample}/00000.parquet, results/shards/, results/train/, results/predict/, results/evaluate/
+reads   results/jets/{sample}/{block}.parquet, results/shards/, results/train/, results/predict/, results/evaluate/
 writes  results/figures/{sample}/average_images, single_jets
         results/figures/{dataset}/masses
         results/figures/{experiment}/{seed}/loss, errors, predicted
@@ -9,7 +9,12 @@ writes  results/figures/{sample}/average_images, single_jets
 
 rule figure_images:
     input:
-        table="results/jets/{sample}/00000.parquet",
+        # One block has jets enough. But of files any may have none, where jets that cannot be used are left out.
+        tables=lambda wildcards: expand(
+            "results/jets/{sample}/{block}.parquet",
+            sample=wildcards.sample,
+            block=blocks(wildcards.sample)[: None if "files" in config["samples"][wildcards.sample] else 1],
+        ),
     output:
         average_png=report(
             "results/figures/{sample}/average_images.png",

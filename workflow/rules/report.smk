@@ -8,6 +8,7 @@ writes  results/report.html
 rule results:
     input:
         runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        comparison(),
         runs("results/figures/{experiment}/{seed}/loss.png"),
         runs("results/figures/{experiment}/{seed}/predicted.png"),
         expand("results/figures/{dataset}/masses.png", dataset=datasets_run()),

@@ -1,7 +1,7 @@
 """Train a network, and predict the masses of the test jets with it.
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
-writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, history.csv
+writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, history.csv, training.json
         results/checkpoints/{experiment}/{seed}/ while it trains, results/tensorboard/{experiment}/{seed}/ if asked
         results/predict/{experiment}/{seed}/predictions.parquet
 """
@@ -20,6 +20,7 @@ rule train:
         best="results/train/{experiment}/{seed}/model.safetensors",
         last="results/train/{experiment}/{seed}/last.safetensors",
         history="results/train/{experiment}/{seed}/history.csv",
+        about="results/train/{experiment}/{seed}/training.json",
     log:
         "results/log/train/{experiment}/{seed}.log",
     benchmark:

@@ -23,6 +23,7 @@ from make_shards import make_shards
 from measure import measure
 from simulate import simulate
 from sparsify import sparsify
+from topmass.console import show
 from topmass.drawing.benchmark import reached_of_aimed
 from topmass.drawing.style import save, styled
 from topmass.files import whole
@@ -75,7 +76,7 @@ def benchmark_data(jets: int, output: Path) -> str:
         lines += storage(folder, jets)
         lines += reading(folder)
     title = f"{jets:,} jets, {PARTS} turns of the dense file, {TURNS} of preprocessing"
-    with whole(output / "table.csv") as part, part.open("w", newline="") as file:
+    with whole(output / "table.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(field.name for field in fields(Measured))
         rows.writerows([getattr(line, field.name) for field in fields(Measured)] for line in lines)
@@ -84,7 +85,7 @@ def benchmark_data(jets: int, output: Path) -> str:
         save(figure, output / "chart.png", output / "chart.pdf")
     text = describe(title, lines)
     with whole(output / "table.txt") as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
     return text
 
 
@@ -184,4 +185,4 @@ if __name__ == "__main__":
     parser.add_argument("--jets", type=int, default=4000)
     parser.add_argument("--output", type=Path, default=Path("results/benchmark/data"))
     arguments = parser.parse_args()
-    print(benchmark_data(arguments.jets, arguments.output))
+    show(benchmark_data(arguments.jets, arguments.output))

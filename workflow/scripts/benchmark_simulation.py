@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from topmass.console import show
 from topmass.jets import JetBatch, write_jets
 from topmass.layers import LAYERS
 from topmass.simulation.clustering import JetSettings, find_jets
@@ -112,4 +113,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What simulating costs beyond Pythia itself.")
     parser.add_argument("--events", type=int, default=3000, help="in each of the three ways")
     arguments = parser.parse_args()
-    print(benchmark_simulation(arguments.events))
+    show(benchmark_simulation(arguments.events))

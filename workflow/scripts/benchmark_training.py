@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from topmass.console import show
 from topmass.drawing.benchmark import rates as draw_rates
 from topmass.drawing.style import save, styled
 from topmass.files import BadInput, whole
@@ -139,7 +140,7 @@ def title(device: torch.device, batch: int, jets: int) -> str:
 
 def processor() -> str:
     """The name of this machine's processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
@@ -163,7 +164,7 @@ def write(out: Path, table: pd.DataFrame, text: str, lowest: float, about: str) 
     with whole(out / "training.csv") as part:
         table.to_csv(part, index=False)
     with whole(out / "training.md") as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
     names = [*table["way"], "(d) floor"]
     values, spread = (np.append(table[name], last) for name, last in (("jets_per_second", lowest), ("spread", 0)))
     with styled(COLOURS):
@@ -183,7 +184,7 @@ def profile(shards: Path | None, jets: int, batch: int, device: str, precision: 
     order = "self_device_time_total" if place.type == "cuda" else "self_cpu_time_total"
     text = measured.key_averages().table(sort_by=order, row_limit=12, max_name_column_width=40)
     with whole(out / "profile.txt") as file:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
     return text
 
 
@@ -207,9 +208,9 @@ if __name__ == "__main__":
         with explained(given.batch):
             if given.profile:
                 kind = getattr(torch, given.precision)
-                print(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
+                show(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
             else:
                 settings = (given.jets, given.batch, given.steps, given.rounds, given.device, given.workers)
-                print(benchmark_training(given.shards, given.out, Settings(*settings, not given.no_compile)))
+                show(benchmark_training(given.shards, given.out, Settings(*settings, not given.no_compile)))
     except BadInput as error:
         parser.exit(1, f"benchmark_training: {error}\n")

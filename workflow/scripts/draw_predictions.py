@@ -1,15 +1,13 @@
 """Draw the predicted against the generated mass of the test jets."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from topmass.console import say, stage
 from topmass.drawing.predictions import predicted_against_true
 from topmass.drawing.style import save, styled
-from topmass.files import BadInput
 from topmass.scoring.predictions import Predictions
-from topmass.scoring.score import overall
+from topmass.scoring.score import overall, read_metrics
 
 
 def draw_predictions(predictions: Path, metrics: Path, png: Path, pdf: Path, colours: Sequence[str]) -> None:
@@ -23,16 +21,13 @@ def draw_predictions(predictions: Path, metrics: Path, png: Path, pdf: Path, col
 
 def read_errors(path: Path) -> list[str]:
     """MAE and MRE of the network with their intervals, as lines of text. BadInput if they are not there."""
-    try:
-        metrics = json.loads(path.read_text())
-        network = overall(metrics)["scores"]["network"]
-        return [
-            describe("MAE", {key: network["mae"][key] for key in ("value", "low", "high")}, "GeV"),
-            describe("MRE", {key: 100 * network["mre"][key] for key in ("value", "low", "high")}, "%"),
-            f"({metrics['bootstrap']['level']:.0%} intervals)",
-        ]
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
-        raise BadInput(f"{path}: not the metrics of a network ({type(error).__name__}: {error})") from None
+    metrics = read_metrics(path)
+    network = overall(metrics)["scores"]["network"]
+    return [
+        describe("MAE", network["mae"], "GeV"),
+        describe("MRE", {key: 100 * value for key, value in network["mre"].items()}, "%"),
+        f"({metrics['bootstrap']['level']:.0%} intervals)",
+    ]
 
 
 def describe(name: str, number: dict[str, float], unit: str) -> str:

@@ -57,7 +57,7 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
         statistics, shards = preprocess(run, dataset, tables)
     with run.part("train"):
         best, last, history = (out / name for name in ("model.safetensors", "last.safetensors", "history.csv"))
-        beside = (out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
+        beside = (out / "training.json", out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
         recipe = (chosen["network"], chosen["pool"], chosen["recipe"], seed, settings["compute"], workers)
         run.once("train", history, (shards, statistics, best, last, history, *beside, *recipe))
     with run.part("baselines"):
@@ -74,10 +74,10 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
 def claim(out: Path, settings: Mapping) -> None:
     """Let the folder be that of a run with these settings; BadInput if it is that of another."""
     file, text = out / "settings.json", json.dumps(settings, indent=2) + "\n"
-    if file.exists() and file.read_text() != text:
+    if file.exists() and file.read_text(encoding="utf-8") != text:
         raise BadInput(f"{file}: a run with other settings or another number of jets; give another folder with --out")
     with whole(file) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
 
 
 def preprocess(run: "Run", dataset: Mapping, tables: list[Path]) -> tuple[Path, dict[str, list[Path]]]:
@@ -115,7 +115,7 @@ def measure_training(out: Path, batch: int) -> None:
     """The training benchmark on the shards of this run."""
     command = [sys.executable, str(Path(__file__).with_name("benchmark_training.py")), "--shards", str(out / "shards")]
     command += ["--batch", str(batch), "--jets", str(4 * batch), "--out", str(out / "benchmark")]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    told = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", errors="replace")
     say(told.stdout if not told.returncode else f"the benchmark ended with status {told.returncode}")
 
 
@@ -163,8 +163,8 @@ class Run:
         about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers, "commit": commit()}
         about |= {"python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
         with whole(self.out / "run.json") as part:
-            part.write_text(json.dumps(about, indent=2) + "\n")
-        say((self.out / "summary.txt").read_text())
+            part.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        say((self.out / "summary.txt").read_text(encoding="utf-8"))
 
 
 def find_stage(name: str) -> Callable:
@@ -183,7 +183,7 @@ def commit() -> str:
     """The commit of this repository, with a + if it was changed; or nothing, as where there is no git."""
     command = ["git", "describe", "--always", "--dirty=+"]
     try:
-        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, encoding="utf-8").stdout.strip()
     except FileNotFoundError:
         return ""
 

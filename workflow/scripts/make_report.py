@@ -1,6 +1,7 @@
 """Have Snakemake make its report of this very workflow."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,25 +14,18 @@ from topmass.files import BadInput, whole
 
 def make_report(page: Path, snakefile: Path, config: Mapping) -> None:
     """Write the report on the target `results` of the workflow in this folder, with this configuration."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as configfile, whole(page) as part:
+    # Snakemake tells the kind of report from the ending. The configuration has no name: a kill leaves nothing of it.
+    with tempfile.TemporaryFile("w", encoding="utf-8") as configfile, whole(page, ending=".html") as part:
         json.dump(config, configfile)
         configfile.flush()
-        # Snakemake tells the kind of report from the ending; the folder is locked by the workflow that runs this.
-        made = part.with_suffix(".html")
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "results",
-            "--snakefile",
-            snakefile,
-            "--configfile",
-            configfile.name,
-        ]
-        ended = subprocess.run([*command, "--report", made, "--nolock"], capture_output=True, text=True)
+        command = [sys.executable, "-m", "snakemake", "results", "--snakefile", snakefile]
+        # The folder is locked by the workflow that runs this.
+        command += ["--configfile", "/dev/stdin", "--report", part, "--nolock"]
+        # Snakemake reads the code of the rules in the encoding of the locale.
+        told = {"env": os.environ | {"PYTHONUTF8": "1"}, "encoding": "utf-8", "errors": "replace"}
+        ended = subprocess.run(command, stdin=configfile, capture_output=True, **told)
         if ended.returncode:
             raise BadInput(f"snakemake --report failed: {' '.join(ended.stderr.split())[-500:]}")
-        made.rename(part)
     say(f"{page}, {page.stat().st_size / 1e6:.1f} MB")
 
 

@@ -29,12 +29,13 @@ def sparsify(
     """Write one of so many equal parts of the source's rows as a jet table.
 
     `number` is that of the file in its sample, from 0; `layers` name those of the images, in the order of the file.
-    Jets that cannot be used are refused, or with `unusable` "drop" left out. With `position` "none" nobody knows where
-    in the detector they are. Lossless, but for values that are no
-    float32.
+    Jets that cannot be used are refused, or with `unusable` "drop" left out. With `position` "none" it is unknown where
+    in the detector they are. Lossless, but for values that are no float32.
     """
     known_position = position != "none"
     opened = Source(source, columns, known_position)
+    if not len(opened):
+        raise BadInput(f"{source}: no jet in this file")
     known = layers_of(opened, layers)
     first, last = (len(opened) * i // parts for i in (part, part + 1))
     if last - first > LARGEST_BLOCK:
@@ -81,18 +82,18 @@ def usable(
     source: Source, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, unusable: str
 ) -> Iterator[JetBatch]:
     """The jets of batches that begin with row `first`, less those with a flaw; BadInput if those are refused."""
-    row, left_out = first, 0
+    row, left_out, why = first, 0, ""
     for batch in batches:
         kept = np.ones(len(batch), bool)
         for rows, flaw in (*flaws(batch, layers), *oddities(batch)):
             if unusable == "refuse":
                 advice = "to leave such jets out, give the sample 'unusable: drop'"
                 raise BadInput(f"{source.path}: row {row + rows[0]}: {flaw}; {advice}")
-            kept[rows] = False
+            kept[rows], why = False, why or f"row {row + rows[0]}: {flaw}"
         row, left_out = row + len(batch), left_out + np.count_nonzero(~kept)
         yield batch if kept.all() else batch.take(np.flatnonzero(kept))
     if left_out:
-        say(f"{source.path.name}: {left_out:,} of {row - first:,} jets cannot be used and are left out")
+        say(f"{source.path.name}: {left_out:,} of {row - first:,} jets cannot be used and are left out ({why})")
 
 
 def oddities(batch: JetBatch) -> Iterator[tuple[np.ndarray, str]]:

@@ -18,6 +18,7 @@ def train(
     best: Path,
     last: Path,
     history: Path,
+    about: Path,
     checkpoint: Path,
     events: Path,
     network: str,
@@ -27,13 +28,13 @@ def train(
     compute: Mapping,
     threads: int,
 ) -> None:
-    """Train on the shards of "train", validate on those of "validation"; write best and last weights and the history.
+    """Train on the shards of "train", validate on those of "validation"; write weights, history and what was trained.
 
     Goes on from `checkpoint` if that is of the same training, and removes it when all is written. On SIGTERM and
     SIGUSR1 a checkpoint is written and the process ends with status 75: the same call goes on from there.
     Same shards, recipe, seed and number of threads give the same weights on one CPU, interrupted or not.
     """
-    files = [str(path) for path in (statistics, best, last, history, checkpoint, events)]
+    files = [str(path) for path in (statistics, best, last, history, about, checkpoint, events)]
     paths = ([str(path) for path in shards[name]] for name in ("train", "validation"))
     job = Job(*paths, *files, network, pool, dict(recipe), seed, dict(compute), threads)
     if several(Compute(**compute)):
@@ -58,6 +59,7 @@ if __name__ == "__main__":
             Path(snakemake.output.best),
             Path(snakemake.output.last),
             Path(snakemake.output.history),
+            Path(snakemake.output.about),
             Path(snakemake.params.checkpoint),
             Path(snakemake.params.events),
             snakemake.params.network,

@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from topmass.files import BadInput
+from topmass.files import BadInput, shortage
 
+REMEDY = {
+    "memory": "let fewer jobs run at a time, give each more, or make blocks and batches smaller",
+    "open files": "let fewer jobs run at a time, or allow more files (`ulimit -n` shows and sets how many)",
+    "processes": "let fewer jobs run at a time, or allow more processes (`ulimit -u` shows and sets how many)",
+}
 say = logging.getLogger("topmass").info
 
 
@@ -15,11 +20,11 @@ say = logging.getLogger("topmass").info
 def stage(name: str, log: str) -> Iterator[None]:
     """Run one stage under this name, with its messages on the terminal and in the file `log`.
 
-    Input that cannot be used, and a disk that refuses, end the process with one line and status 1; for any
-    other error that line names the log, which has the traceback.
+    Input that cannot be used, a disk that refuses, and a machine that has too little of something, end the process with
+    one line and status 1; for any other error that line names the log, which has the traceback.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(log, mode="w")
+    to_file = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     to_terminal = logging.StreamHandler()
     to_terminal.setFormatter(logging.Formatter(f"{name}: %(message)s"))
@@ -28,18 +33,29 @@ def stage(name: str, log: str) -> Iterator[None]:
     logger.handlers = [to_file, to_terminal]
     try:
         yield
-    except (BadInput, OSError) as error:
-        logger.error(f"error: {describe(error)}")
-        sys.exit(1)
     except Exception as error:
+        if isinstance(error, (BadInput, OSError)) or shortage(error):
+            logger.error(f"error: {describe(error)}")
+            sys.exit(1)
         logger.removeHandler(to_terminal)
         logger.exception("unexpected error")
-        to_terminal.emit(logging.makeLogRecord({"msg": f"unexpected {type(error).__name__}: {error} (details: {log})"}))
+        to_terminal.emit(
+            logging.makeLogRecord({"msg": f"error: unexpected {type(error).__name__}: {error} (details: {log})"})
+        )
         sys.exit(1)
+
+
+def show(text: str) -> None:
+    """Print a text; letters that the terminal does not have become question marks."""
+    sys.stdout.reconfigure(errors="replace")
+    print(text)
 
 
 def describe(error: Exception) -> str:
     """One line for an error that a user can mend."""
+    if what := shortage(error):
+        said = " ".join(str(error).split()) or type(error).__name__
+        return f"not enough {what} ({said}), which damages no file: {REMEDY[what]}"
     if isinstance(error, OSError) and error.strerror:
         why = error.strerror.lower()
         if isinstance(error, PermissionError):

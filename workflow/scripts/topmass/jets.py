@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, damage, whole
 from topmass.layers import SIDE, Layer, find_layers
 from topmass.parquet import DAMAGED, open_parquet
 
@@ -195,7 +195,7 @@ class JetTable:
                 yield batch
                 first_row += len(batch)
         except DAMAGED as error:
-            raise BadInput(f"{self.path}: damaged after row {first_row} ({error})") from None
+            raise damage(error, f"{self.path}: damaged after row {first_row}") from None
 
     def columns(self, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
         """Some of the columns with one number a jet, in large batches."""
@@ -203,7 +203,7 @@ class JetTable:
             for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
                 yield {name: _numbers(rows, name, self.schema) for name in names}
         except DAMAGED as error:
-            raise BadInput(f"{self.path}: damaged in the columns {', '.join(names)} ({error})") from None
+            raise damage(error, f"{self.path}: damaged in the columns {', '.join(names)}") from None
 
 
 def _from_arrow(rows: pa.RecordBatch, schema: pa.Schema) -> JetBatch:

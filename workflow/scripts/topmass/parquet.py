@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import BadInput
+from topmass.files import damage
 
 READ_AHEAD = 1 << 20
 """Bytes read of a column at a time: without it, pyarrow reads a column of a row group whole."""
@@ -20,4 +20,4 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
     except DAMAGED as error:
-        raise BadInput(f"{path}: not a whole parquet file ({error})") from None
+        raise damage(error, f"{path}: not a whole parquet file") from None

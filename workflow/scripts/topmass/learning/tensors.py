@@ -24,6 +24,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     """Tensors and text of a file; one of DAMAGED if they are not those that were written."""
     # From its bytes: safe_open opens the file twice, and it may have been replaced by a newer one in between.
     content = path.read_bytes()
+    # Safetensors copies it, and panics where there is no memory for that; so it is asked for beforehand, and freed.
+    bytearray(len(content))
     tensors = safetensors.torch.load(content)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     checksum, _, about = header["__metadata__"]["topmass"].partition(" ")

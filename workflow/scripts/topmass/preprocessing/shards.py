@@ -1,6 +1,7 @@
 """Shards: preprocessed jets in the form in which training takes them, one `.npz` a block and split."""
 
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, damage, whole
 from topmass.jets import POSITION, join_offsets, take_values
 from topmass.layers import SIDE, find_layers
 from topmass.preprocessing.scaling import COMPRESSIONS, require_scales
@@ -181,13 +182,21 @@ def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -
 @contextmanager
 def opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     """A shard's file, of which each array is read when it is asked for; BadInput if it turns out not to be one."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            yield file
-    except FileNotFoundError:
-        raise
-    except DAMAGED as error:
-        raise BadInput(f"{path}: not a whole shard ({error})") from None
+    # What cannot be opened is not damaged.
+    with path.open("rb") as content:
+        try:
+            with np.load(content, allow_pickle=False) as file:
+                yield file
+        except DAMAGED as error:
+            # NumPy says which array it has no memory for: none is larger than its file, which is not compressed.
+            if isinstance(error, MemoryError) and bytes_wanted(error) > path.stat().st_size:
+                raise BadInput(f"{path}: not a whole shard ({error})") from None
+            raise damage(error, f"{path}: not a whole shard") from None
+
+
+def bytes_wanted(error: MemoryError) -> int:
+    """The size of the array that there was no memory for, where the error says it."""
+    return math.prod(error.shape) * error.dtype.itemsize if hasattr(error, "shape") else 0
 
 
 def require_statistics(path: Path, meta: ShardMeta, statistics: str) -> None:

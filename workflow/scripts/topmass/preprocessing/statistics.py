@@ -60,13 +60,13 @@ class Statistics:
         content["flattening"] = {name: values.tolist() for name, values in vars(self.flattening).items()}
         content["checksum"] = checksum(content)
         with whole(path) as part:
-            part.write_text(json.dumps(content, indent=2) + "\n")
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Statistics":
         """Read from JSON; BadInput if that is not what `save` wrote."""
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             if content["version"] != VERSION:
                 raise BadInput(f"{path}: statistics of version {content['version']}, this code reads {VERSION}")
             if content.pop("checksum") != checksum(content):

@@ -90,13 +90,17 @@ class Measured:
 
     def numbers(self, level: float) -> dict[str, Number]:
         """Each metric with its interval of this level; None where it is not defined."""
-        return {name: self.number(name, metric, level) for name, metric in METRICS.items()}
+        return {name: self.number(name, level) for name in METRICS}
 
-    def number(self, name: str, metric: Metric, level: float) -> Number:
-        """One metric with its interval."""
+    def value(self, name: str) -> float:
+        """One metric of the jets as they are; not a number where it is not defined."""
+        metric = METRICS[name]
         rows = self.rows[metric.of]
-        found = np.quantile(rows[0], metric.levels) if metric.levels else rows.mean(axis=1)
-        value, sample = float(combined(metric, found)), np.concatenate(self.drawn[name])
+        return float(combined(metric, np.quantile(rows[0], metric.levels) if metric.levels else rows.mean(axis=1)))
+
+    def number(self, name: str, level: float) -> Number:
+        """One metric with its interval."""
+        value, sample = self.value(name), np.concatenate(self.drawn[name])
         # A resample may miss a region of few events altogether; such draws say nothing about it.
         sample = sample[np.isfinite(sample)]
         if not np.isfinite(value) or not len(sample):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, damage, whole
 from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
@@ -34,14 +34,18 @@ class Predictions:
         """Write as parquet."""
         write_predictions(path, [self])
 
+    def same_jets(self, other: "Predictions") -> bool:
+        """Whether the other predictions are of these very jets, in the same order."""
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ("event", "mass", "pt"))
+
     @classmethod
     def load(cls, path: Path) -> "Predictions":
         """Read; BadInput if the file is damaged, lacks a column, is empty, or predicts something not finite."""
         file = open_parquet(path)
         try:
-            table = file.read()
+            table = file.read(use_threads=False)
         except DAMAGED as error:
-            raise BadInput(f"{path}: damaged ({error})") from None
+            raise damage(error, f"{path}: damaged") from None
         for name, dtype in COLUMNS.items():
             if name not in table.column_names:
                 raise BadInput(f"{path}: no column '{name}'")

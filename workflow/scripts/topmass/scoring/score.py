@@ -1,12 +1,15 @@
 """All metrics of predictions and of what they have to beat, in all regions, and a short table of them."""
 
 import csv
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 
+from topmass.files import BadInput
 from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.metrics import METRICS
@@ -50,6 +53,18 @@ def score(
             for region, found in zip(regions, scores, strict=True)
         ],
     }  # fmt: skip
+
+
+def read_metrics(path: Path) -> dict:
+    """Metrics from their JSON; BadInput if they are none of this version."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["version"] != VERSION:
+            raise BadInput(f"{path}: metrics of version {found['version']}, this code reads {VERSION}")
+        overall(found)["scores"]["network"]["mae"]["value"]
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        raise BadInput(f"{path}: not the metrics of a network ({type(error).__name__}: {error})") from None
+    return found
 
 
 def overall(metrics: Mapping) -> Mapping:

@@ -1,6 +1,7 @@
 """Top quarks from Pythia 8, read out as arrays of whole batches."""
 
 import math
+import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ import pythia8mc
 from topmass.files import BadInput
 
 TOP, W = 6, 24
+OF_ANOTHER_PYTHIA = ("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB")
+"""Variables of software stacks: they go before the data that the wheel brings, and name those of another version."""
 
 COMMON = (
     "Print:quiet = on",
@@ -112,6 +115,8 @@ class Generator:
 
     def __init__(self, settings: GeneratorSettings, seed: np.random.SeedSequence) -> None:
         pythia_seed, gun_seed = seed.spawn(2)
+        for name in OF_ANOTHER_PYTHIA:
+            os.environ.pop(name, None)
         self.pythia = pythia8mc.Pythia("", False)
         for line in COMMON:
             self._read(line)

@@ -1,6 +1,7 @@
 """A file on whatever else fsspec and its plugins speak, XRootD above all: open it at an offset or from its start."""
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
@@ -10,7 +11,7 @@ from fsspec.core import url_to_fs
 from fsspec.registry import get_filesystem_class
 
 from topmass.files import BadInput
-from topmass.sources.remote import Edition, Interrupted, Patience, Remote, shown, without_secrets
+from topmass.sources.remote import NO_SUCH_HOST, Edition, Interrupted, Patience, Remote, shown, without_secrets
 
 CHUNK = 1 << 21
 """Bytes of a request: enough for a distant server, and few enough that a slow one answers in time."""
@@ -126,4 +127,7 @@ def translated(url: str) -> Iterator[None]:
         reason = re.sub("^Failed to submit <.*> request: ", "", reason)  # fsspec-xrootd shows its own insides
         if isinstance(error, NEVER) or NEVER_XROOTD.search(reason):
             raise BadInput(f"{shown(url)}: {reason}") from None
+        if isinstance(error, socket.gaierror) or "Invalid address" in reason:  # the latter is XRootD's word for it
+            once = getattr(error, "errno", None) in NO_SUCH_HOST
+            raise Interrupted(f"the host is not found: {reason}", once=once) from None
         raise Interrupted(reason) from None

@@ -5,6 +5,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -83,22 +84,29 @@ def record_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
 
 
-def read_record(file: Path) -> Checksum | None:
-    """The SHA-256 written down for `file`, or None where there is no record; `BadInput` if it cannot be read."""
+class Record(NamedTuple):
+    """A SHA-256 that was written down, and of what source; "" in records of before."""
+
+    checksum: Checksum
+    source: str
+
+
+def read_record(file: Path) -> Record | None:
+    """What is written down for `file`, or None where there is nothing; `BadInput` if it cannot be read."""
     record = record_of(file)
     try:
-        text = record.read_text()
+        text = record.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
         text = ""
-    found = re.match(r"([0-9a-fA-F]{64}) [ *]", text)
+    found = re.match(r"(?:# from (\S+)\n)?([0-9a-fA-F]{64}) [ *]", text)
     if not found:
         raise BadInput(f"{record}: no line of sha256sum; delete it, and it is written anew")
-    return Checksum("sha256", found[1].lower())
+    return Record(Checksum("sha256", found[2].lower()), found[1] or "")
 
 
-def write_record(file: Path, found: Checksum) -> None:
-    """Write the SHA-256 of `file` down beside it, so that `sha256sum --check` can read it."""
+def write_record(file: Path, found: Checksum, source: str) -> None:
+    """Write the SHA-256 of `file` down beside it, so that `sha256sum --check` can read it, and of what source it is."""
     with whole(record_of(file)) as part:
-        part.write_text(f"{found.value}  {file.name}\n")
+        part.write_text(f"# from {source}\n{found.value}  {file.name}\n", encoding="utf-8")

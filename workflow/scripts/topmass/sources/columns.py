@@ -18,10 +18,8 @@ OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
 def find_columns(path: Path, names: Sequence[str], given: Mapping[str, str], position: bool = True) -> dict[str, str]:
     """The file's column for each of ours: the one that is given, else the only one of a known name.
 
-    Those of the position are left out if there is to be none.
-
-    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE). BadInput if a column is missing,
-    or if several could be meant.
+    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE), and without `position` nobody asks
+    where they are. BadInput if a column is missing, or if several could be meant.
     """
     if not position and given.keys() & set(POSITION):
         raise BadInput(f"{path}: 'position' is none, and 'columns' names where it stands: leave one of them out")

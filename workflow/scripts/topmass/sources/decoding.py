@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 
 from topmass.jets import SPARSE
-from topmass.layers import SIDE
 
 
 class BadRow(Exception):
@@ -20,42 +19,37 @@ def is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
-def images(column: pa.Array, layers: int) -> np.ndarray:
-    """Images (N, layers, SIDE, SIDE), in the type of the file, of nested lists, be they of a fixed size or not."""
-    shape, leaves = [len(column)], column
-    while pa.types.is_list(leaves.type) or pa.types.is_large_list(leaves.type) or is_fixed(leaves.type):
-        lengths = np.full(len(leaves), leaves.type.list_size) if is_fixed(leaves.type) else np.diff(leaves.offsets)
-        wrong = np.asarray(leaves.is_null()) if leaves.null_count else lengths != lengths[0]
-        if wrong.any():
-            part = int(np.argmax(wrong)) * len(column) // len(leaves)
-            raise BadRow(part, "the image has a part that is missing or of another length")
-        shape.append(int(lengths[0]))
-        leaves = leaves.flatten()
-    if not is_number(leaves.type) or leaves.null_count:
-        raise BadRow(0, f"the image has pixels of type {leaves.type}, or null, instead of numbers")
-    if shape[1:] != [layers, SIDE, SIDE]:
-        found = " × ".join(map(str, shape[1:])) or "single numbers"
-        raise BadRow(0, f"images are {found} instead of {layers} × {SIDE} × {SIDE} (the sample lists {layers} layers)")
-    return leaves.to_numpy(zero_copy_only=False).reshape(shape)
+def plain(values: pa.Array) -> pa.Array:
+    """The same values; as doubles if they are decimals, or nothing but nulls."""
+    kind = values.type
+    return values.cast(pa.float64()) if pa.types.is_decimal(kind) or pa.types.is_null(kind) else values
 
 
-def is_fixed(kind: pa.DataType) -> bool:
-    """Whether this is a list of a fixed size."""
-    return pa.types.is_fixed_size_list(kind)
+def opened(values: pa.Array) -> tuple[np.ndarray, pa.Array] | None:
+    """The lengths of lists of any kind and what is in them, one list after the other; None for what are no lists."""
+    kind = values.type
+    if pa.types.is_fixed_size_list(kind):
+        lengths = np.full(len(values), kind.list_size)
+    elif pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        lengths = values.sizes.to_numpy()
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = np.diff(values.offsets)
+    else:
+        return None
+    return lengths.astype(np.int64), plain(values.flatten())
 
 
 def lists(columns: dict[str, pa.Array]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Offsets (N + 1,) and the arrays of SPARSE, given the columns of these names; `value` in the type of the file."""
     sparse, offsets = {}, []
     for name, column in columns.items():
-        kind = column.type
-        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not is_number(kind.value_type):
-            raise BadRow(0, f"{name} is {kind}, not a list of numbers")
-        values = column.flatten()
+        inside = opened(plain(column))
+        if not inside or not is_number(inside[1].type):
+            raise BadRow(0, f"{name} is {column.type}, not a list of numbers")
+        lengths, values = inside
         if column.null_count or values.null_count:
             raise BadRow(0, f"{name} is null in this row or a following one")
-        start = column.offsets.to_numpy().astype(np.int64)
-        offsets.append(start - start[0])
+        offsets.append(np.concatenate([[0], np.cumsum(lengths)]))
         numbers = values.to_numpy(zero_copy_only=False)
         sparse[name] = numbers if name == "value" else integers(numbers, SPARSE[name], name, offsets[-1])
     for other in offsets[1:]:
@@ -66,6 +60,7 @@ def lists(columns: dict[str, pa.Array]) -> tuple[np.ndarray, dict[str, np.ndarra
 
 def numbers(column: pa.Array, dtype: np.dtype, name: str) -> np.ndarray:
     """One number a jet, (N,); NaN for null where the type has it."""
+    column = plain(column)
     if not is_number(column.type):
         raise BadRow(0, f"{name} is {column.type}, not a number")
     if dtype.kind == "f":

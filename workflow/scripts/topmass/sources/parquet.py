@@ -1,18 +1,22 @@
 """Somebody's parquet file of jets, dense or sparse, read as batches of a jet table."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from topmass.files import BadInput
+from topmass.files import BadInput, damage
 from topmass.jets import PER_JET, ROW_GROUP, SPARSE, JetBatch, join_offsets
 from topmass.layers import Layer
 from topmass.parquet import DAMAGED, open_parquet
+from topmass.sources.checksum import record_of
 from topmass.sources.columns import find_columns
-from topmass.sources.decoding import BadRow, images, lists, numbers
+from topmass.sources.content import CUT, mismatch_of
+from topmass.sources.decoding import BadRow, lists, numbers
 from topmass.sources.dense import to_sparse
+from topmass.sources.images import images
 
 DENSE_AT_ONCE = 8
 """Dense jets decoded at once: a megabyte each, as doubles; more of them do not stay in the processor's cache."""
@@ -26,6 +30,7 @@ class Source:
 
     def __init__(self, path: Path, columns: Mapping[str, str], position: bool = True) -> None:
         self.path, self.rounded = path, 0
+        check_content(path)
         self.file = open_parquet(path)
         self.columns = find_columns(path, self.file.schema_arrow.names, columns, position)
         self.dense = "image" in self.columns
@@ -71,12 +76,14 @@ class Source:
                     yield start, rows.slice(start - row, end - start)
                 row += len(rows)
         except DAMAGED as error:
-            raise BadInput(f"{self.path}: damaged after row {row} ({error})") from None
+            raise damage(error, f"{self.path}: damaged after row {row}") from None
 
     def values(self, rows: pa.RecordBatch, layers: Sequence[Layer]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Offsets and the arrays of SPARSE."""
         if self.dense:
-            offset, sparse = to_sparse(images(rows[self.columns["image"]], len(layers)), layers)
+            column = self.columns["image"]
+            about = (rows.schema.field(column).metadata or {}).get(b"ARROW:extension:metadata", b"").decode("latin-1")
+            offset, sparse = to_sparse(images(rows[column], len(layers), about), layers)
         else:
             offset, sparse = lists({name: rows[self.columns[name]] for name in SPARSE})
         with np.errstate(over="ignore"):
@@ -99,3 +106,12 @@ class Source:
                 per_jet[name] = np.full(len(table), np.nan, np.float32)
         sparse = {name: np.concatenate([part[name] for _, part in values]) for name in SPARSE}
         return JetBatch(join_offsets([offset for offset, _ in values]), **sparse, **per_jet)
+
+
+def check_content(path: Path) -> None:
+    """Raise `BadInput` with the kind of what is no parquet file; OSError if it cannot be opened."""
+    if other := mismatch_of(path, f"{path.stem}.parquet"):
+        words = other.words if other is CUT else f"not a parquet file but {other.words}"
+        remove = shlex.join(["rm", str(path), str(record_of(path))])
+        remedy = f"; if it has been downloaded here, `{remove}` has it fetched anew" if record_of(path).exists() else ""
+        raise BadInput(f"{path}: {words}: {other.advice}{remedy}")

@@ -34,7 +34,7 @@ class Part:
     def recall(self) -> bool:
         """Take up what the state says; False, and a line that says why, if it is not about these bytes."""
         try:
-            state = json.loads(state_of(self.file).read_text())
+            state = json.loads(state_of(self.file).read_text(encoding="utf-8"))
             source, size, tag = state["source"], state["size"], state["tag"]
             if not isinstance(tag, str) or not (size is None or isinstance(size, int)):
                 raise TypeError
@@ -57,7 +57,7 @@ class Part:
         self.length, self.edition, self.checksum = 0, edition, Running(self.kind)
         state = {"source": self.source, "size": edition.size, "tag": edition.tag}
         with whole(state_of(self.file)) as part:
-            part.write_text(json.dumps(state))
+            part.write_text(json.dumps(state), encoding="utf-8")
 
     def append(self, data: bytes) -> None:
         """Write the next bytes; a disk that refuses is an `OSError` about the file itself."""

@@ -2,20 +2,25 @@
 
 import hashlib
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
+
+NO_SUCH_HOST = (socket.EAI_NONAME, socket.EAI_NODATA)
+"""Of the errors of finding a host, those that are answers; others may go by."""
 
 
 class Interrupted(Exception):
     """The server or the way to it failed so that another try may help; the message says how, in a few words.
 
-    `wait` is how long the server asks to be left alone, in seconds.
+    `wait` is how long the server asks to be left alone, in seconds; `once` says that another try helps only where one
+    has succeeded before.
     """
 
-    def __init__(self, message: str, wait: float = 0):
+    def __init__(self, message: str, wait: float = 0, once: bool = False):
         super().__init__(message)
-        self.wait = wait
+        self.wait, self.once = wait, once
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,24 @@ UNKNOWN = Edition(None, "")
 class Remote:
     """An opened file: the offset of the first byte of `chunks`, its edition, and its bytes to the end.
 
+    `encoding` is how HTTP has compressed them, and `told` what the server says of them, for messages.
     Reading `chunks` raises `Interrupted`, and `topmass.files.BadInput` where another try would not help.
     """
 
     offset: int
     edition: Edition
     chunks: Iterator[bytes]
+    encoding: str = ""
+    told: str = ""
 
 
 URL = re.compile(r"([^:/?#]+://)?([^/?#]*@|[^@/?#]*:(?!\d*(?:[/?#]|$)).*@)?([^?#]*)(.*)", re.DOTALL)
 """Scheme, user and password (also one with signs that should have been escaped), host and path, query."""
+
+
+def on_web(url: str) -> bool:
+    """Whether the URL is one of a web server."""
+    return re.match("https?://", url, re.IGNORECASE) is not None
 
 
 def shown(url: str) -> str:

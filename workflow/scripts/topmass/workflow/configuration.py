@@ -12,6 +12,7 @@ from pathlib import Path
 from topmass.files import BadInput
 from topmass.workflow.checking import misfit
 from topmass.workflow.contradictions import contradictions
+from topmass.workflow.likeness import NotAlike, with_likenesses
 from topmass.workflow.meaning import as_meant
 from topmass.workflow.paths import missing, with_paths
 from topmass.workflow.reading import Layer, merged, parse, read_file
@@ -27,10 +28,14 @@ def configure(layers: Sequence[Layer], look: bool = True) -> dict:
     Unless `look` is false the files that it names have to be there. BadInput names source and key of what is wrong.
     """
     layers = [read_file(HOUSE / "config.yaml"), *layers]
-    meant = as_meant(reduce(merged, (layer.content for layer in layers), {}), SCHEMA, SCHEMA["$defs"])
-    problem = misfit(meant, SCHEMA)
-    config = {} if problem else with_paths(meant)
-    problem = problem or next(chain(contradictions(config), missing(meant) if look else ()), None)
+    try:
+        written = with_likenesses(reduce(merged, (layer.content for layer in layers), {}))
+        meant = as_meant(written, SCHEMA, SCHEMA["$defs"])
+        problem = misfit(meant, SCHEMA)
+        config = {} if problem else with_paths(meant)
+        problem = problem or next(chain(contradictions(config), missing(meant) if look else ()), None)
+    except NotAlike as error:
+        problem = error.problem
     if problem:
         key, message = problem
         raise BadInput(f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}")

@@ -31,4 +31,4 @@ def take_turn(folder: Path) -> bool | None:
 
 def whose_turn(folder: Path) -> str:
     """Who has locked the folder, in words."""
-    return (folder / NOTE).read_text()
+    return (folder / NOTE).read_text(encoding="utf-8")

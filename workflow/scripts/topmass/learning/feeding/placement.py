@@ -23,7 +23,7 @@ def free_memory(root: Path = Path("/")) -> float:
     """
     pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     about = root / "proc/meminfo"
-    lines = about.read_text().splitlines() if about.exists() else []
+    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
     free = next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), float(pages))
     return min([free, *group_memory(root)])
 
@@ -34,7 +34,7 @@ def group_memory(root: Path) -> Iterator[float]:
     What a group uses as a cache of files is left to whoever needs it.
     """
     about = root / "proc/self/cgroup"
-    for line in about.read_text().splitlines() if about.exists() else []:
+    for line in about.read_text(encoding="utf-8").splitlines() if about.exists() else []:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             home, names, total = root / "sys/fs/cgroup", ("memory.max", "memory.current"), ""
@@ -48,7 +48,7 @@ def group_memory(root: Path) -> Iterator[float]:
             files = [folder / name for name in (*names, "memory.stat")]
             # In a container the path is that of the host, and only its root is there.
             if folder.is_relative_to(home) and all(file.exists() for file in files):
-                limit, used, parts = (file.read_text().strip() for file in files)
+                limit, used, parts = (file.read_text(encoding="utf-8").strip() for file in files)
                 if limit != "max":
                     found = dict(part.split() for part in parts.splitlines())
                     cached = sum(float(found[f"{total}{kind}_file"]) for kind in ("active", "inactive"))

@@ -40,7 +40,7 @@ def launch(job: Job, log: Path | None) -> None:
     """Train in as many processes as the job's `compute` and the environment say; they add their lines to `log`."""
     meeting = find_meeting()
     if meeting.interface:
-        # For gloo, which else takes whatever the name of this machine means; NCCL looks at the interfaces itself.
+        # For gloo, which else asks what the name of this machine means; NCCL looks at the interfaces itself.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", meeting.interface)
     with TemporaryDirectory(prefix="topmass_") as folder, watched(end):
         config = LaunchConfig(
@@ -74,7 +74,8 @@ def start(config: LaunchConfig, job: Job, log: Path | None) -> None:
         # The launcher has handed the signal on, and waited for the checkpoint.
         raise Interrupted from None
     except RendezvousError as error:
-        raise BadInput(f"{config.max_nodes} machines have not met at {config.rdzv_endpoint}: {error}") from None
+        why = str(error.__cause__ or error).splitlines()[0]
+        raise BadInput(f"{config.max_nodes} machines have not met at {config.rdzv_endpoint}: {why}") from None
     except ChildFailedError as error:
         failures = list(error.failures.values())
         for message in map(told, failures):

@@ -11,25 +11,21 @@ import psutil
 from topmass.files import BadInput
 
 LOOPBACK = "127.0.0.1"
+TORCHRUN_PORT = 29400
+"""Where torchrun meets if nobody says."""
 
 
 class Meeting(NamedTuple):
-    """Number of machines, host and port where they meet, whether that is here, and what the others call this machine.
+    """How many machines train together, and where they meet: `endpoint`, host:port, which may be `here`, on this one.
 
-    `interface` is the network interface that leads to the others, None for one that leads nowhere.
+    The others reach this machine by the name or address `own`, over the network `interface`; None for any.
     """
 
     machines: int
-    host: str
-    port: int
+    endpoint: str
     here: bool
     own: str
-    interface: str | None
-
-    @property
-    def endpoint(self) -> str:
-        """For torch's launcher, which asks for this machine's name unless the host is the machine itself."""
-        return f"{LOOPBACK if self.here else self.host}:{self.port}"
+    interface: str | None = None
 
 
 def nodes() -> tuple[int, str]:
@@ -45,10 +41,10 @@ def find_meeting() -> Meeting:
     """Where the environment says; on one machine, at any free port of its own. BadInput for an address of nothing."""
     number, address = nodes()
     if number == 1:
-        return Meeting(1, LOOPBACK, 0, True, LOOPBACK, None)
+        return Meeting(1, f"{LOOPBACK}:0", True, LOOPBACK)
     try:
         place = urlsplit(f"//{address}")
-        host, port = str(place.hostname), int(str(place.port))
+        host, port = place.hostname or "", place.port or TORCHRUN_PORT
         family, kind, *_, there = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as way:
             # Nothing is sent: this only asks by which of its addresses this machine would reach the other.
@@ -56,9 +52,10 @@ def find_meeting() -> Meeting:
             own = way.getsockname()[0]
     except (ValueError, OSError) as error:
         raise BadInput(f"TOPMASS_RENDEZVOUS={address}: not a host:port that can be reached ({error})") from None
-    here = own == there[0] or ipaddress.ip_address(there[0]).is_loopback
-    # By the name of the meeting the others reach this machine, if it is here.
-    return Meeting(number, host, port, here, host if here else own, interface_of(own))
+    if own == there[0] or ipaddress.ip_address(there[0]).is_loopback:
+        # The others reach this machine by the name of the meeting. Torch would ask for this machine's own.
+        return Meeting(number, f"{LOOPBACK}:{port}", True, host, interface_of(own))
+    return Meeting(number, f"{host}:{port}", False, own, interface_of(own))
 
 
 def interface_of(address: str) -> str | None:

@@ -51,6 +51,6 @@ def listen(log: str) -> None:
     to_terminal.setFormatter(logging.Formatter("train: %(message)s"))
     logger.handlers = [to_terminal]
     if log:
-        to_file = logging.FileHandler(log)
+        to_file = logging.FileHandler(log, encoding="utf-8", errors="backslashreplace")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logger.handlers.append(to_file)

@@ -57,6 +57,7 @@ class Job:
     best: str
     last: str
     history: str
+    about: str
     checkpoint: str
     events: str
     network: str
@@ -72,7 +73,7 @@ class Job:
 
 
 def run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> None:
-    """Train; write the best and the last weights and the history, and remove the checkpoint when they are there.
+    """Train; write weights, history and what was trained, and remove the checkpoint when they are there.
 
     BadInput for shards that cannot be used, a loss that is not finite, too little memory, and where nothing can be
     compiled; Interrupted on a signal.
@@ -96,7 +97,8 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     state = State(model.network, recipe, fused=device.type == "cuda")
     precision = find_precision(compute.precision, device)
     speak = say if team.rank == 0 else lambda line: None
-    speak(summary(job, model, device, precision, team, sources))
+    known = facts(job, model, device, precision, team, sources)
+    speak(summary(known))
     speak(placement)
     keeper = Keeper(Path(job.checkpoint), identity(job, recipe, sources), state, sources["train"].order, team)
     keeper.restore()
@@ -114,7 +116,7 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     finally:
         shown.close()
     if team.rank == 0:
-        write_results(job, model, state)
+        write_results(job, model, state, known)
         remove_checkpoints(Path(job.checkpoint))
         numbers = read_numbers(files["validation"].paths, ("mass", "weight"), digest)
         if hopeless := describe_hopeless(min(row.mae for row in state.rows), *numbers, recipe.learning_rate):
@@ -133,25 +135,44 @@ def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
     }
 
 
-def summary(
+def facts(
     job: Job, model: Model, device: torch.device, precision: torch.dtype, team: Team, sources: Mapping[str, Source]
-) -> str:
-    """A line on what is trained with what."""
-    parameters = sum(weights.numel() for weights in model.network.parameters())
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    processes = f", {team.size} processes" if team.size > 1 else ""
+) -> dict:
+    """What is trained with what, as JSON takes it."""
+    return {
+        "network": job.network,
+        "pool": job.pool,
+        "parameters": sum(weights.numel() for weights in model.network.parameters()),
+        "layers": list(model.shards.layers),
+        "position": model.shards.position,
+        "jets": len(sources["train"]),
+        "validation_jets": len(sources["validation"]),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "precision": str(precision).removeprefix("torch."),
+        "processes": team.size,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def summary(known: Mapping) -> str:
+    """Those facts in a line."""
+    processes = f", {known['processes']} processes" if known["processes"] > 1 else ""
     return (
-        f"{job.network}, {parameters:,} parameters, pool {job.pool}, on {device} ({name}{processes}) in "
-        f"{str(precision).removeprefix('torch.')}: {len(sources['train']):,} jets, "
-        f"{len(sources['validation']):,} for validation, layers {', '.join(model.shards.layers)}"
-        + ("" if model.shards.position else ", without position")
+        f"{known['network']}, {known['parameters']:,} parameters, pool {known['pool']}, on {known['device']} "
+        f"({known['threads']} threads{processes}) in {known['precision']}: {known['jets']:,} jets, "
+        f"{known['validation_jets']:,} for validation, layers {', '.join(known['layers'])}"
+        + ("" if known["position"] else ", without position")
     )
 
 
-def write_results(job: Job, model: Model, state: State) -> None:
-    """Write best and last weights and the history."""
+def write_results(job: Job, model: Model, state: State, known: Mapping) -> None:
+    """Write best and last weights, the history, and what was trained in how many seconds, validation apart."""
     for path, weights in ((job.best, state.best), (job.last, state.weights())):
         model.network.load_state_dict(weights)
         model.save(Path(path))
     with whole(Path(job.history)) as part:
         pd.DataFrame(map(asdict, state.rows)).to_csv(part, index=False)
+    epochs, seconds = len(state.rows), sum(row.seconds for row in state.rows)
+    spent = {"epochs": epochs, "seconds": seconds, "jets_per_second": known["jets"] * epochs / seconds}
+    with whole(Path(job.about)) as part:
+        part.write_text(json.dumps(known | spent, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,137 @@
+"""Experiments side by side, and the stage `compare`."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compare import compare
+from draw_comparison import draw_comparison
+from evaluate import evaluate
+from topmass.files import BadInput
+from topmass.scoring.comparison import read_comparison
+from topmass.scoring.predictions import Predictions
+
+BOOTSTRAP = {"resamples": 300, "level": 0.68, "seed": 1}
+TRAINING = {"network": "resnet15", "layers": ["ecal", "hcal"], "parameters": 7, "jets": 900, "epochs": 2}
+COLOURS = ["#0072B2", "#D55E00", "#009E73"]
+
+
+def jets(number: int, first_event: int = 0) -> Predictions:
+    """Jets that depend on their event alone."""
+    event = first_event + np.arange(number)
+    mass, pt = 100 + event * 37.7 % 400, 400 + event * 91.3 % 600
+    return Predictions(event=event, mass=mass, predicted=mass, pt=pt, jet_mass=mass, softdrop_mass=mass)
+
+
+def run(folder: Path, name: str, seed: int, known: Predictions, error: np.ndarray) -> list[Path]:
+    """What one run leaves: metrics, training and predictions of these jets with these errors (N,) GeV."""
+    here = folder / name / str(seed)
+    here.mkdir(parents=True, exist_ok=True)
+    known.predicted = known.mass + error
+    known.save(here / "p.parquet")
+    bins = {"mass": (85, 500), "pt": (400, 1000)}
+    evaluate(here / "p.parquet", here / "m.json", here / "m.csv", here / "s.txt", name, seed, bins, 85, BOOTSTRAP)
+    spent = {"seconds": 10.0 + seed, "jets_per_second": 180.0}
+    (here / "t.json").write_text(json.dumps(TRAINING | spent))
+    return [here / "m.json", here / "t.json", here / "p.parquet"]
+
+
+def put_side_by_side(folder: Path, runs: list[list[Path]], names: list[str], seeds: list[int]) -> dict:
+    """The stage's JSON, after a look at the files beside it."""
+    written = [folder / f"comparison.{kind}" for kind in ("json", "csv", "txt")]
+    compare(names, seeds, *zip(*runs, strict=True), *written)
+    found = read_comparison(written[0])
+    with written[1].open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["experiment"] for row in rows] == names == [row["experiment"] for row in found["rows"]]
+    assert float(rows[0]["mae"]) == found["rows"][0]["scores"]["mae"]["mean"]
+    assert all(name in written[2].read_text() for name in names)
+    return found
+
+
+def test_means_and_deviations_are_those_over_seeds(tmp_path):
+    known = jets(200)
+    runs = [run(tmp_path, "only", seed, known, np.full(200, 10.0 * seed)) for seed in (1, 2, 3)]
+    (row,) = put_side_by_side(tmp_path, runs, ["only"], [1, 2, 3])["rows"]
+    mae = row["scores"]["mae"]
+    assert mae["values"] == pytest.approx([10, 20, 30]) and mae["mean"] == pytest.approx(20)
+    assert mae["deviation"] == pytest.approx(10) and row["training"]["seconds"]["mean"] == 12
+    assert row["difference"] is None and row["test_jets"] == 200
+
+
+def test_a_paired_difference_is_known_better_than_either_error(tmp_path):
+    """Two networks that make the same errors but for one GeV."""
+    rng, known = np.random.default_rng(1), jets(2000)
+    error = np.abs(rng.normal(60, 30, 2000))
+    runs = [run(tmp_path, "a", 1, known, error), run(tmp_path, "b", 1, known, error + 1)]
+    row = put_side_by_side(tmp_path, runs, ["a", "b"], [1])["rows"][1]
+    found = row["difference"]["mae"]
+    assert found["value"] == pytest.approx(1, abs=0.05) and found["high"] - found["low"] < 0.1
+    assert row["shared_jets"] == 2000
+
+
+def test_seeds_that_scatter_make_the_interval_wide(tmp_path):
+    known = jets(2000)
+    runs = [run(tmp_path, "a", seed, known, np.full(2000, 20.0)) for seed in (1, 2, 3)]
+    runs += [run(tmp_path, "b", seed, known, np.full(2000, 20.0 + 9 * (seed - 2))) for seed in (1, 2, 3)]
+    found = put_side_by_side(tmp_path, runs, ["a", "b"], [1, 2, 3])["rows"][1]["difference"]["mae"]
+    assert found["value"] == pytest.approx(0, abs=1e-3)
+    # The mean of three draws out of −9, 0 and 9 has a standard deviation of 4.2.
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(4.2, rel=0.5)
+
+
+def test_experiments_are_compared_on_the_jets_that_they_share(tmp_path):
+    runs = [
+        run(tmp_path, "a", 1, jets(100), np.full(100, 5.0)),
+        run(tmp_path, "b", 1, jets(100, 60), np.full(100, 8.0)),
+    ]
+    row = put_side_by_side(tmp_path, runs, ["a", "b"], [1])["rows"][1]
+    assert row["shared_jets"] == 40 and row["difference"]["mae"]["value"] == pytest.approx(3, abs=1e-4)
+
+
+def test_events_of_one_number_that_are_of_other_jets_are_not_shared(tmp_path):
+    other = jets(100)
+    other.mass = other.mass + 1
+    runs = [run(tmp_path, "a", 1, jets(100), np.full(100, 5.0)), run(tmp_path, "b", 1, other, np.full(100, 5.0))]
+    with pytest.raises(BadInput, match="experiments 'a' and 'b' do not share the test jets of two events"):
+        put_side_by_side(tmp_path, runs, ["a", "b"], [1])
+    assert not (tmp_path / "comparison.json").exists()
+
+
+def test_seeds_with_other_jets_are_refused(tmp_path):
+    runs = [run(tmp_path, "a", 1, jets(100), np.zeros(100)), run(tmp_path, "a", 2, jets(90), np.zeros(90))]
+    with pytest.raises(BadInput, match=r"2/p\.parquet: predictions of other jets than those in .*1/p\.parquet"):
+        put_side_by_side(tmp_path, runs, ["a"], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("which", "text", "message"),
+    [
+        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 2"),
+        (0, "[]", r"m\.json: not the metrics of a network"),
+        (1, "{}", r"t\.json: not about a training"),
+    ],
+)
+def test_what_is_no_run_is_refused(which, text, message, tmp_path):
+    files = run(tmp_path, "a", 1, jets(50), np.zeros(50))
+    files[which].write_text(text)
+    with pytest.raises(BadInput, match=message):
+        put_side_by_side(tmp_path, [files], ["a"], [1])
+
+
+def test_the_figure_is_drawn_the_same_twice(tmp_path):
+    known = jets(300)
+    runs = [
+        run(tmp_path, name, seed, known, np.full(300, 10.0 * seed + k))
+        for k, name in enumerate("ab")
+        for seed in (1, 2)
+    ]
+    put_side_by_side(tmp_path, runs, ["a", "b"], [1, 2])
+    figures = [[tmp_path / f"{turn}.{kind}" for kind in ("png", "pdf")] for turn in range(2)]
+    for png, pdf in figures:
+        draw_comparison(tmp_path / "comparison.json", png, pdf, COLOURS)
+    assert figures[0][0].read_bytes() == figures[1][0].read_bytes()
+    assert figures[0][1].read_bytes() == figures[1][1].read_bytes()

@@ -1,0 +1,58 @@
+"""Put experiments side by side, and all seeds of one; only where there is more than one run.
+
+reads   results/evaluate/, results/train/, results/predict/ of all runs
+writes  results/compare/comparison.json, comparison.csv, comparison.txt
+        results/figures/comparison.png, comparison.pdf
+"""
+
+
+rule compare:
+    input:
+        metrics=runs("results/evaluate/{experiment}/{seed}/metrics.json"),
+        trainings=runs("results/train/{experiment}/{seed}/training.json"),
+        predictions=runs("results/predict/{experiment}/{seed}/predictions.parquet"),
+    output:
+        comparison="results/compare/comparison.json",
+        spreadsheet="results/compare/comparison.csv",
+        summary=report(
+            "results/compare/comparison.txt",
+            caption="../report/comparison.rst",
+            category="Results",
+            labels={"experiment": "all", "seed": "all", "what": "comparison"},
+        ),
+    log:
+        "results/log/compare.log",
+    benchmark:
+        "results/benchmark/compare.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    params:
+        experiments=config["run"]["experiments"],
+        seeds=config["run"]["seeds"],
+        code=code_hash("compare.py"),
+    script:
+        "../scripts/compare.py"
+
+
+rule figure_comparison:
+    input:
+        comparison="results/compare/comparison.json",
+    output:
+        png=report(
+            "results/figures/comparison.png",
+            caption="../report/comparison.rst",
+            category="Results",
+            labels={"experiment": "all", "seed": "all", "what": "comparison"},
+        ),
+        pdf="results/figures/comparison.pdf",
+    log:
+        "results/log/figure_comparison.log",
+    benchmark:
+        "results/benchmark/figure_comparison.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_comparison.py"),
+    script:
+        "../scripts/draw_comparison.py"
