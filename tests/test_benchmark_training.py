@@ -86,7 +86,7 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     config["datasets"]["flat"] |= {"split": tiny["datasets"]["flat"]["split"]}
     config["datasets"]["flat"]["unbias"]["mass"]["bins"] = 2
     config["experiments"] = tiny["experiments"]
-    config["evaluate"]["bootstrap"]["resamples"] = 20
+    config["evaluate"] |= tiny["evaluate"] | {"bootstrap": config["evaluate"]["bootstrap"] | {"resamples": 20}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, REPOSITORY / "workflow/scripts/gpu_run.py", "--config", tmp_path / "config.yaml"]
     command += ["--experiment", "tiny", "--workers", "1", "--out", tmp_path / "out", "--jets"]

@@ -16,7 +16,7 @@ from topmass.layers import LAYERS
 from topmass.learning.networks.model import Model
 from topmass.preprocessing.shards import Shard, ShardMeta
 from topmass.preprocessing.statistics import Statistics
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import COLUMNS, Predictions
 from topmass.sources.dense_file import write_dense
 
 NAMES = [layer.name for layer in LAYERS]
@@ -60,7 +60,7 @@ def write_model(path: Path) -> None:
 
 
 def write_predictions(path: Path) -> None:
-    numbers = {name: np.linspace(100, 400, 9, dtype="f4") for name in vars(Predictions(*[None] * 6))}
+    numbers = {name: np.linspace(100, 400, 9, dtype="f4") for name in COLUMNS}
     Predictions(**numbers | {"event": np.arange(9)}).save(path)
 
 

@@ -31,7 +31,7 @@ def made_up(jets: int, seed: int = 0, bias: float = 0, width: float = 20) -> Pre
     mass = rng.uniform(86, 500, jets)
     return Predictions(
         event=np.arange(jets) // 2, mass=mass, predicted=mass + rng.normal(bias, width, jets),
-        pt=rng.uniform(400, 1000, jets), jet_mass=mass * 0.7, softdrop_mass=mass * 0.5,
+        pt=rng.uniform(400, 1000, jets), ieta=np.zeros(jets), jet_mass=mass * 0.7, softdrop_mass=mass * 0.5,
     )  # fmt: skip
 
 
@@ -52,7 +52,8 @@ def test_no_constant_is_better_than_the_baseline():
 def test_constants_of_a_flat_mass_are_those_of_the_reference():
     mass = np.linspace(85, 500, 100_001)
     jets = Predictions(
-        event=np.arange(len(mass)), **dict.fromkeys(("mass", "predicted", "pt", "jet_mass", "softdrop_mass"), mass)
+        event=np.arange(len(mass)),
+        **dict.fromkeys(("mass", "predicted", "pt", "ieta", "jet_mass", "softdrop_mass"), mass),
     )
     guesses = baselines(jets, 0)
     assert absolute(mass, guesses["constant_mae"]).mean() == pytest.approx(103.75, abs=0.01)

@@ -11,7 +11,7 @@ from topmass.files import BadInput
 from topmass.learning.benchmark.made_up import make_up
 from topmass.preprocessing.shards import Shard
 from topmass.preprocessing.statistics import digest_of
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import KNOWN, Predictions
 
 JETS = {"train": (700, 600), "validation": (300,), "test": (200, 0, 150)}
 LAYERS = ("track_pt", "ecal", "hcal")
@@ -58,7 +58,7 @@ def test_trees_find_what_is_written_into_the_image_and_those_without_it_do_not(t
     assert "without track_dz_hits, track_d0_hits, bpix1_hits, bpix2_hits, bpix3_hits, which" in caplog.text
     test = Shard.join([Shard.load(path) for path in shards["test"]])
     for predictions in found.values():
-        for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass"):
+        for name in KNOWN:
             assert np.array_equal(getattr(predictions, name), test.arrays[name])
 
 

@@ -20,7 +20,6 @@ rule baselines:
         "results/benchmark/baselines/{dataset}.tsv"
     conda:
         "../../envs/baselines.yaml"
-    threads: 8
     params:
         code=code_hash("fit_trees.py"),
     script:

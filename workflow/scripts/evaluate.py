@@ -51,7 +51,7 @@ def evaluate(
 def predicted_by(path: Path, jets: Predictions, predictions: Path) -> np.ndarray:
     """What the file says of these jets, which come from `predictions`; BadInput if it is of others."""
     found = Predictions.load(path)
-    if not all(np.array_equal(getattr(found, name), getattr(jets, name)) for name in ("event", "mass")):
+    if not found.same_jets(jets):
         raise BadInput(f"{path}: not of the same jets in the same order as {predictions}; remove both, and run again")
     return found.predicted
 

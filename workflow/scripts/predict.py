@@ -44,7 +44,8 @@ def predict_shards(
         found = True
         jets = SparseJets.of(shard, device)
         predicted = predict_all(trained.network, InMemory(jets), device, precision).cpu().numpy() * MASS_SCALE
-        yield Predictions(predicted=predicted, **{name: shard.arrays[name] for name in KNOWN})
+        known = {name: shard.arrays[name] for name in KNOWN}
+        yield Predictions(predicted=predicted, **known)
     if not found:
         raise BadInput(f"{shards[0].parent}: no jet in any shard")
 

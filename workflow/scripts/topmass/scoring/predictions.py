@@ -13,20 +13,24 @@ from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
     "event": np.dtype("i8"),
-    **dict.fromkeys(("mass", "predicted", "pt", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+    **dict.fromkeys(("mass", "predicted", "pt", "ieta", "jet_mass", "softdrop_mass"), np.dtype("f4")),
 }
 KNOWN = tuple(name for name in COLUMNS if name != "predicted")
-"""Known of a jet beforehand, and by these names in its shard."""
+"""What is copied from the shards."""
 
 
 @dataclass
 class Predictions:
-    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where it is not."""
+    """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where it is not.
+
+    `ieta` is the number of the crystal in η, as in the jet table.
+    """
 
     event: np.ndarray
     mass: np.ndarray
     predicted: np.ndarray
     pt: np.ndarray
+    ieta: np.ndarray
     jet_mass: np.ndarray
     softdrop_mass: np.ndarray
 
