@@ -34,7 +34,7 @@ from topmass.workflow.configuration import configure
 from topmass.workflow.reading import read_file
 
 SPLITS = ("train", "validation", "test")
-PACKAGES = ("torch", "numpy", "numba", "pythia8mc", "fastjet", "pyarrow")
+PACKAGES = ("torch", "numpy", "lightgbm", "numba", "pythia8mc", "fastjet", "pyarrow")
 
 
 def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: int, benchmark: bool, out: Path) -> None:
