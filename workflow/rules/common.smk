@@ -118,11 +118,16 @@ def tables(wildcards):
     return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 
+def dataset_of(wildcards):
+    """A rule's dataset, named directly or by its experiment."""
+    return wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+
+
 def shards(split):
-    """Input function: the shards of one split of a rule's dataset, named directly or by its experiment."""
+    """Input function: the shards of one split of a rule's dataset."""
 
     def of(wildcards):
-        dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+        dataset = dataset_of(wildcards)
         sample = config["datasets"][dataset]["sample"]
         return expand(
             "results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=blocks(sample)
@@ -132,9 +137,13 @@ def shards(split):
 
 
 def statistics(wildcards):
-    """The statistics of a rule's dataset, named directly or by its experiment."""
-    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
-    return f"results/preprocess/{dataset}/statistics.json"
+    """The statistics of a rule's dataset."""
+    return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
+
+
+def trees(kind):
+    """Input function: what trees of a kind predict for the test jets of a rule's dataset."""
+    return lambda wildcards: f"results/baselines/{dataset_of(wildcards)}/{kind}.parquet"
 
 
 def kept(pattern):
