@@ -141,9 +141,11 @@ def statistics(wildcards):
     return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
 
 
-def trees(kind):
-    """Input function: what trees of a kind predict for the test jets of a rule's dataset."""
-    return lambda wildcards: f"results/baselines/{dataset_of(wildcards)}/{kind}.parquet"
+def trees(wildcards):
+    """What boosted trees predict for the test jets of a rule's dataset, with and without the images."""
+    return expand(
+        "results/baselines/{dataset}/{kind}.parquet", dataset=dataset_of(wildcards), kind=["trees_image", "trees_jet"]
+    )
 
 
 def kept(pattern):

@@ -8,8 +8,7 @@ writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.
 rule evaluate:
     input:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
-        trees_image=trees("trees_image"),
-        trees_jet=trees("trees_jet"),
+        others=trees,
     output:
         metrics="results/evaluate/{experiment}/{seed}/metrics.json",
         spreadsheet="results/evaluate/{experiment}/{seed}/metrics.csv",

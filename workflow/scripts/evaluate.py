@@ -4,12 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from topmass.console import say, stage
-from topmass.files import BadInput, whole
+from topmass.files import whole
 from topmass.scoring.bootstrap import Bootstrap
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import Predictions, predicted_for
 from topmass.scoring.score import TITLES, as_csv, overall, score, shortfall, table
 
 
@@ -31,7 +29,7 @@ def evaluate(
     GeV, of "mass" and of "pt". BadInput for predictions of other jets, and for bins that do not fit the jets.
     """
     jets = Predictions.load(predictions)
-    guesses = {name: predicted_by(path, jets, predictions) for name, path in others.items()}
+    guesses = {name: predicted_for(jets, path) for name, path in others.items()}
     scores = {"experiment": experiment, "seed": seed}
     scores |= score(jets, guesses, mass_above, bins, Bootstrap(**bootstrap))
     files = {metrics: json.dumps(scores, indent=2) + "\n", spreadsheet: as_csv(scores)}
@@ -48,19 +46,11 @@ def evaluate(
         say(shortfall(scores))
 
 
-def predicted_by(path: Path, jets: Predictions, predictions: Path) -> np.ndarray:
-    """What the file says of these jets, which come from `predictions`; BadInput if it is of others."""
-    found = Predictions.load(path)
-    if not found.same_jets(jets):
-        raise BadInput(f"{path}: not of the same jets in the same order as {predictions}; remove both, and run again")
-    return found.predicted
-
-
 if __name__ == "__main__":
     with stage("evaluate", snakemake.log[0]):
         evaluate(
             Path(snakemake.input.predictions),
-            {name: Path(snakemake.input[name]) for name in ("trees_image", "trees_jet")},
+            {Path(path).stem: Path(path) for path in snakemake.input.others},
             Path(snakemake.output.metrics),
             Path(snakemake.output.spreadsheet),
             Path(snakemake.output.summary),
