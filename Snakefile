@@ -11,6 +11,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 include: "workflow/rules/common.smk"
 
 
+be_brief()
 check_config(config)
 hold_turn()
 
@@ -44,6 +45,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        "results/workflow.html",
     localrule: True
 
 

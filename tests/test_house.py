@@ -19,6 +19,7 @@ TIERS = [
     ["jets"],
     ["simulation", "preprocessing", "sources", "workflow"],
     ["scoring", "drawing", "learning"],
+    ["reporting"],
 ]
 """What stands in a line may import from the lines above it, and from its own wing."""
 TIERS_OF_LEARNING = [

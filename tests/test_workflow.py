@@ -90,10 +90,17 @@ def test_everything_is_there(house):
 
 
 def test_the_report_holds_every_figure(house):
-    page = (house / "results/report.html").read_text()
-    for name in ("summary.txt", *(f"{Path(figure).name}.png" for figure in FIGURE_FILES)):
-        assert name in page
-    assert not re.search(r'(?:src|href)="https?://[^"]*\.(?:js|css)"', page)
+    page = (house / "results/report.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/png;base64,') == len(FIGURE_FILES) == page.count(">PDF</a>")
+    places = [place for place in re.findall(r'(?:src|href)="(.*?)"', page) if not place.startswith(("data:", "#"))]
+    assert "workflow.html" in places and all((house / "results" / place).exists() for place in places)
+    for told in ("experiments.tiny.recipe.batch", "300 jets simulated with seed 1", "pythia8mc", "figure_predictions"):
+        assert told in page
+
+
+def test_snakemakes_own_report_holds_every_figure_too(house):
+    page = (house / "results/workflow.html").read_text(encoding="utf-8")
+    assert all(f"{Path(name).name}.png" in page for name in FIGURE_FILES) and "summary.txt" in page
 
 
 def compare(here: Path, there: Path, folders: tuple[str, ...] = ("",)) -> None:
@@ -117,9 +124,10 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
     compare(house, tmp_path)
 
 
+PAGES = {"report", "workflow_report"}
 OF_METRICS = {"figure_predictions", "figure_metrics"}
-LAST = {"predict", "evaluate", "figure_largest_errors", "report"} | OF_METRICS
-AFTER_TREES = {"baselines", "evaluate", "report"} | OF_METRICS
+LAST = {"predict", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
+AFTER_TREES = {"baselines", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
 AFTER_STATISTICS = {"shards", "baselines", "figure_masses", "figure_layers"} | TRAINING
 ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
@@ -166,13 +174,16 @@ CHANGES = {
     "another zero suppression": (configure(datasets__flat__zero_suppression=1.0e-3), AFTER_STATISTICS),
     "other layers": (configure(datasets__flat__layers=["ecal", "hcal"]), {"statistics"} | AFTER_STATISTICS),
     "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
-    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), set()),
+    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), {"report"}),
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
-    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate", "report"} | OF_METRICS),
-    "another figure colour": (configure(figures__colours=5 * ["#000000"]), FIGURES | {"report"}),
-    "another slope of the falling spectrum": (configure(figures__falling_slope=70), {"figure_predictions", "report"}),
-    "another caption": (append("workflow/report/loss.rst", "More.\n"), {"report"}),
-    "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | {"report"}),
+    "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate"} | OF_METRICS | PAGES),
+    "another figure colour": (configure(figures__colours=5 * ["#000000"]), FIGURES | PAGES),
+    "another slope of the falling spectrum": (configure(figures__falling_slope=70), {"figure_predictions"} | PAGES),
+    "another caption": (append("workflow/report/loss.rst", "More.\n"), PAGES),
+    "another look of the page": (append("workflow/report/page.css", "\n"), {"report"}),
+    "another package of a stage": (append("envs/evaluate.yaml", "      - another==1.0\n"), {"report"}),
+    "a module that only the page uses": (append(f"{LIBRARY}/reporting/page.py"), {"report"}),
+    "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | PAGES),
     "a module that only training uses": (append(f"{LIBRARY}/learning/training/trainer.py"), TRAINING),
     "a module that only trees use": (append(f"{LIBRARY}/learning/kinematics/sums.py"), AFTER_TREES),
     "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
@@ -181,11 +192,12 @@ CHANGES = {
 }
 
 
+KINDS = (".py", ".yaml", ".rst", ".css")
+
+
 @pytest.mark.parametrize(("change", "rules"), CHANGES.values(), ids=CHANGES)
 def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path):
-    files = [
-        path for path in house.rglob("*") if path.suffix in (".py", ".yaml", ".rst") and "results" not in path.parts
-    ]
+    files = [path for path in house.rglob("*") if path.suffix in KINDS and "results" not in path.parts]
     before = {path: path.read_bytes() for path in files if ".snakemake" not in path.parts}
     try:
         change(house)
@@ -245,6 +257,15 @@ def test_an_old_file_does_not_pass_for_a_target_that_the_configuration_does_not_
 def test_a_copy_of_the_folder_is_as_good_as_the_folder(house, tmp_path):
     subprocess.run(["cp", "-r", house, tmp_path / "copy"], check=True)
     assert would_run(tmp_path / "copy") == {}
+
+
+def test_a_run_says_a_line_for_each_job_that_is_done_and_the_log_says_all(house):
+    said = snakemake(house, "--forcerun", "figure_history", "--until", "figure_history")
+    done = re.findall(r"^\d\d:\d\d:\d\d \[#+\.*\] 1 of \d+ (\w+)\b", said, re.M)
+    assert done == ["figure_history"] and "draw_history: 2 epochs" in said
+    assert not re.search("Select jobs|Execute|jobid|Building DAG|Job stats", said)
+    log = max((house / ".snakemake/log").glob("*.log"), key=os.path.getmtime).read_text(encoding="utf-8")
+    assert "Select jobs" in log and "Finished jobid" in log
 
 
 def test_texts_are_utf8_whatever_the_locale(house, monkeypatch):
@@ -330,6 +351,7 @@ def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house,
     shutil.rmtree(tmp_path / "results/shards")
     said = snakemake(house, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
     assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
+    assert "Error in rule statistics:" in said and "log: results/log/statistics/flat.log" in said
     advice = re.search(r"remedies: (\S+)", said)[1]
     assert (tmp_path / advice).resolve() == house / "docs/troubleshooting.md"
     assert not list((tmp_path / "results/shards").rglob("00001.npz"))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
 from topmass.files import BadInput
+from topmass.workflow.brief import be_brief
 from topmass.workflow.code_hash import content_hash, hash_of
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
+from topmass.workflow.facts import differences, experiments_of, inputs_of, packages
 from topmass.workflow.reading import Layer, read_arguments, read_file
 from topmass.workflow.turns import take_turn
 
@@ -153,9 +155,14 @@ def kept(pattern):
     return lambda wildcards, output: str(Path(output.history).parents[3] / pattern.format(**dict(wildcards.items())))
 
 
-def runs(pattern):
-    """One file for each experiment and seed that are to be run."""
-    return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"])
+def runs(pattern, **more):
+    """One file for each experiment and seed that are to be run, and for each of `more`."""
+    return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
+
+
+def if_several(path):
+    """A file that sets the runs apart, where there are several."""
+    return [path] if len(runs("{experiment}/{seed}")) > 1 else []
 
 
 def figure(path, category, what):
@@ -170,27 +177,29 @@ def figure(path, category, what):
     return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
 
 
-def comparison():
-    """What sets the runs apart, where there are several."""
-    several = len(runs("{experiment}/{seed}")) > 1
-    return ["results/compare/comparison.txt", "results/figures/comparison.png"] if several else []
-
-
 def datasets_run():
     """Names of the datasets of the experiments that are to be run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
+
+
+def samples_run():
+    """Names of the samples of these datasets."""
+    return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
 
 
 def print_summary():
     """The short tables of all runs, and where to look."""
     # A terminal that lacks a sign shows another.
     sys.stdout.reconfigure(errors="backslashreplace")
-    for summary in [*runs("results/evaluate/{experiment}/{seed}/summary.txt"), *comparison()[:1]]:
+    for summary in [
+        *runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        *if_several("results/compare/comparison.txt"),
+    ]:
         if Path(summary).exists():
             text = Path(summary).read_text(encoding="utf-8")
             print(f"\n{text}")
     if Path("results/report.html").exists():
-        print("Everything in one page: results/report.html; the figures: results/figures/")
+        print("Everything in one page: results/report.html; every job and its code: results/workflow.html")
 
 
 def print_advice():

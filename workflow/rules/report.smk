@@ -1,30 +1,38 @@
-"""Put all figures and tables into one page that needs no network.
+"""Put all scores and figures into one page that needs no network, and have Snakemake make its own report beside it.
 
-reads   what the rule `results` names
-writes  results/report.html
+reads   what the rule `results` names, results/benchmark/, results/download/{sample}/{file}.sha256
+writes  results/report.html, results/workflow.html
 """
+
+RESULTS = ("predicted", "response", "median_error", "resolution_map", "spectrum", "mean_errors", "largest_errors")
+"""Figures of the results of a training, in the order of the page."""
 
 
 rule results:
     input:
-        runs("results/evaluate/{experiment}/{seed}/summary.txt"),
-        comparison(),
-        # One figure of each rule: the others come with it.
-        runs("results/figures/{experiment}/{seed}/loss.png"),
-        runs("results/figures/{experiment}/{seed}/predicted.png"),
-        runs("results/figures/{experiment}/{seed}/response.png"),
-        runs("results/figures/{experiment}/{seed}/largest_errors.png"),
-        expand("results/figures/{dataset}/{name}.png", dataset=datasets_run(), name=("masses", "layer_values")),
-        expand(
-            "results/figures/{sample}/average_images.png",
-            sample=sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()}),
-        ),
+        metrics=runs("results/evaluate/{experiment}/{seed}/metrics.json"),
+        summaries=runs("results/evaluate/{experiment}/{seed}/summary.txt"),
+        histories=runs("results/train/{experiment}/{seed}/history.csv"),
+        trainings=runs("results/train/{experiment}/{seed}/training.json"),
+        comparison=if_several("results/compare/comparison.json"),
+        comparison_summary=if_several("results/compare/comparison.txt"),
+        # Of the figures the first ones find room on the page; the others are linked.
+        comparison_figures=if_several("results/figures/comparison.png"),
+        jets_figures=[
+            *expand("results/figures/{dataset}/{name}.png", dataset=datasets_run(), name=["masses", "layer_values"]),
+            *expand(
+                "results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]
+            ),
+        ],
+        results_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=RESULTS),
+        history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
     localrule: True
 
 
+# What its benchmarks and downloads say changes with what they made, which is above.
 rule report:
     input:
-        rules.results.input,
+        **rules.results.input,
     output:
         "results/report.html",
     log:
@@ -36,6 +44,30 @@ rule report:
         "../../envs/report.yaml"
     params:
         # From here, so that a copy of the folder is as good as the folder.
+        house=os.path.relpath(HOUSE),
+        texts=hash_of(sorted((HOUSE / "workflow/report").glob("[!.]*"))),
+        experiments=lambda wildcards: experiments_of(config),
+        settings=lambda wildcards: differences(config, configure([], look=False)),
+        inputs=lambda wildcards: inputs_of(config, samples_run()),
+        packages=packages(sorted((HOUSE / "envs").glob("*.yaml"))),
+        code=code_hash("make_page.py"),
+    script:
+        "../scripts/make_page.py"
+
+
+rule workflow_report:
+    input:
+        rules.results.input,
+    output:
+        "results/workflow.html",
+    log:
+        "results/log/workflow_report.log",
+    benchmark:
+        "results/benchmark/workflow_report.tsv"
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
         snakefile=os.path.relpath(workflow.main_snakefile),
         captions=hash_of(sorted((HOUSE / "workflow/report").glob("*.rst"))),
         code=code_hash("make_report.py"),

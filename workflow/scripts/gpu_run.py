@@ -30,7 +30,8 @@ from pathlib import Path
 
 from topmass.console import say, stage
 from topmass.files import BadInput, whole
-from topmass.workflow.configuration import configure
+from topmass.reporting.provenance import commit
+from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.reading import read_file
 
 SPLITS = ("train", "validation", "test")
@@ -163,7 +164,8 @@ class Run:
         import torch  # not at the top: each process of `each` imports this file
 
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers, "commit": commit()}
+        about = {"jets": jets, "seconds": self.seconds, "device": device, "cores": self.workers}
+        about["commit"] = commit(HOUSE)
         about |= {"python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
         with whole(self.out / "run.json") as part:
             part.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -180,15 +182,6 @@ def call_quietly(work: tuple[str, tuple]) -> None:
     logging.getLogger("topmass").setLevel(logging.WARNING)
     name, arguments = work
     find_stage(name)(*arguments)
-
-
-def commit() -> str:
-    """The commit of this repository, with a + if it was changed; or nothing, as where there is no git."""
-    command = ["git", "describe", "--always", "--dirty=+"]
-    try:
-        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, encoding="utf-8").stdout.strip()
-    except FileNotFoundError:
-        return ""
 
 
 if __name__ == "__main__":

@@ -30,5 +30,5 @@ def make_report(page: Path, snakefile: Path, config: Mapping) -> None:
 
 
 if __name__ == "__main__":
-    with stage("report", snakemake.log[0]):
+    with stage("workflow_report", snakemake.log[0]):
         make_report(Path(snakemake.output[0]), Path(snakemake.params.snakefile), snakemake.config)

@@ -69,9 +69,8 @@ def predicted_for(jets: Predictions, path: Path) -> np.ndarray:
     """What another file says of these very jets, (N,) GeV; BadInput if it is of others."""
     found = Predictions.load(path)
     if not found.same_jets(jets):
-        raise BadInput(
-            f"{path}: not of the {len(jets.mass):,} jets that the network's predictions are of, in their order"
-        )
+        jets_meant = f"the {len(jets.mass):,} jets, in their order, that the network's predictions are of"
+        raise BadInput(f"{path}: not of {jets_meant}")
     return found.predicted
 
 
