@@ -292,6 +292,6 @@ def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     other = Predictions(**{name: values[rows] for name, values in vars(jets).items()})
     other.event = other.event + (which == "of other events")
     other.save(tmp_path / "trees.parquet")
-    with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network's predictions"):
+    with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network"):
         score(jets, tmp_path, others={"trees_jet": tmp_path / "trees.parquet"})
     assert not (tmp_path / "metrics.json").exists()
