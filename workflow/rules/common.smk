@@ -113,16 +113,15 @@ def table_of_shards(wildcards):
     return f"results/jets/{sample}/{block_of(sample, wildcards.block):05d}.parquet"
 
 
-def tables(wildcards):
-    """The jet tables of a rule's dataset, named directly or by its experiment."""
-    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
-    sample = config["datasets"][dataset]["sample"]
-    return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
-
-
 def dataset_of(wildcards):
     """A rule's dataset, named directly or by its experiment."""
     return wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+
+
+def tables(wildcards):
+    """The jet tables of a rule's dataset."""
+    sample = config["datasets"][dataset_of(wildcards)]["sample"]
+    return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 
 def shards(split):
