@@ -10,10 +10,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from topmass.learning.checkpoint import Checkpoint
-
 from test_hostile import KINDS
 from topmass.console import stage
+from topmass.learning.resuming.checkpoint import Checkpoint
 
 READ: dict[str, Callable[[Path], object]] = {kind: read for kind, (_, read) in KINDS.items()}
 READ |= {"checkpoint": Checkpoint.load, "thread": lambda path: threading.Thread(target=print).start()}

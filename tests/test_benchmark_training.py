@@ -97,7 +97,8 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     ended = call("200")
     assert ended.returncode == 0, ended.stderr
     about = json.loads((tmp_path / "out/run.json").read_text())
-    assert about["jets"] == 200 and set(about["seconds"]) == {"simulate", "preprocess", "train", "evaluate"}
+    parts = {"simulate", "preprocess", "train", "baselines", "evaluate"}
+    assert about["jets"] == 200 and set(about["seconds"]) == parts
     assert (tmp_path / "out/metrics.json").exists() and (tmp_path / "out/figures/predicted.png").exists()
     assert len(list((tmp_path / "out/figures").glob("*.csv"))) == 8
     (tmp_path / "out/metrics.json").unlink()

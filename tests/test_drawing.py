@@ -61,7 +61,7 @@ def masses(folder: Path, mass_bins: int = 5) -> dict:
     statistics = folder / "statistics.json"
     kept = dict.fromkeys(SPLITS, KEPT)
     Statistics("gun", SPLIT, ["ecal"], [1], [1.0], flattening, "reject", {}, 0, kept).save(statistics)
-    meta = ShardMeta(("ecal",), (1,), SIDE, digest_of(statistics), "")
+    meta = ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", digest_of(statistics))
     found = {}
     for split in SPLITS:
         arrays = {name: np.zeros(0, dtype) for name, dtype in shard_files.SPARSE.items()}

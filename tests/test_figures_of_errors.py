@@ -259,5 +259,5 @@ def test_predictions_that_cannot_be_drawn(tmp_path):
 def test_predictions_of_other_jets_are_no_other_estimator(tmp_path):
     given = predictions(tmp_path)
     made_up(500).save(given["others"]["trees_image"])
-    with pytest.raises(BadInput, match=r"trees_image\.parquet: not the 600 jets that the network's predictions are of"):
+    with pytest.raises(BadInput, match=r"trees_image\.parquet: not of the 600 jets, in their order, that the network"):
         run(draw_predictions, given, tmp_path)

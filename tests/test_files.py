@@ -152,12 +152,12 @@ def write_table(path):
 
 def write_shard(path):
     values = {name: np.zeros(30_000, dtype) for name, dtype in (SPARSE | PER_JET).items()}
-    Shard(np.arange(30_001), values, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+    Shard(np.arange(30_001), values, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 def write_model(path):
     torch.manual_seed(1)
-    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 @pytest.mark.parametrize("write", [write_table, write_shard, write_model])

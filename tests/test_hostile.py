@@ -34,7 +34,8 @@ def read_table(path: Path) -> bytes:
 
 
 def write_shard(path: Path) -> None:
-    jets, meta = make_jets(20), ShardMeta(tuple(NAMES), tuple(layer.cell for layer in LAYERS), 125, "", "")
+    jets, cells = make_jets(20), tuple(layer.cell for layer in LAYERS)
+    meta = ShardMeta(tuple(NAMES), cells, (1.0,) * len(NAMES), 0.0, "none", "")
     arrays = {name: getattr(jets, name) for name in ("pixel", "layer", "mass", "pt", "jet_mass", "softdrop_mass")}
     arrays |= {"value": jets.value.astype("f2"), "event": jets.event, "weight": np.ones(20, "f4")}
     arrays |= {name: getattr(jets, name).astype("f4") for name in ("ieta", "iphi")}
@@ -55,7 +56,7 @@ def write_statistics(path: Path) -> None:
 
 def write_model(path: Path) -> None:
     torch.manual_seed(1)
-    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 def write_predictions(path: Path) -> None:

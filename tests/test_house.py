@@ -24,7 +24,9 @@ TIERS = [
 """What stands in a line may import from the lines above it, and from its own wing."""
 TIERS_OF_LEARNING = [
     ["device", "tensors", "team", "recipe"],
-    ["networks", "feeding", "resuming"],
+    ["feeding", "resuming"],
+    ["kinematics"],
+    ["networks", "trees"],
     ["training"],
     ["launching", "benchmark"],
 ]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from topmass.learning.checkpoint import Checkpoint
 
 from conftest import REPOSITORY, make_jets
 from test_hostile import KINDS
 from topmass.jets import write_jets
 from topmass.layers import LAYERS
+from topmass.learning.resuming.checkpoint import Checkpoint
 from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
@@ -30,7 +30,7 @@ def run(*command: object, cwd: Path | None = None, **variables: str) -> subproce
 
 def write_large_shard(path: Path) -> None:
     values = {name: np.zeros(600_000, dtype) for name, dtype in (SPARSE | PER_JET).items()}
-    Shard(np.arange(600_001), values, ShardMeta(("ecal",), (1,), 125, "", "")).save(path)
+    Shard(np.arange(600_001), values, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 WRITE = {kind: write for kind, (write, _) in KINDS.items()} | {

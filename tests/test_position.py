@@ -19,7 +19,7 @@ from topmass.learning.benchmark.reference import RowGroups, write_dense
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.model import Model
-from topmass.preprocessing.shards import Shard, ShardMeta
+from topmass.preprocessing.shards import Shard
 from topmass.scoring.predictions import Predictions
 from training_runs import CPU, RECIPE, dense, find, run
 
@@ -79,16 +79,12 @@ def test_a_position_that_is_there_is_not_taken_where_there_is_to_be_none(tmp_pat
         )
 
 
-def test_tables_and_shards_of_before_have_a_position(tmp_path):
+def test_tables_of_before_have_a_position(tmp_path):
     write_jets(tmp_path / "jets.parquet", [make_jets(5)], LAYERS, {})
     table = JetTable(tmp_path / "jets.parquet")
-    meta = ShardMeta(("ecal",), (1,), 125, "a", "b")
-    # What tables, shards, models and checkpoints say is what they have said from the first.
+    # What tables say is what they have said from the first.
     assert table.position and set(table.about) == {"version", "side", "layers", "source"}
     assert not table.file.schema_arrow.field("ieta").nullable
-    assert "position" not in meta.dump() and ShardMeta.parse(meta.dump()) == meta and meta.position
-    without = ShardMeta(("ecal",), (1,), 125, "a", "b", position=False)
-    assert ShardMeta.parse(without.dump()) == without != meta
 
 
 def test_a_jet_twice_is_found_without_a_position_too(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from topmass.files import BadInput
 from topmass.jets import JetTable, join, write_jets
 from topmass.layers import LAYERS
 from topmass.preprocessing.repeats import overlapping
-from topmass.preprocessing.shards import Shard, load_shards
+from topmass.preprocessing.shards import Shard, load_shards, read_numbers
 from topmass.preprocessing.split import SPLITS, split_of, uniform
 from topmass.preprocessing.statistics import Statistics, digest_of
 
@@ -252,7 +253,7 @@ def test_a_table_that_is_none_is_refused(spoil, message, tables, tmp_path):
 def test_a_shard_that_is_none_is_refused(spoil, message, dataset):
     spoil(dataset[1]["train"][1])
     with refused(rf"1\.npz: {message}"):
-        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+        list(load_shards(dataset[1]["train"], digest_of(dataset[0])))
 
 
 @pytest.mark.parametrize(("array", "value"), [("value", np.nan), ("mass", np.inf), ("pixel", 65535), ("layer", 9)])
@@ -271,15 +272,36 @@ def test_a_shard_made_with_other_statistics_is_refused(dataset):
     content["scales"][0] *= 2
     dataset[0].write_text(json.dumps(content))
     with refused("a shard made with other statistics: .* instead of"):
-        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+        list(load_shards(dataset[1]["train"], digest_of(dataset[0])))
 
 
 def test_shards_of_two_datasets_are_refused_with_what_differs(dataset, tables, tmp_path):
     paths = {split: tmp_path / f"other_{split}.npz" for split in SPLITS}
     make_shards(tables[0], dataset[0], paths, 0.01, "none")
     shutil.copy(paths["train"], dataset[1]["train"][2])
-    with refused(r"2\.npz: a shard of other preprocessing: zero suppression 0.01"):
-        load_shards(dataset[1]["train"], digest_of(dataset[0]))
+    with refused(r"2\.npz: a shard of other zero_suppression: 0.01 instead of 1e-05"):
+        list(load_shards(dataset[1]["train"], digest_of(dataset[0])))
+
+
+@pytest.mark.parametrize(
+    "change", [{"scales": (1.0,)}, {"scales": (0.0,) * 8}, {"scales": (np.nan,) * 8}, {"compression": "zip"}]
+)
+def test_shards_that_cannot_say_what_was_done_to_their_values_are_none(change, dataset):
+    with pytest.raises(ValueError, match=r"a positive scale|no compression 'zip'"):
+        replace(Shard.load(dataset[1]["train"][0]).meta, **change)
+
+
+def test_shards_of_another_version_are_refused(dataset):
+    path = dataset[1]["train"][0]
+    with np.load(path) as file:
+        arrays = dict(file)
+    # As those were that said in words what was done to their values.
+    arrays["meta"] = np.array(json.dumps({"version": 2, "layers": ["ecal"], "preprocessing": "compression log"}))
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    for read in (Shard.load, lambda path: read_numbers([path], ["mass"], digest_of(dataset[0]))):
+        with refused(r"0\.npz: shards of version 2, this code reads 3"):
+            read(path)
 
 
 def test_shards_without_a_jet_are_refused(dataset):
@@ -289,7 +311,7 @@ def test_shards_without_a_jet_are_refused(dataset):
         empty = {name: values[:0] for name, values in shard.arrays.items()}
         Shard(np.zeros(1, np.int64), empty, shard.meta).save(path)
     with refused("no jet in any shard"):
-        load_shards(paths, digest_of(dataset[0]))
+        list(load_shards(paths, digest_of(dataset[0])))
 
 
 def test_statistics_that_are_none_are_refused(tmp_path):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from topmass.preprocessing.scaling import magnitude_histogram, quantile, scale_values
+from topmass.preprocessing.scaling import magnitude_histogram, quantile, restore_values, scale_values
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.999, 1.0])
@@ -40,3 +41,24 @@ def test_compression_keeps_the_order_and_the_range():
 def test_without_compression_values_are_divided_by_the_scale():
     scaled, _ = scale_values(np.float32([1, 2]), np.float32([4, 4]), 0, "none")
     assert scaled.tolist() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("compression", ["none", "log"])
+@pytest.mark.parametrize("stored", [np.float32, np.float16])
+def test_values_come_back_but_for_what_was_clipped_or_rounded(compression, stored):
+    rng = np.random.default_rng(2)
+    scale = rng.uniform(0.1, 50, 5000).astype("f4")
+    value = (scale * rng.lognormal(-3, 1.5, 5000) * rng.choice([-1, 1], 5000)).astype("f4")
+    scaled, _ = scale_values(value, scale, 0, compression)
+    scaled = scaled.astype(stored)
+    expected = np.clip(value, -scale, scale)
+    # A half float has 11 bits; a logarithm makes a relative error of what is absolute.
+    rounding = 1e-4 if stored is np.float32 else 5e-3
+    back = restore_values(scaled.astype("f4"), scale, compression)
+    assert back == pytest.approx(expected, rel=rounding) and (np.sign(back) == np.sign(expected)).all()
+    tensors = restore_values(torch.from_numpy(scaled).float(), torch.from_numpy(scale), compression)
+    assert tensors.dtype == torch.float32 and tensors.numpy() == pytest.approx(back, rel=1e-5)
+
+
+def test_a_value_of_zero_stays_zero():
+    assert (restore_values(np.float32([0, -0.0]), np.float32([3, 3]), "log") == 0).all()

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -113,11 +114,11 @@ def test_many_jets_are_resampled_in_pieces_with_the_same_result(monkeypatch):
         assert number == (whole[name] and pytest.approx(whole[name], rel=1e-12))
 
 
-def score(jets: Predictions, folder, bins=BINS) -> tuple[dict, str, pd.DataFrame]:
+def score(jets: Predictions, folder, bins=BINS, others=None) -> tuple[dict, str, pd.DataFrame]:
     jets.save(folder / "predictions.parquet")
     names = ("predictions.parquet", "metrics.json", "metrics.csv", "summary.txt")
     paths = [folder / name for name in names]
-    evaluate(*paths, "mine", 3, bins, 85, BOOTSTRAP)
+    evaluate(paths[0], others or {}, *paths[1:], "mine", 3, bins, 85, BOOTSTRAP)
     metrics, csv, summary = (path.read_text(encoding="utf-8") for path in paths[1:])
     return json.loads(metrics), summary, pd.read_csv(io.StringIO(csv))
 
@@ -272,3 +273,25 @@ def test_no_jet_above_the_cut_is_refused(tmp_path):
     jets.mass[:] = 85
     with pytest.raises(BadInput, match="fewer than two events have a jet with a mass above 85 GeV"):
         score(jets, tmp_path)
+
+
+def test_other_estimators_are_rows_of_their_own(tmp_path):
+    jets = made_up(400)
+    replace(jets, predicted=jets.mass + 20).save(tmp_path / "trees.parquet")
+    metrics, summary, spreadsheet = score(jets, tmp_path, others={"trees_image": tmp_path / "trees.parquet"})
+    found = metrics["regions"][0]["scores"]
+    assert list(found)[:2] == ["network", "trees_image"]
+    assert found["trees_image"]["mae"]["value"] == pytest.approx(20, rel=1e-5)
+    assert "trees on sums over the image" in summary and "trees_image" in set(spreadsheet["estimator"])
+
+
+@pytest.mark.parametrize("which", ["fewer", "in another order", "of other events"])
+def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
+    jets = made_up(400)
+    rows = {"fewer": slice(1, None), "in another order": slice(None, None, -1)}.get(which, slice(None))
+    other = Predictions(**{name: values[rows] for name, values in vars(jets).items()})
+    other.event = other.event + (which == "of other events")
+    other.save(tmp_path / "trees.parquet")
+    with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network"):
+        score(jets, tmp_path, others={"trees_jet": tmp_path / "trees.parquet"})
+    assert not (tmp_path / "metrics.json").exists()

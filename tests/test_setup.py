@@ -42,9 +42,7 @@ def house(tmp_path_factory) -> Path:
     """A copy of what set-up and start need, with little to install, set up where pip is told to install elsewhere."""
     folder = tmp_path_factory.mktemp("setup")
     house = folder / "house"
-    shutil.copytree(
-        REPOSITORY / "workflow", house / "workflow", ignore=shutil.ignore_patterns("__pycache__", "scripts")
-    )
+    shutil.copytree(REPOSITORY / "workflow", house / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "Makefile", house)
     (house / "envs").mkdir()
     (house / "envs/requirements.txt").write_text(f"tiny @ {write_wheel(folder).as_uri()}\n", encoding="utf-8")

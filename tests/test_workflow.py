@@ -79,6 +79,7 @@ def test_everything_is_there(house):
         *(f"shards/flat/{split}/{block:05d}.npz" for split in ("train", "validation", "test") for block in range(3)),
         *(f"train/tiny/1/{name}" for name in ("model.safetensors", "last.safetensors")),
         "predict/tiny/1/predictions.parquet",
+        *(f"baselines/flat/{name}.parquet" for name in ("trees_image", "trees_jet")),
         *(f"evaluate/tiny/1/{name}" for name in ("metrics.json", "summary.txt")),
         *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in FIGURE_FILES),
     }
@@ -127,8 +128,9 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
 PAGES = {"report", "workflow_report"}
 OF_METRICS = {"figure_predictions", "figure_metrics"}
 LAST = {"predict", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
+AFTER_TREES = {"baselines", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
-AFTER_STATISTICS = {"shards", "figure_masses", "figure_layers"} | TRAINING
+AFTER_STATISTICS = {"shards", "baselines", "figure_masses", "figure_layers"} | TRAINING
 ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
 FIGURES = {rule for rule in ALL if rule.startswith("figure_")}
 
@@ -184,6 +186,7 @@ CHANGES = {
     "a module that only the page uses": (append(f"{LIBRARY}/reporting/page.py"), {"report"}),
     "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | PAGES),
     "a module that only training uses": (append(f"{LIBRARY}/learning/training/trainer.py"), TRAINING),
+    "a module that only trees use": (append(f"{LIBRARY}/learning/kinematics/sums.py"), AFTER_TREES),
     "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
     "a module that only jets from files need": (append(f"{LIBRARY}/sources/parquet.py"), set()),
     "a module that all use": (append(f"{LIBRARY}/files.py"), ALL),

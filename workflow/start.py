@@ -16,7 +16,6 @@ from typing import NoReturn
 
 sys.path.append(str(Path(__file__).parent / "scripts"))
 from topmass.files import BadInput
-from topmass.workflow.reading import read_file
 from topmass.workflow.turns import take_turn, whose_turn
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -30,8 +29,11 @@ def start(arguments: list[str]) -> NoReturn:
     parser.add_argument("--directory", "-d", type=Path, default=Path())
     parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])
     given = parser.parse_known_args(arguments)[0]
-    # Snakemake names neither file nor line of one that it cannot read.
     for file in given.configfile:
+        # Not at the top: the start itself needs no package.
+        from topmass.workflow.reading import read_file
+
+        # Snakemake names neither file nor line of one that it cannot read.
         read_file(file)
     folder = given.directory.resolve()
     environment = complete(os.environ, folder)

@@ -113,18 +113,22 @@ def table_of_shards(wildcards):
     return f"results/jets/{sample}/{block_of(sample, wildcards.block):05d}.parquet"
 
 
+def dataset_of(wildcards):
+    """A rule's dataset, named directly or by its experiment."""
+    return wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+
+
 def tables(wildcards):
-    """The jet tables of a rule's dataset, named directly or by its experiment."""
-    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
-    sample = config["datasets"][dataset]["sample"]
+    """The jet tables of a rule's dataset."""
+    sample = config["datasets"][dataset_of(wildcards)]["sample"]
     return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 
 def shards(split):
-    """Input function: the shards of one split of a rule's dataset, named directly or by its experiment."""
+    """Input function: the shards of one split of a rule's dataset."""
 
     def of(wildcards):
-        dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
+        dataset = dataset_of(wildcards)
         sample = config["datasets"][dataset]["sample"]
         return expand(
             "results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=blocks(sample)
@@ -134,9 +138,15 @@ def shards(split):
 
 
 def statistics(wildcards):
-    """The statistics of a rule's dataset, named directly or by its experiment."""
-    dataset = wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
-    return f"results/preprocess/{dataset}/statistics.json"
+    """The statistics of a rule's dataset."""
+    return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
+
+
+def trees(wildcards):
+    """What boosted trees predict for the test jets of a rule's dataset, with and without the images."""
+    return expand(
+        "results/baselines/{dataset}/{kind}.parquet", dataset=dataset_of(wildcards), kind=["trees_image", "trees_jet"]
+    )
 
 
 def kept(pattern):

@@ -1,6 +1,6 @@
 """Score the predicted masses of the test jets.
 
-reads   results/predict/{experiment}/{seed}/predictions.parquet
+reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/trees_{image,jet}.parquet
 writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.txt
 """
 
@@ -8,6 +8,7 @@ writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.
 rule evaluate:
     input:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
+        others=trees,
     output:
         metrics="results/evaluate/{experiment}/{seed}/metrics.json",
         spreadsheet="results/evaluate/{experiment}/{seed}/metrics.csv",

@@ -96,7 +96,7 @@ rule figure_predictions:
     input:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
         metrics="results/evaluate/{experiment}/{seed}/metrics.json",
-        others=[],
+        others=trees,
     output:
         predicted=figure("{experiment}/{seed}/predicted", "Results", "predicted against generated mass"),
         spectrum=figure("{experiment}/{seed}/spectrum", "Results", "spectrum of predictions"),

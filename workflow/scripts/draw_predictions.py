@@ -12,11 +12,10 @@ from topmass.drawing.estimators import ESTIMATORS
 from topmass.drawing.predictions import predicted_against_true
 from topmass.drawing.spectra import spectra
 from topmass.drawing.style import save, styled
-from topmass.files import BadInput
 from topmass.layers import PIXEL_ETA
 from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import Predictions, predicted_for
 from topmass.scoring.score import overall, read_metrics
 
 ETA_BINS = 5
@@ -33,7 +32,7 @@ def draw_predictions(
     BadInput if the others are of other jets.
     """
     jets, scores = Predictions.load(predictions), read_metrics(metrics)
-    known = {"network": jets.predicted, **{name: predicted_by(path, jets) for name, path in others.items()}}
+    known = {"network": jets.predicted, **{name: predicted_for(jets, path) for name, path in others.items()}}
     known |= baselines(jets, scores["mass_above"])
     guesses = {name: known[name] for name in ESTIMATORS if name in known}
     say(f"{len(jets.mass):,} jets; {', '.join(ESTIMATORS[name].title for name in guesses)}")
@@ -43,14 +42,6 @@ def draw_predictions(
         save(predicted_against_true(jets.mass, jets.predicted, errors_of(scores)), predicted)
         save(spectra(jets.mass, guesses, slope), spectrum)
         save(dependence(points, ["median_error"], scores["bootstrap"]["level"]), median_error)
-
-
-def predicted_by(path: Path, jets: Predictions) -> np.ndarray:
-    """The masses (N,) GeV that another estimator predicts for the same jets."""
-    other = Predictions.load(path)
-    if not jets.same_jets(other):
-        raise BadInput(f"{path}: not the {len(jets.mass):,} jets that the network's predictions are of")
-    return other.predicted
 
 
 def regions_by_eta(jets: Predictions, guesses: Mapping[str, np.ndarray], metrics: Mapping) -> Iterator[dict]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from topmass.console import say, stage
 from topmass.files import whole
 from topmass.scoring.bootstrap import Bootstrap
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import Predictions, predicted_for
 from topmass.scoring.score import TITLES, as_csv, overall, score, shortfall, table
 
 
 def evaluate(
     predictions: Path,
+    others: Mapping[str, Path],
     metrics: Path,
     spreadsheet: Path,
     summary: Path,
@@ -24,10 +25,13 @@ def evaluate(
 ) -> None:
     """Write all metrics of network and baselines as JSON, as CSV, and some of them as a short table.
 
-    `bins` are the edges, in GeV, of "mass" and of "pt". BadInput for bins that do not fit the jets.
+    `others` are the predictions of other estimators for the same jets, by their name in TITLES; `bins` the edges, in
+    GeV, of "mass" and of "pt". BadInput for predictions of other jets, and for bins that do not fit the jets.
     """
+    jets = Predictions.load(predictions)
+    guesses = {name: predicted_for(jets, path) for name, path in others.items()}
     scores = {"experiment": experiment, "seed": seed}
-    scores |= score(Predictions.load(predictions), {}, mass_above, bins, Bootstrap(**bootstrap))
+    scores |= score(jets, guesses, mass_above, bins, Bootstrap(**bootstrap))
     files = {metrics: json.dumps(scores, indent=2) + "\n", spreadsheet: as_csv(scores)}
     files[summary] = table(f"experiment {experiment}, seed {seed}", scores)
     for path, text in files.items():
@@ -46,6 +50,7 @@ if __name__ == "__main__":
     with stage("evaluate", snakemake.log[0]):
         evaluate(
             Path(snakemake.input.predictions),
+            {Path(path).stem: Path(path) for path in snakemake.input.others},
             Path(snakemake.output.metrics),
             Path(snakemake.output.spreadsheet),
             Path(snakemake.output.summary),

@@ -35,7 +35,7 @@ from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.reading import read_file
 
 SPLITS = ("train", "validation", "test")
-PACKAGES = ("torch", "numpy", "numba", "pythia8mc", "fastjet", "pyarrow")
+PACKAGES = ("torch", "numpy", "lightgbm", "numba", "pythia8mc", "fastjet", "pyarrow")
 
 
 def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: int, benchmark: bool, out: Path) -> None:
@@ -61,8 +61,11 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
         beside = (out / "training.json", out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
         recipe = (chosen["network"], chosen["pool"], chosen["recipe"], seed, settings["compute"], workers)
         run.once("train", history, (shards, statistics, best, last, history, *beside, *recipe))
+    with run.part("baselines"):
+        trees = {name: out / f"{name}.parquet" for name in ("trees_image", "trees_jet")}
+        run.once("fit_trees", trees["trees_image"], (shards, statistics, trees, workers))
     with run.part("evaluate"):
-        evaluate(run, settings, (experiment, seed), best, shards["test"])
+        evaluate(run, settings, (experiment, seed), best, shards["test"], trees)
     if benchmark:
         with run.part("benchmark"):
             measure_training(out, chosen["recipe"]["batch"])
@@ -90,7 +93,9 @@ def preprocess(run: "Run", dataset: Mapping, tables: list[Path]) -> tuple[Path, 
     return statistics, shards
 
 
-def evaluate(run: "Run", settings: Mapping, name: tuple[str, int], model: Path, shards: list[Path]) -> None:
+def evaluate(
+    run: "Run", settings: Mapping, name: tuple[str, int], model: Path, shards: list[Path], trees: Mapping[str, Path]
+) -> None:
     """Predictions, metrics and figures."""
     names = ("predictions.parquet", "metrics.json", "metrics.csv", "summary.txt")
     predictions, metrics, spreadsheet, summary = (run.out / each for each in names)
@@ -99,11 +104,11 @@ def evaluate(run: "Run", settings: Mapping, name: tuple[str, int], model: Path, 
     asked = settings["evaluate"]
     bins = {"mass": asked["mass_bins"], "pt": asked["pt_bins"]}
     scored = (bins, asked["mass_above"], asked["bootstrap"])
-    run.once("evaluate", metrics, (predictions, metrics, spreadsheet, summary, *name, *scored))
+    run.once("evaluate", metrics, (predictions, trees, metrics, spreadsheet, summary, *name, *scored))
     slope, colours = (settings["figures"][name] for name in ("falling_slope", "colours"))
     for drawing, given, names, more in (
         ("draw_history", (run.out / "history.csv",), ("loss", "errors"), ()),
-        ("draw_predictions", (predictions, metrics, {}), ("predicted", "spectrum", "median_error"), (slope,)),
+        ("draw_predictions", (predictions, metrics, trees), ("predicted", "spectrum", "median_error"), (slope,)),
         ("draw_metrics", (metrics,), ("response", "mean_errors", "resolution_map"), ()),
     ):
         figures = [run.out / f"figures/{name}.png" for name in names]

@@ -3,7 +3,6 @@
 import numpy as np
 
 from topmass.jets import JetBatch, JetTable, take_values
-from topmass.layers import SIDE
 from topmass.preprocessing.measuring import find_positions
 from topmass.preprocessing.scaling import scale_values
 from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
@@ -26,9 +25,10 @@ class Preprocessing:
         self.meta = ShardMeta(
             layers=tuple(known.layers),
             cells=tuple(known.cells),
-            side=SIDE,
+            scales=tuple(known.scales),
+            zero_suppression=zero_suppression,
+            compression=compression,
             statistics=digest,
-            preprocessing=f"zero suppression {zero_suppression:g}, compression {compression}",
             position=table.position,
         )
 

@@ -1,5 +1,8 @@
 """The scale of each layer, and values brought to −1..1 by it."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
 BITS_DROPPED = 14
@@ -7,6 +10,17 @@ BITS_DROPPED = 14
 BINS = 1 << (32 - BITS_DROPPED - 1)
 LOG_GAIN = 100.0
 """With `compression: log`, a value of 1 / LOG_GAIN of the scale is where the logarithm sets in."""
+COMPRESSIONS = ("none", "log")
+Values = TypeVar("Values")
+"""An array of NumPy or a tensor of torch."""
+
+
+def require_scales(scales: Sequence[float], layers: int) -> None:
+    """ValueError unless so many layers have a positive scale each."""
+    # As they are used: a float64 may be zero or infinite as a float32.
+    values = np.array(scales, np.float32)
+    if values.shape != (layers,) or not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError("each layer needs a positive scale")
 
 
 def magnitude_histogram(values: np.ndarray) -> np.ndarray:
@@ -40,3 +54,14 @@ def scale_values(
     if compression == "log":
         scaled = np.sign(scaled) * np.log1p(LOG_GAIN * np.abs(scaled)) / np.log1p(LOG_GAIN)
     return scaled, kept
+
+
+def restore_values(value: Values, scale: Values, compression: str) -> Values:
+    """Values in the unit of their layer again, but for what was suppressed or clipped; the inverse of `scale_values`.
+
+    Arrays or tensors, of one shape.
+    """
+    if compression == "log":
+        # With operators that both have. 1 + g to the power of |x| is exp(|x| log(1 + g)).
+        value = (2.0 * (value > 0) - 1.0) * ((1 + LOG_GAIN) ** abs(value) - 1) / LOG_GAIN
+    return value * scale

@@ -3,7 +3,7 @@
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ import numpy as np
 from topmass.files import BadInput, damage, whole
 from topmass.jets import POSITION, join_offsets, take_values
 from topmass.layers import SIDE, find_layers
+from topmass.preprocessing.scaling import COMPRESSIONS, require_scales
 
-VERSION = 2
+VERSION = 3
 MASS_SCALE = 500.0
 """GeV; networks regress mass / MASS_SCALE, as in the reference."""
 SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
@@ -35,22 +36,28 @@ DAMAGED = (
 class ShardMeta:
     """What all shards of a dataset have in common.
 
-    `layers` with the cell of each in pixels, `side` of the image in pixels, `statistics` the digest of the statistics,
-    `preprocessing` what was done to the values, `position` whether it is known where in the detector the jets are.
+    `layers` with the cell of each in pixels and its scale in the unit of the layer; how values were suppressed and
+    compressed, as in `scale_values`; `statistics` the digest of the statistics; `position` whether it is known where in
+    the detector the jets are; `side` of the image in pixels.
     """
 
     layers: tuple[str, ...]
     cells: tuple[int, ...]
-    side: int
+    scales: tuple[float, ...]
+    zero_suppression: float
+    compression: str
     statistics: str
-    preprocessing: str
-    version: int = VERSION
     position: bool = True
+    side: int = SIDE
+    version: int = VERSION
 
     def __post_init__(self) -> None:
         if not isinstance(self.position, bool):
             raise ValueError(f"position is {self.position}")
         find_layers(self.layers, self.cells)
+        require_scales(self.scales, len(self.layers))
+        if self.compression not in COMPRESSIONS:
+            raise ValueError(f"no compression '{self.compression}'")
         if self.side != SIDE:
             raise ValueError(f"images of {self.side} pixels a side, not {SIDE}")
 
@@ -59,18 +66,16 @@ class ShardMeta:
         """Numbers that say where a jet is: `iphi` and `ieta`, or none."""
         return 2 if self.position else 0
 
-    def content(self) -> dict:
-        """As JSON takes it. A position goes without saying, as it did when there was no other way."""
-        return {name: value for name, value in asdict(self).items() if name != "position" or not value}
-
     def dump(self) -> str:
         """As JSON."""
-        return json.dumps(self.content(), sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def parse(cls, text: str) -> "ShardMeta":
-        """From JSON; KeyError, ValueError, … if it is something else."""
+    def parse(cls, text: str, path: Path) -> "ShardMeta":
+        """From JSON out of a file; BadInput for another version, KeyError, ValueError, … for something else."""
         content = json.loads(text)
+        if content["version"] != VERSION:
+            raise BadInput(f"{path}: shards of version {content['version']}, this code reads {VERSION}")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
 
@@ -109,10 +114,8 @@ class Shard:
     def load(cls, path: Path, expected: ShardMeta | None = None) -> "Shard":
         """Read and check; BadInput if the file is no whole shard, or one of another dataset than `expected`."""
         with opened(path) as file:
-            # A shard of another version may lack arrays: that it is of another version says more.
-            meta = ShardMeta.parse(str(file["meta"]))
-            if meta.version != VERSION:
-                raise BadInput(f"{path}: shard of version {meta.version}, this code reads {VERSION}")
+            # First: a shard of another version may lack arrays.
+            meta = ShardMeta.parse(str(file["meta"]), path)
             shard = cls(file["offset"], {name: file[name] for name in (*SPARSE, *PER_JET)}, meta)
         if expected is not None:
             shard._compare(path, expected)
@@ -147,15 +150,21 @@ class Shard:
                 raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
 
 
-def load_shards(paths: Sequence[Path], statistics: str) -> list[Shard]:
-    """All shards of a split; BadInput unless they are of one dataset with these statistics, and hold a jet."""
-    shards: list[Shard] = []
+def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | None = None) -> Iterator[Shard]:
+    """The shards of a split that hold a jet, one by one.
+
+    BadInput unless they are of one dataset with these statistics, that of `expected` if it is given, and there is one.
+    """
+    found = False
     for path in paths:
-        shards.append(Shard.load(path, shards[0].meta if shards else None))
-        require_statistics(path, shards[0].meta, statistics)
-    if not sum(map(len, shards)):
-        raise BadInput(f"{paths[0].parent}: no jet in any shard")
-    return shards
+        shard = Shard.load(path, expected)
+        require_statistics(path, shard.meta, statistics)
+        expected = shard.meta
+        if len(shard):
+            found = True
+            yield shard
+    if not found:
+        raise BadInput(f"{path.parent}: no jet in any shard")
 
 
 def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
@@ -163,7 +172,7 @@ def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -
     found: list[list[np.ndarray]] = []
     for path in paths:
         with opened(path) as file:
-            require_statistics(path, ShardMeta.parse(str(file["meta"])), statistics)
+            require_statistics(path, ShardMeta.parse(str(file["meta"]), path), statistics)
             found.append([file[name] for name in names])
     numbers = [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
     if not len(numbers[0]):

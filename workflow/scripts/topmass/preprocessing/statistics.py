@@ -9,6 +9,7 @@ import numpy as np
 
 from topmass.files import BadInput, whole
 from topmass.layers import find_layers
+from topmass.preprocessing.scaling import require_scales
 from topmass.preprocessing.split import SPLITS, uniform
 from topmass.preprocessing.unbias import Flattening
 
@@ -37,10 +38,7 @@ class Statistics:
 
     def __post_init__(self) -> None:
         find_layers(self.layers, self.cells)
-        # As they are used: a float64 may be zero or infinite as a float32.
-        scales = np.array(self.scales, np.float32)
-        if scales.shape != (len(self.layers),) or not (np.isfinite(scales) & (scales > 0)).all():
-            raise ValueError("each layer needs a positive scale")
+        require_scales(self.scales, len(self.layers))
         if self.split.keys() != set(SPLITS) or not np.isclose(sum(self.split.values()), 1):
             raise ValueError(f"the fractions of {', '.join(SPLITS)} are to add up to 1")
         if self.method not in METHODS:

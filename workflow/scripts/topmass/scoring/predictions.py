@@ -65,6 +65,15 @@ class Predictions:
         return predictions
 
 
+def predicted_for(jets: Predictions, path: Path) -> np.ndarray:
+    """What another file says of these very jets, (N,) GeV; BadInput if it is of others."""
+    found = Predictions.load(path)
+    if not found.same_jets(jets):
+        jets_meant = f"the {len(jets.mass):,} jets, in their order, that the network's predictions are of"
+        raise BadInput(f"{path}: not of {jets_meant}")
+    return found.predicted
+
+
 def write_predictions(path: Path, parts: Iterable[Predictions]) -> int:
     """Write all parts, one row group each, without holding more than one of them; the number of jets."""
     schema = pa.schema({name: pa.from_numpy_dtype(dtype) for name, dtype in COLUMNS.items()})

@@ -122,4 +122,4 @@ def interval(number: Mapping[str, float] | None, factor: float) -> str:
     if number is None:
         return "     –"
     value, low, high = (number[key] * factor for key in ("value", "low", "high"))
-    return f"{value:6.2f} [{low:6.2f}, {high:6.2f}]"
+    return f"{value:z6.2f} [{low:z6.2f}, {high:z6.2f}]"

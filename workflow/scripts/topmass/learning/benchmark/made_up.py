@@ -33,4 +33,4 @@ def make_up(jets: int, layers: tuple[str, ...], seed: int = 1) -> Shard:
     arrays |= {"mass": rng.uniform(85, 500, jets).astype("f4"), "pt": rng.uniform(400, 1000, jets).astype("f4")}
     arrays |= {"event": np.arange(jets), "weight": np.ones(jets, "f4")}
     cells = tuple(find_layer(name).cell for name in layers)
-    return Shard(offset, arrays, ShardMeta(layers, cells, SIDE, "made up", "made up"))
+    return Shard(offset, arrays, ShardMeta(layers, cells, (1.0,) * len(layers), 0.0, "none", "made up"))

@@ -65,6 +65,17 @@ def join(parts: Sequence[SparseBatch]) -> SparseBatch:
     return parts[0] if len(parts) == 1 else SparseBatch(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
+def locate(batch: SparseBatch, meta: ShardMeta) -> tuple[Places, Tensor]:
+    """Where the values are, and the side of the cell of each (V,), pixels."""
+    jets = torch.arange(len(batch.length), device=batch.length.device)
+    jet = torch.repeat_interleave(jets, batch.length, output_size=len(batch.value))
+    layer, pixel = batch.layer.long(), batch.pixel.long()
+    cell = torch.tensor(meta.cells).to(layer.device, non_blocking=True)[layer]
+    across = meta.side // cell
+    row = torch.div(pixel, across, rounding_mode="floor")
+    return Places(jet, layer, row, pixel - row * across), cell
+
+
 def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor:
     """Float32 images (B, C, H, W) of these jets, channels last, mirrored where `flips` says so.
 
@@ -72,19 +83,14 @@ def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor
     values fall on one pixel of a layer, so that the result does not depend on the order in which they are written;
     and nothing here waits for a GPU.
     """
-    side, layers, jets, device = meta.side, len(meta.layers), len(batch.length), batch.value.device
-    image = torch.zeros(jets, side, side, layers, device=device)
-    numbers = torch.arange(jets, device=device)
-    jet = torch.repeat_interleave(numbers, batch.length, output_size=len(batch.value))
-    layer, pixel, value = batch.layer.long(), batch.pixel.long(), batch.value.float()
-    cell = torch.tensor(meta.cells).to(device, non_blocking=True)[layer]
-    across = side // cell
-    row = torch.div(pixel, across, rounding_mode="floor")
-    places = Places(jet, layer, row, pixel - row * across)
+    side, layers = meta.side, len(meta.layers)
+    image = torch.zeros(len(batch.length), side, side, layers, device=batch.value.device)
+    value = batch.value.float()
+    places, cell = locate(batch, meta)
     if flips is not None:
-        value, places = flip_values(value, places, across, flips, meta)
-    first = (jet * side + places.row * cell) * side + places.column * cell
-    image.view(-1)[first * layers + layer] = value
+        value, places = flip_values(value, places, side // cell, flips, meta)
+    first = (places.jet * side + places.row * cell) * side + places.column * cell
+    image.view(-1)[first * layers + places.layer] = value
     for number, size in enumerate(meta.cells):
         if size > 1:
             cells = image[..., number].unflatten(2, (-1, size)).unflatten(1, (-1, size))

@@ -1,7 +1,7 @@
 """A trained network as one safetensors file: its weights, and in its metadata what is needed to use them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from torch import nn
@@ -28,7 +28,7 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write weights and metadata."""
-        about = {"name": self.name, "pool": self.pool, "shards": self.shards.content()}
+        about = {"name": self.name, "pool": self.pool, "shards": asdict(self.shards)}
         with whole(path) as part:
             part.write_bytes(to_bytes(self.network.state_dict(), json.dumps(about, sort_keys=True)))
 
@@ -38,7 +38,7 @@ class Model:
         try:
             weights, text = read_tensors(path)
             about = json.loads(text)
-            model = cls.new(about["name"], about["pool"], ShardMeta.parse(json.dumps(about["shards"])))
+            model = cls.new(about["name"], about["pool"], ShardMeta.parse(json.dumps(about["shards"]), path))
             model.network.load_state_dict(weights)
         except DAMAGED as error:
             raise damage(error, f"{path}: not a model of topmass") from None

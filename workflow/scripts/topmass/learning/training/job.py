@@ -130,7 +130,7 @@ def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
         "pool": job.pool,
         "recipe": asdict(recipe),
         "seed": job.seed,
-        "shards": sources["train"].meta.content(),
+        "shards": asdict(sources["train"].meta),
         "jets": {name: len(source) for name, source in sources.items()},
     }
 

@@ -1,0 +1,26 @@
+"""Fit boosted trees to the jets that networks are trained on, and predict the masses of the test jets with them.
+
+reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
+writes  results/baselines/{dataset}/trees_image.parquet, trees_jet.parquet
+"""
+
+
+rule baselines:
+    input:
+        train=shards("train"),
+        validation=shards("validation"),
+        test=shards("test"),
+        statistics=statistics,
+    output:
+        trees_image="results/baselines/{dataset}/trees_image.parquet",
+        trees_jet="results/baselines/{dataset}/trees_jet.parquet",
+    log:
+        "results/log/baselines/{dataset}.log",
+    benchmark:
+        "results/benchmark/baselines/{dataset}.tsv"
+    conda:
+        "../../envs/baselines.yaml"
+    params:
+        code=code_hash("fit_trees.py"),
+    script:
+        "../scripts/fit_trees.py"
