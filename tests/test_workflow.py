@@ -94,7 +94,8 @@ def test_the_report_holds_every_figure(house):
     assert page.count('<img src="data:image/png;base64,') == len(FIGURE_FILES) == page.count(">PDF</a>")
     places = [place for place in re.findall(r'(?:src|href)="(.*?)"', page) if not place.startswith(("data:", "#"))]
     assert "workflow.html" in places and all((house / "results" / place).exists() for place in places)
-    assert "|η|" in page and "\\" not in page
+    # The page shows captions as they stand: signs of the markup that Snakemake's report reads would be seen.
+    assert "\\" not in page
     for told in ("experiments.tiny.recipe.batch", "300 jets simulated with seed 1", "pythia8mc", "figure_predictions"):
         assert told in page
 

@@ -67,8 +67,7 @@ def load(path: Path, page: Path, captions: Path, room: Room) -> Figure:
         raise BadInput(f"{path}: not a PNG; remove it, and the same command draws it anew")
     if not about.exists():
         raise BadInput(f"{about}: no caption for the figure {path}")
-    # A backslash is for the markup that Snakemake reads.
-    caption = " ".join(about.read_text(encoding="utf-8").replace("\\", "").split())
+    caption = " ".join(about.read_text(encoding="utf-8").split())
     others = [(place(path.with_suffix(kind), page), name) for kind, name in BESIDE.items()]
     return Figure(
         place(path, page), room.data_uri(content), *struct.unpack(">II", content[16:24]), first_sentence(caption),

@@ -40,8 +40,7 @@ class Table:
 
 def decimal(value: float, unit: str) -> str:
     """A number that is kept without its unit, or as a fraction, in this unit; with the minus that is one."""
-    text = f"{value * FACTORS.get(unit, 1):,.{DIGITS[unit]}f}"
-    return text.replace("-", "−" if float(text.replace(",", "")) else "")
+    return f"{value * FACTORS.get(unit, 1):z,.{DIGITS[unit]}f}".replace("-", "−")
 
 
 def with_interval(number: Mapping[str, float] | None, unit: str) -> Number:
