@@ -83,16 +83,14 @@ class Run:
         rng = np.random.default_rng(1)
         mass = rng.uniform(86, 500, 400)
         predicted = mass + width * rng.standard_normal(400)
-        known = {"ieta": np.zeros(400)} if "ieta" in Predictions.__dataclass_fields__ else {}
         for path in (predictions, metrics, training):
             path.parent.mkdir(parents=True)
-        jets = {"pt": np.full(400, 500.0), "jet_mass": 0.8 * mass, "softdrop_mass": np.full(400, np.nan)}
-        Predictions(event=np.arange(400), mass=mass, predicted=predicted, **jets, **known).save(predictions)
+        jets = {"pt": np.full(400, 500.0), "ieta": np.zeros(400), "jet_mass": 0.8 * mass, "softdrop_mass": np.full(400, np.nan)}
+        Predictions(event=np.arange(400), mass=mass, predicted=predicted, **jets).save(predictions)
         others = {"summary": metrics.with_name("summary.txt"), "spreadsheet": metrics.with_name("metrics.csv")}
         bootstrap = {"resamples": 20, "level": 0.68, "seed": 1}
-        evaluate(
-            predictions, metrics, **others, experiment=name, seed=seed, bins=BINS, mass_above=85, bootstrap=bootstrap
-        )
+        scored = {"experiment": name, "seed": seed, "bins": BINS, "mass_above": 85, "bootstrap": bootstrap}
+        evaluate(predictions, {}, metrics, **others, **scored)
         about = {"network": "resnet15", "parameters": 1000, "layers": ["ecal"], "jets": 300, "device": "cpu"}
         about |= {"precision": "float32", "threads": 2, "processes": 1}
         about |= {"epochs": 2, "seconds": 3.5, "jets_per_second": 99}
