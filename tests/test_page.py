@@ -85,7 +85,8 @@ class Run:
         predicted = mass + width * rng.standard_normal(400)
         for path in (predictions, metrics, training):
             path.parent.mkdir(parents=True)
-        jets = {"pt": np.full(400, 500.0), "ieta": np.zeros(400), "jet_mass": 0.8 * mass, "softdrop_mass": np.full(400, np.nan)}
+        jets = {"pt": np.full(400, 500.0), "ieta": np.zeros(400)}
+        jets |= {"jet_mass": 0.8 * mass, "softdrop_mass": np.full(400, np.nan)}
         Predictions(event=np.arange(400), mass=mass, predicted=predicted, **jets).save(predictions)
         others = {"summary": metrics.with_name("summary.txt"), "spreadsheet": metrics.with_name("metrics.csv")}
         bootstrap = {"resamples": 20, "level": 0.68, "seed": 1}
