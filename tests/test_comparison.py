@@ -33,7 +33,7 @@ def run(folder: Path, name: str, seed: int, known: Predictions, error: np.ndarra
     known.predicted = known.mass + error
     known.save(here / "p.parquet")
     bins = {"mass": (85, 500), "pt": (400, 1000)}
-    evaluate(here / "p.parquet", here / "m.json", here / "m.csv", here / "s.txt", name, seed, bins, 85, BOOTSTRAP)
+    evaluate(here / "p.parquet", {}, here / "m.json", here / "m.csv", here / "s.txt", name, seed, bins, 85, BOOTSTRAP)
     spent = {"seconds": 10.0 + seed, "jets_per_second": 180.0}
     (here / "t.json").write_text(json.dumps(TRAINING | spent))
     return [here / "m.json", here / "t.json", here / "p.parquet"]
