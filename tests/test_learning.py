@@ -147,7 +147,7 @@ def test_a_model_is_not_applied_to_other_shards(dataset, tables, tmp_path):
     best, _, _ = run(dataset, tmp_path)
     other = {split: tmp_path / f"other_{split}.npz" for split in dataset[1]}
     make_shards(tables[0], dataset[0], other, 0.3, "log")
-    with pytest.raises(BadInput, match=r"zero suppression 0.3, compression log.* is not what .*model\.safetensors"):
+    with pytest.raises(BadInput, match=r"other_test\.npz: a shard of other zero_suppression: 0.3 instead of 1e-05"):
         predict(best, [other["test"]], tmp_path / "p.parquet", "cpu", "float32", 1)
 
 

@@ -25,20 +25,18 @@ def predict(model: Path, shards: Sequence[Path], predictions: Path, device: str,
     place = find_device(device)
     trained = Model.load(model)
     trained.network.to(place, memory_format=torch.channels_last)
-    parts = predict_shards(trained, model, shards, place, find_precision(precision, place))
+    parts = predict_shards(trained, shards, place, find_precision(precision, place))
     jets = write_predictions(predictions, parts)
     say(f"{jets:,} jets")
 
 
 def predict_shards(
-    trained: Model, model: Path, shards: Sequence[Path], device: torch.device, precision: torch.dtype
+    trained: Model, shards: Sequence[Path], device: torch.device, precision: torch.dtype
 ) -> Iterator[Predictions]:
-    """The predictions of a model, which comes from the file `model`, shard by shard."""
+    """The predictions of a model, shard by shard."""
     found = False
     for path in shards:
-        shard = Shard.load(path)
-        if shard.meta != trained.shards:
-            raise BadInput(f"{path}: {shard.meta} is not what {model} was trained on: {trained.shards}")
+        shard = Shard.load(path, trained.shards)
         if not len(shard):
             continue
         found = True
