@@ -17,8 +17,8 @@ TIERS = [
     ["files", "layers"],
     ["console", "parquet"],
     ["jets"],
-    ["simulation", "preprocessing", "sources", "workflow"],
-    ["scoring", "drawing", "learning"],
+    ["simulation", "preprocessing", "sources"],
+    ["scoring", "drawing", "learning", "workflow"],
     ["reporting"],
 ]
 """What stands in a line may import from the lines above it, and from its own wing."""

@@ -21,7 +21,7 @@ from topmass.reporting.timings import timings
 from topmass.scoring.metrics import METRICS
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import TITLES, VERSION, overall
-from topmass.workflow.facts import differences
+from topmass.workflow.facts import differences, inputs_of
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
@@ -291,6 +291,14 @@ def test_the_commit_is_that_of_the_house_and_of_no_repository_around_it(tmp_path
     assert re.fullmatch(r"[0-9a-f]{7,}\+", commit(tmp_path))
     monkeypatch.setenv("PATH", "")
     assert commit(tmp_path) == UNKNOWN
+
+
+def test_nothing_of_a_secret_in_a_url_is_told():
+    files = [{"url": "https://somebody:password@host/jets.parquet?token=hidden"}]
+    config = {"samples": {"mine": {"files": files}}}
+    told = json.dumps([differences(config, {}), inputs_of(config, ["mine"])])
+    assert told.count("https://host/jets.parquet?…".encode("ascii", "backslashreplace").decode()) == 2
+    assert not any(secret in told for secret in ("somebody", "password", "hidden"))
 
 
 def test_settings_that_differ_are_all_told_by_their_whole_key():

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from topmass.sources.remote import shown
 from topmass.workflow.contradictions import file_name
 from topmass.workflow.reading import read_file
 
@@ -20,7 +21,10 @@ def differences(config: Mapping, default: Mapping) -> list[list[str]]:
 
 
 def leaves(content: object, key: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """All settings in a part of a configuration, by their whole key; a list is one unless it holds more keys."""
+    """All settings in a part of a configuration, by their whole key; a list is one unless it holds more keys.
+
+    URLs are without what may be a secret in them.
+    """
     if isinstance(content, Mapping) and content:
         for name, value in content.items():
             yield from leaves(value, (*key, str(name)))
@@ -28,7 +32,8 @@ def leaves(content: object, key: tuple[str, ...] = ()) -> Iterator[tuple[str, st
         for i, item in enumerate(content):
             yield from leaves(item, (*key, str(i)))
     else:
-        yield ".".join(key), content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        yield ".".join(key), shown(text) if "://" in text else text
 
 
 def experiments_of(config: Mapping) -> dict[str, dict]:
@@ -53,7 +58,7 @@ def inputs_of(config: Mapping, samples: Sequence[str]) -> list[dict]:
     for name in samples:
         sample = config["samples"][name]
         for file in sample.get("files", []):
-            about = {"source": file.get("url") or file["path"], "checksum": file.get("checksum")}
+            about = {"source": shown(file["url"]) if "url" in file else file["path"], "checksum": file.get("checksum")}
             about["download"] = f"download/{name}/{file_name(file)}" if "url" in file else None
             found.append({"sample": name, **unknown, **about})
         if "files" not in sample:
