@@ -304,11 +304,13 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         halves.append((tmp_path / "served").read_bytes())
     with web_server(halves[0]) as first, web_server(halves[1], faults=[Fault(cut=len(halves[1]) // 2)]) as second:
         checksum = f"sha256:{hashlib.sha256(halves[0]).hexdigest()}"
-        files = [{"url": first.url, "name": "first.parquet", "checksum": checksum}]
+        files = [{"url": f"{first.url}?token=hidden", "name": "first.parquet", "checksum": checksum}]
         files.append({"url": second.url, "name": "second.parquet"})
         mine = overlay(tmp_path, files)
         said = run_mine(house, tmp_path, mine)
         assert "best constant for MAE" in said and "trying again" in said
+        for page in ("report", "workflow"):
+            assert "token=hidden" not in (tmp_path / f"results/{page}.html").read_text(encoding="utf-8"), page
         assert (tmp_path / "results/figures/tiny/1/predicted.png").exists()
         assert (tmp_path / "results/download/mine/second.parquet.sha256").exists()
         assert len(first.gets) == 1 and [asked.range is None for asked in second.gets] == [True, False]
