@@ -198,7 +198,7 @@ NAMELESS = "setpriv --reuid 54321 --clear-groups --inh-caps +dac_override --ambi
 """Starts a process whose user has no name, but may read this house."""
 
 
-@pytest.mark.slow
+@pytest.mark.lab
 def test_the_compiled_network_trains_to_the_same_even_for_a_user_without_a_name(dataset, tmp_path):
     # All jets in one batch: there is one shape to compile for.
     recipe = RECIPE | {"batch": 1000}

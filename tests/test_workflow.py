@@ -361,6 +361,7 @@ def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house,
     assert not list((tmp_path / "results/shards").rglob("00001.npz"))
 
 
+@pytest.mark.lab
 def test_a_run_killed_again_and_again_ends_with_the_same(house, tmp_path):
     clone = tmp_path / "topmass"
     shutil.copytree(house, clone, ignore=KEPT)

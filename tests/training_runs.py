@@ -81,7 +81,7 @@ def start_by(
     given = f"{dataset}, {folder!r}, {environment or {}}, **{changes}"
     code = f"from pathlib import PosixPath; from training_runs import quietly; quietly({given})"
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    limited = ["timeout", "--signal=KILL", "90", *words]
+    limited = ["timeout", "--signal=KILL", "300", *words]
     return subprocess.Popen([*limited, sys.executable, "-c", code], env=os.environ | path)
 
 
