@@ -46,6 +46,9 @@ rule all:
     input:
         "results/report.html",
         "results/workflow.html",
+        rules.results.input,
+        # What a job that failed has lost is missed here; behind a page that is there Snakemake would not look for it.
+        everything(),
     localrule: True
 
 

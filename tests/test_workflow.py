@@ -256,6 +256,21 @@ def test_an_old_file_does_not_pass_for_a_target_that_the_configuration_does_not_
     assert message in said and "Traceback" not in said
 
 
+GONE = (
+    *("jets/gun/00001.parquet", "preprocess/flat/statistics.json", "shards/flat/train/00000.npz"),
+    *("train/tiny/1/model.safetensors", "predict/tiny/1/predictions.parquet", "evaluate/tiny/1/metrics.json"),
+)
+
+
+def test_what_a_failed_job_has_lost_is_made_again_though_the_page_is_there(house):
+    for name in GONE:
+        file = house / "results" / name
+        file.rename(file.with_name("gone"))
+        found = would_run(house)
+        file.with_name("gone").rename(file)
+        assert {"report"} < set(found), name
+
+
 def test_a_copy_of_the_folder_is_as_good_as_the_folder(house, tmp_path):
     subprocess.run(["cp", "-r", house, tmp_path / "copy"], check=True)
     assert would_run(tmp_path / "copy") == {}

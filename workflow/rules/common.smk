@@ -176,6 +176,23 @@ def figure(path, category, what):
     return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
 
 
+def everything():
+    """What all stages make before there are scores, for the runs that are asked for."""
+    found = runs("results/train/{experiment}/{seed}/model.safetensors")
+    found += runs("results/predict/{experiment}/{seed}/predictions.parquet")
+    for dataset in datasets_run():
+        sample = config["datasets"][dataset]["sample"]
+        found += expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
+        found += expand(
+            "results/shards/{dataset}/{split}/{block}.npz",
+            dataset=dataset,
+            split=["train", "validation", "test"],
+            block=blocks(sample),
+        )
+        found += [f"results/preprocess/{dataset}/statistics.json", f"results/baselines/{dataset}/trees_image.parquet"]
+    return found
+
+
 def datasets_run():
     """Names of the datasets of the experiments that are to be run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
