@@ -11,7 +11,8 @@ configfile: f"{workflow.basedir}/config.yaml"
 include: "workflow/rules/common.smk"
 
 
-be_brief()
+if workflow.is_main_process:
+    be_brief()
 check_config(config)
 hold_turn()
 
