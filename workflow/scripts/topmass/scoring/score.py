@@ -79,7 +79,8 @@ def shortfall(metrics: Mapping) -> str | None:
     lost = [f"{TITLES[name]} ({mae['value']:.2f})" for name, mae in scores.items() if mae["value"] <= network["high"]]
     if not lost:
         return None
-    return f"the network (MAE {interval(network, 1).strip()} GeV) is not better than {', '.join(lost)}"
+    mae = f"{network['value']:.2f} [{network['low']:.2f}, {network['high']:.2f}]"
+    return f"the network (MAE {mae} GeV) is not better than {', '.join(lost)}"
 
 
 def rows(metrics: Mapping) -> Iterator[dict]:
