@@ -15,6 +15,7 @@ from conftest import SPLIT
 from draw_history import draw_history
 from draw_images import draw_images, first_jets, spread_in_mass
 from draw_masses import draw_masses
+from figure_runs import run, run_twice
 from topmass.drawing.history import losses
 from topmass.drawing.images import average, colour_scale, mean_images
 from topmass.drawing.masses import mass_distribution
@@ -29,7 +30,6 @@ from topmass.preprocessing.statistics import Statistics, digest_of
 from topmass.preprocessing.unbias import Flattening
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 KEPT = {"jets": 90, "share": 0.5, "chi2": 3.2, "degrees_of_freedom": 4}
 SPLITS = ("train", "validation", "test")
 FIGURES_OF_SAMPLES = ("mine/single_jets.png", "gun/single_jets.png")
@@ -79,26 +79,12 @@ def history(folder: Path, epochs: int = 5) -> dict:
     return {"history": folder / "history.csv"}
 
 
-FIGURES = {draw_images: ("mean", "single"), draw_masses: ("masses",), draw_history: ("loss", "validation")}
-"""The figures of each stage."""
 STAGES = [(draw_images, jet_table), (draw_masses, masses), (draw_history, history)]
-
-
-def run(stage, given: dict, folder: Path, colours: list[str] = COLOURS) -> list[bytes]:
-    """What the stage writes into a folder: of each figure the PNG, the PDF and the numbers."""
-    files = {name: folder / f"{name}.png" for name in FIGURES[stage]}
-    stage(**given, **files, colours=colours)
-    return [file.with_suffix(kind).read_bytes() for file in files.values() for kind in (".png", ".pdf", ".csv")]
 
 
 @pytest.mark.parametrize(("stage", "make"), STAGES, ids=lambda value: value.__name__)
 def test_figures_are_made_and_made_again_byte_for_byte(stage, make, tmp_path):
-    given = make(tmp_path)
-    first = run(stage, given, tmp_path / "first")
-    for png, pdf, csv in zip(first[::3], first[1::3], first[2::3], strict=True):
-        assert png.startswith(b"\x89PNG") and pdf.startswith(b"%PDF") and min(len(png), len(pdf)) > 10_000
-        assert csv.count(b"\n") > 3
-    assert run(stage, given, tmp_path / "second") == first
+    run_twice(stage, make(tmp_path), tmp_path)
 
 
 def test_the_numbers_behind_a_figure_are_those_that_it_shows(tmp_path):

@@ -14,6 +14,7 @@ from draw_largest_errors import draw_largest_errors
 from draw_layers import draw_layers
 from draw_metrics import draw_metrics
 from draw_predictions import draw_predictions, regions_by_eta
+from figure_runs import COLOURS, run, run_twice
 from make_shards import make_shards
 from measure import measure
 from topmass.drawing.dependence import Point, dependence, points_of
@@ -27,7 +28,6 @@ from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import TITLES, score
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 BINS = {"mass": (85, 200, 350, 500), "pt": (400, 700, 1000)}
 
 
@@ -83,12 +83,6 @@ def jets_in_tables(folder: Path, jets: int = 40) -> tuple[JetBatch, dict]:
     return batch, {"predictions": folder / "predictions.parquet", "tables": tables}
 
 
-FIGURES = {
-    draw_predictions: ("predicted", "spectrum", "median_error"),
-    draw_metrics: ("response", "mean_errors", "map_of"),
-    draw_layers: ("values",),
-    draw_largest_errors: ("largest",),
-}
 STAGES = [
     (draw_predictions, predictions),
     (draw_metrics, metrics),
@@ -97,21 +91,9 @@ STAGES = [
 ]
 
 
-def run(stage, given: dict, folder: Path) -> list[bytes]:
-    """What the stage writes into a folder: of each figure the PNG, the PDF and the numbers."""
-    files = {name: folder / f"{name}.png" for name in FIGURES[stage]}
-    stage(**given, **files, colours=COLOURS)
-    return [file.with_suffix(kind).read_bytes() for file in files.values() for kind in (".png", ".pdf", ".csv")]
-
-
 @pytest.mark.parametrize(("stage", "make"), STAGES, ids=[stage.__name__ for stage, _ in STAGES])
 def test_figures_are_made_and_made_again_byte_for_byte(stage, make, tmp_path):
-    given = make(tmp_path)
-    first = run(stage, given, tmp_path / "first")
-    for png, pdf, csv in zip(first[::3], first[1::3], first[2::3], strict=True):
-        assert png.startswith(b"\x89PNG") and pdf.startswith(b"%PDF") and min(len(png), len(pdf)) > 10_000
-        assert csv.count(b"\n") > 3
-    assert run(stage, given, tmp_path / "second") == first
+    run_twice(stage, make(tmp_path), tmp_path)
 
 
 def test_a_known_bias_and_width_stand_in_the_numbers_behind_the_figures(tmp_path):
