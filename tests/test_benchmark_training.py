@@ -19,7 +19,7 @@ from topmass.learning.benchmark.made_up import VALUES, make_up
 from topmass.learning.benchmark.reference import RowGroups, write_dense
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.resnet15 import ResNet15
+from topmass.learning.networks.resnet15 import Convolutions
 from topmass.preprocessing.shards import Shard
 from training_runs import CPU, dense
 
@@ -53,7 +53,7 @@ def test_the_work_of_a_network_is_counted_from_its_convolutions():
     # One convolution, which is the first: no gradient of its input.
     work = work_of(network, 2, 10, CPU)
     assert work == (2 * 200 + 2 * 300, 2 * 2 * 300 * 2 * 25)
-    assert work_of(ResNet15(3), 3, 125, CPU).operations == pytest.approx(0.8e9, rel=0.1)
+    assert work_of(Convolutions(3), 3, 125, CPU).operations == pytest.approx(0.8e9, rel=0.1)
     assert floor_rate(work, Limits(4e6, 6e7), torch.float32) == (1000, 1000)
 
 

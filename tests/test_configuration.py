@@ -49,6 +49,26 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
+    "a setting of another network": (
+        "experiments.laptop.network",
+        {"name": "kinematics", "pool": 2},
+        "no such key; there are name, width, depth",
+    ),
+    "quantiles out of order": (
+        "experiments.laptop.recipe.quantiles",
+        [0.84, 0.5, 0.16],
+        "0.84 comes before 0.5: give the smaller value first",
+    ),
+    "quantiles without a middle": (
+        "experiments.laptop.recipe.quantiles",
+        [0.16, 0.84],
+        "give three, 0.5 in the middle",
+    ),
+    "a loss beside that of quantiles": (
+        "experiments.laptop.recipe",
+        {"epochs": 3, "batch": 8, "learning_rate": 0.1, "loss": "huber", "quantiles": [0.1, 0.5, 0.9]},
+        "with quantiles the loss is theirs",
+    ),
     "a key that YAML 1.1 takes for a truth": ("compute", {"on": 1}, "no such key; there are device"),
     "a loss that does not exist": ("experiments.laptop.recipe.loss", "mse", "'mse' is not one of"),
     "a warm-up that never ends": (
@@ -150,7 +170,7 @@ def test_a_sample_of_files_needs_no_more_than_its_files(tmp_path):
 
 
 def test_a_missing_key_is_named():
-    said = refused(Layer("mine.yaml", parse("experiments: {new: {dataset: flat, network: resnet15, pool: 1}}")))
+    said = refused(Layer("mine.yaml", parse("experiments: {new: {dataset: flat, network: resnet15}}")))
     assert said.startswith("mine.yaml: experiments.new: 'recipe' is a required property")
 
 
@@ -165,7 +185,7 @@ AS_MEANT = {
     "a number in quotes": ("samples.gun.jets", "'400'", 400),
     "a whole number of a list": ("run.seeds", "[1.0, '2', 3e0]", [1, 2, 3]),
     "a whole number behind a reference": ("datasets.flat.unbias.mass.bins", "2.0", 2),
-    "a number in an experiment": ("experiments.laptop.pool", "8.0", 8),
+    "a number in an experiment": ("experiments.laptop.network.pool", "8.0", 8),
     "the largest seed": ("run.seeds", "[18446744073709551615]", [2**64 - 1]),
     "a number where any will do": ("compute.checkpoint_minutes", "5.0", 5.0),
     "a truth in quotes": ("compute.compile", "'true'", True),
@@ -198,9 +218,9 @@ def test_the_command_line_is_taken_as_it_is_meant():
 
 def test_another_workflow_may_give_texts_and_names_of_digits():
     """As its own reader of YAML has left them."""
-    experiments = {2024: CONFIG["experiments"]["laptop"] | {"pool": "4"}}
+    experiments = {2024: CONFIG["experiments"]["laptop"] | {"network": {"name": "resnet15", "pool": "4"}}}
     config = configure([Layer("a module", {"experiments": experiments, "run": {"experiments": [2024]}})])
-    assert config["experiments"]["2024"]["pool"] == 4 and config["run"]["experiments"] == ["2024"]
+    assert config["experiments"]["2024"]["network"]["pool"] == 4 and config["run"]["experiments"] == ["2024"]
 
 
 def test_parts_that_share_an_anchor_do_not_change_together():
@@ -215,14 +235,36 @@ def test_parts_that_share_an_anchor_do_not_change_together():
 def test_what_is_like_another_says_only_what_differs():
     experiments = {
         "deep": {"like": "laptop", "recipe": {"epochs": 9}},
-        "deeper": {"like": "deep", "pool": 4, "recipe": {"batch": 32}},
+        "deeper": {"like": "deep", "network": {"pool": 4}, "recipe": {"batch": 32}},
         "laptop": {"recipe": {"loss": "huber"}},
     }
     found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
     laptop = found["laptop"]
     assert found["deeper"] == laptop | {
-        "like": "deep", "pool": 4, "recipe": laptop["recipe"] | {"epochs": 9, "batch": 32},
+        "like": "deep", "network": laptop["network"] | {"pool": 4},
+        "recipe": laptop["recipe"] | {"epochs": 9, "batch": 32},
     } and laptop["recipe"]["loss"] == "huber"  # fmt: skip
+
+
+def test_a_bare_name_of_a_network_is_its_defaults_and_another_name_begins_anew():
+    experiments = {
+        "bare": {"like": "laptop", "network": "resnet15"},
+        "other": {"like": "laptop", "network": {"name": "kinematics", "width": 7}},
+        "again": {"like": "other", "network": {"depth": 2}},
+    }
+    found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
+    assert found["bare"]["network"] == {"name": "resnet15", "pool": 1}
+    assert found["other"]["network"] == {"name": "kinematics", "width": 7, "depth": 4}
+    assert found["again"]["network"] == {"name": "kinematics", "width": 7, "depth": 2}
+
+
+def test_a_network_is_refused_layers_that_are_not_enough_for_it():
+    text = "{datasets: {blind: {like: flat, layers: [track_pt]}}, "
+    text += "experiments: {new: {like: laptop, dataset: blind, network: kinematics}}}"
+    said = refused(Layer("mine.yaml", parse(text)))
+    assert said == (
+        "mine.yaml: experiments.new.network: kinematics takes ecal or hcal, and the dataset 'blind' has track_pt only"
+    )
 
 
 def test_datasets_and_samples_may_be_like_others_too():

@@ -157,7 +157,7 @@ def write_shard(path):
 
 def write_model(path):
     torch.manual_seed(1)
-    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
+    Model.new({"name": "resnet15"}, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 @pytest.mark.parametrize("write", [write_table, write_shard, write_model])

@@ -20,7 +20,7 @@ from test_hostile import NAMES, write_model, write_predictions, write_shard, wri
 from topmass.files import BadInput
 from topmass.jets import JetTable
 from topmass.layers import SIDE
-from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.feeding.batches import SparseJets, scatter
 from topmass.learning.networks.model import Model
 from topmass.learning.recipe import Recipe
 from topmass.learning.resuming.keeper import Keeper
@@ -183,7 +183,7 @@ def use_shard(path: Path) -> None:
     shard = Shard.load(path)
     shard.take(np.arange(len(shard))[::-1])
     jets = SparseJets.of(shard, torch.device("cpu"))
-    assert jets.gather(torch.arange(len(shard)), len(jets.value)).dense(shard.meta).image.isfinite().all()
+    assert scatter(jets.gather(torch.arange(len(shard)), len(jets.value)), shard.meta).isfinite().all()
 
 
 def use_statistics(path: Path) -> None:
@@ -199,7 +199,7 @@ def use_statistics(path: Path) -> None:
 def use_model(path: Path) -> None:
     model = Model.load(path)
     images = torch.zeros(2, len(model.shards.layers), model.shards.side, model.shards.side)
-    assert model.network.eval()(images, torch.zeros(2, 2)).shape == (2,)
+    assert model.network.eval().body(images, torch.zeros(2, 2)).shape == (2, 1)
 
 
 def state() -> State:
@@ -208,7 +208,7 @@ def state() -> State:
     state = State(network, Recipe(3, 2, 1e-3, average_decay=0.9), fused=False)
     network(torch.ones(3, 2)).sum().backward()
     state.optimizer.step()
-    state.finish_epoch(Epoch(1, 1, 1, 1, 1, 1, 1, 1))
+    state.finish(Epoch(1, 1, 1, 1, 1, 1, 1, 1, 1))
     return state
 
 
@@ -223,7 +223,7 @@ def use_checkpoint(path: Path) -> None:
     state = found.state
     state.network(torch.ones(3, 2)).sum().backward()
     state.optimizer.step()
-    state.finish_epoch(Epoch(state.epoch, 1, 1, 1, 1, 1, 1, 1))
+    state.finish(Epoch(state.epoch, 1, 1, 1, 1, 1, 1, 1, 1))
     found.keep()
     assert all(set(each) >= {"0.weight"} for each in (state.best, state.weights()))
 

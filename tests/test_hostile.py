@@ -56,7 +56,7 @@ def write_statistics(path: Path) -> None:
 
 def write_model(path: Path) -> None:
     torch.manual_seed(1)
-    Model.new("resnet15", 1, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
+    Model.new({"name": "resnet15"}, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 def write_predictions(path: Path) -> None:

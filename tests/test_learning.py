@@ -9,14 +9,14 @@ from predict import predict
 from topmass.files import BadInput
 from topmass.layers import SIDE
 from topmass.learning.networks.model import Model
-from topmass.learning.networks.resnet15 import ResNet15
+from topmass.learning.networks.resnet15 import Convolutions
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions
 from training_runs import RECIPE, run
 
 
 def test_resnet15_is_the_network_of_the_reference():
-    network = ResNet15(3)
+    network = Convolutions(3)
     assert sum(weights.numel() for weights in network.parameters()) == 86_243
     convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
     assert len([each for each in convolutions if each.kernel_size != (1, 1)]) == 15 and all(
@@ -25,12 +25,12 @@ def test_resnet15_is_the_network_of_the_reference():
     sizes = []
     for module in (network.stem, network.blocks[0], network.blocks[6]):
         module.register_forward_hook(lambda module, given, output: sizes.append(tuple(output.shape[1:])))
-    assert network(torch.zeros(2, 3, SIDE, SIDE), torch.zeros(2, 2)).shape == (2,)
+    assert network(torch.zeros(2, 3, SIDE, SIDE), torch.zeros(2, 2)).shape == (2, 1)
     assert sizes == [(16, 121, 121), (16, 60, 60), (32, 30, 30)]
 
 
 def test_the_position_enters_the_prediction_linearly():
-    network = ResNet15(1).eval()
+    network = Convolutions(1).eval()
     image = torch.rand(1, 1, SIDE, SIDE)
     weights = network.head.weight[0, -2:].detach()
     moved = network(image, torch.tensor([[0.5, 0.25]])) - network(image, torch.zeros(1, 2))
@@ -38,7 +38,7 @@ def test_the_position_enters_the_prediction_linearly():
 
 
 def test_pooling_adds_up_squares_of_pixels():
-    network = ResNet15(2, pool=2)
+    network = Convolutions(2, pool=2)
     seen = []
     network.stem.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     image = torch.rand(1, 2, SIDE, SIDE)

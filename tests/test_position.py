@@ -116,7 +116,7 @@ def test_a_batch_without_a_position_is_the_same_but_for_it_and_is_flipped(withou
 def test_a_network_without_a_position_trains_predicts_and_says_so(without, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
     best, _, _ = run(without, tmp_path, recipe=RECIPE | {"flips": ["eta"]})
-    assert "resnet15, 90,161 parameters" in caplog.text and "bpix3, without position" in caplog.text
+    assert "resnet15, pool 8, 90,161 parameters" in caplog.text and "bpix3, without position" in caplog.text
     assert b'\\"position\\": false' in best.read_bytes() and not Model.load(best).shards.position
     predict(best, without[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     assert np.isfinite(Predictions.load(tmp_path / "p.parquet").predicted).all()

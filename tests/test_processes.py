@@ -17,7 +17,7 @@ from topmass.learning.launching.meeting import find_meeting, nodes
 from topmass.learning.resuming.checkpoint import Checkpoint
 from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
-from training_runs import COMPUTE, RECIPE, run, start, start_by
+from training_runs import COMPUTE, RECIPE, RESNET15, run, start, start_by
 
 TWO = COMPUTE | {"processes": 2, "checkpoint_minutes": 1e9}
 
@@ -53,13 +53,14 @@ def meeting_here() -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_two_processes_get_the_weights_of_one(dataset, tmp_path):
+@pytest.mark.parametrize("network", [RESNET15, {"name": "kinematics", "width": 8}], ids=lambda network: network["name"])
+def test_two_processes_get_the_weights_of_one(network, dataset, tmp_path):
     jets = sum(len(Shard.load(path)) for path in dataset[1]["train"])
     # The last batch has a single jet, so that one of the processes has none of it.
     batch = next(size for size in range(30, jets) if jets % size == 1)
     recipe = RECIPE | {"batch": batch, "gradient_clip": 1.0, "average_decay": 0.5, "flips": ["phi"]}
-    two = run(dataset, tmp_path / "two", recipe=recipe, compute=TWO, threads=2)
-    same(run(dataset, tmp_path / "one", recipe=recipe), two)
+    two = run(dataset, tmp_path / "two", network=network, recipe=recipe, compute=TWO, threads=2)
+    same(run(dataset, tmp_path / "one", network=network, recipe=recipe), two)
     assert not (tmp_path / "two/kept").exists()
 
 

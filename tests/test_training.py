@@ -33,14 +33,14 @@ def test_losses_are_what_their_names_say():
     error = (predicted - MASSES).abs()
 
     def loss(name, **more):
-        return Recipe(1, 1, 1.0, loss=name, **more).losses(predicted, MASSES)
+        return Recipe(1, 1, 1.0, loss=name, **more).losses(predicted[:, None], MASSES)
 
     assert torch.equal(loss("mae"), error)
     assert torch.allclose(loss("relative"), error / MASSES)
     assert torch.allclose(loss("log_cosh"), 0.05 * torch.log(torch.cosh(error / 0.05)), atol=1e-7)
     # Below 25 GeV, 0.05, half the square; above it linear.
     assert torch.allclose(loss("huber", huber_delta=25), torch.tensor([0.05 * (0.1 - 0.025), 0.5e-4, 0]), atol=1e-7)
-    far = Recipe(1, 1, 1.0, loss="log_cosh").losses(torch.tensor([1e4]), torch.tensor([0.0]))
+    far = Recipe(1, 1, 1.0, loss="log_cosh").losses(torch.tensor([[1e4]]), torch.tensor([0.0]))
     assert far.item() == pytest.approx(1e4 - 0.05 * math.log(2))
 
 
@@ -94,8 +94,8 @@ def make_trainer(dataset, tmp_path, recipe=RECIPE, change=lambda shard: None, **
     change(shard)
     source = InMemory(SparseJets.of(shard, CPU))
     torch.manual_seed(1)
-    state = State(ResNet15(8, 8), Recipe(**recipe), fused=False)
-    return Trainer(state, source, source, 1, torch.float32, state.network, tmp_path / "bad.txt", **settings)
+    state = State(ResNet15(shard.meta, 1, pool=8), Recipe(**recipe), fused=False)
+    return Trainer(state, source, source, 1, torch.float32, tmp_path / "bad.txt", **settings)
 
 
 def test_the_history_tells_time_and_rate_of_the_epoch_itself(dataset, tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_a_weight_of_two_counts_as_two_jets_and_of_zero_as_none(dataset, tmp_pat
 
     trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 1000}, weigh)
     batch = next(trainer.cuts(0)).on(CPU, trainer.jets.meta)
-    each = (trainer.state.network(batch.image, batch.position) - batch.target).abs().detach()
+    each = (trainer.state.network(batch)[:, 0] - batch.target).abs().detach()
     repeated = each.repeat_interleave(batch.weight.long())
     loss, mae, _ = errors(
         trainer.state.network, trainer.validation, trainer.recipe.losses, CPU, torch.float32, Team(), lambda: False
@@ -165,7 +165,7 @@ def test_a_jet_that_spoils_the_loss_is_named_and_its_batch_saved(dataset, tmp_pa
 
 
 def test_too_little_memory_names_the_batch_and_suggests_one(dataset, tmp_path, monkeypatch):
-    def full(network, image, position):
+    def full(network, batch):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(ResNet15, "forward", full)
@@ -241,16 +241,16 @@ def test_a_folder_for_kernels_that_cannot_be_made_is_named_with_its_variable(dat
 def test_it_says_what_it_trains_and_how_it_goes(dataset, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
     run(dataset, tmp_path)
-    assert "resnet15, 90,163 parameters, pool 8, on cpu (1 threads) in float32: " in caplog.text
+    assert "resnet15, pool 8, 90,163 parameters, on cpu (1 threads) in float32: " in caplog.text
     assert "placement device (auto): " in caplog.text
-    assert "epoch 2/2: loss 0." in caplog.text and " jets/s, 0.0 min left" in caplog.text
+    assert "epoch 2/2, " in caplog.text and " jets/s, 0.0 min left" in caplog.text
 
 
 def test_event_files_are_written_when_asked_for(dataset, tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     *_, history = run(dataset, tmp_path, compute=COMPUTE | {"tensorboard": True})
     events = accumulator.EventAccumulator(str(tmp_path / "events")).Reload()
-    assert [each.step for each in events.Scalars("mae")] == [1, 2]
+    assert [each.step for each in events.Scalars("mae")] == pd.read_csv(history)["jets"].tolist()
     assert [each.value for each in events.Scalars("mae")] == pytest.approx(pd.read_csv(history)["mae"], rel=1e-6)
 
 

@@ -8,12 +8,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from topmass.learning.feeding.batches import Batch
+from topmass.learning.feeding.batches import scatter
 from topmass.learning.feeding.cutting import cut
 from topmass.learning.feeding.shard_files import ShardFiles
 from topmass.learning.feeding.sources import Source
@@ -23,6 +24,7 @@ from train import train
 
 CPU = torch.device("cpu")
 RECIPE = {"epochs": 2, "batch": 32, "learning_rate": 1e-3, "plateau_factor": 0.5, "plateau_patience": 0}
+RESNET15 = {"name": "resnet15", "pool": 8}
 COMPUTE = {"device": "cpu", "precision": "float32", "checkpoint_minutes": 1e-9}
 SERVER = multiprocessing.get_context("forkserver")
 # An optimiser imports the second at its first step.
@@ -35,7 +37,7 @@ def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
     paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
     beside = {"about": folder / "training.json", "events": folder / "events"}
     beside["checkpoint"] = folder / "kept" / "checkpoint.safetensors"
-    settings = {"network": "resnet15", "pool": 8, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1}
+    settings = {"network": RESNET15, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1}
     train(shards, statistics, *paths, **(beside | settings | changes))
     return paths
 
@@ -90,9 +92,18 @@ def find(dataset: tuple[Path, Mapping], split: str = "train") -> ShardFiles:
     return ShardFiles.find(dataset[1][split], digest_of(dataset[0]))
 
 
-def dense(source: Source, segments, size: int = 32, team: Team | None = None) -> list[Batch]:
+class Dense(NamedTuple):
+    """A batch with images (B, C, H, W)."""
+
+    image: torch.Tensor
+    position: torch.Tensor
+    target: torch.Tensor
+
+
+def dense(source: Source, segments, size: int = 32, team: Team | None = None) -> list[Dense]:
     """All batches of an epoch."""
-    return [each.on(CPU, source.meta) for each in cut(segments, size, team or Team())]
+    batches = (each.on(CPU, source.meta) for each in cut(segments, size, team or Team()))
+    return [Dense(scatter(batch, source.meta), batch.position, batch.target) for batch in batches]
 
 
 def events(segments, size: int = 32) -> np.ndarray:

@@ -33,7 +33,6 @@ rule train:
         gpu=config["compute"]["processes"] if config["compute"]["device"].startswith("cuda") else 0,
     params:
         network=lookup(within=config, dpath="experiments/{experiment}/network"),
-        pool=lookup(within=config, dpath="experiments/{experiment}/pool"),
         recipe=lookup(within=config, dpath="experiments/{experiment}/recipe"),
         precision=config["compute"]["precision"],
         checkpoint=kept("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),

@@ -42,7 +42,7 @@ from topmass.learning.benchmark.reference import train_as_the_reference, write_d
 from topmass.learning.device import find_device, make_repeatable
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.resnet15 import ResNet15
+from topmass.learning.networks.resnet15 import Convolutions
 from topmass.learning.training.health import explained
 from topmass.preprocessing.shards import Shard
 
@@ -124,7 +124,7 @@ def make_table(rates: dict[str, np.ndarray]) -> pd.DataFrame:
 
 def floor(variant: Variant, jets: InMemory) -> tuple[float, float]:
     """Jets per second that memory and arithmetic allow for a variant."""
-    network = ResNet15(len(jets.meta.layers)).to(jets.device)
+    network = Convolutions(len(jets.meta.layers)).to(jets.device)
     work = work_of(network, len(jets.meta.layers), jets.meta.side, jets.device)
     limits = measure_limits(jets.device, variant.precision)
     return floor_rate(work, limits, variant.precision)

@@ -59,7 +59,7 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
     with run.part("train"):
         best, last, history = (out / name for name in ("model.safetensors", "last.safetensors", "history.csv"))
         beside = (out / "training.json", out / "checkpoint/checkpoint.safetensors", out / "tensorboard")
-        recipe = (chosen["network"], chosen["pool"], chosen["recipe"], seed, settings["compute"], workers)
+        recipe = (chosen["network"], chosen["recipe"], seed, settings["compute"], workers)
         run.once("train", history, (shards, statistics, best, last, history, *beside, *recipe))
     with run.part("baselines"):
         trees = {name: out / f"{name}.parquet" for name in ("trees_image", "trees_jet")}

@@ -11,6 +11,7 @@ from topmass.learning.device import find_device, find_precision
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.model import Model
+from topmass.learning.training.validation import middle
 from topmass.learning.training.validation import predict as predict_all
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import KNOWN, Predictions, write_predictions
@@ -41,7 +42,8 @@ def predict_shards(
             continue
         found = True
         jets = SparseJets.of(shard, device)
-        predicted = predict_all(trained.network, InMemory(jets), device, precision).cpu().numpy() * MASS_SCALE
+        outputs = predict_all(trained.network, InMemory(jets), device, precision)
+        predicted = middle(outputs).cpu().numpy() * MASS_SCALE
         known = {name: shard.arrays[name] for name in KNOWN}
         yield Predictions(predicted=predicted, **known)
     if not found:

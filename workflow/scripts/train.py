@@ -21,8 +21,7 @@ def train(
     about: Path,
     checkpoint: Path,
     events: Path,
-    network: str,
-    pool: int,
+    network: Mapping,
     recipe: Mapping,
     seed: int,
     compute: Mapping,
@@ -36,7 +35,7 @@ def train(
     """
     files = [str(path) for path in (statistics, best, last, history, about, checkpoint, events)]
     paths = ([str(path) for path in shards[name]] for name in ("train", "validation"))
-    job = Job(*paths, *files, network, pool, dict(recipe), seed, dict(compute), threads)
+    job = Job(*paths, *files, dict(network), dict(recipe), seed, dict(compute), threads)
     if several(Compute(**compute)):
         launch(job, log_file())
         return
@@ -63,7 +62,6 @@ if __name__ == "__main__":
             Path(snakemake.params.checkpoint),
             Path(snakemake.params.events),
             snakemake.params.network,
-            snakemake.params.pool,
             snakemake.params.recipe,
             int(snakemake.wildcards.seed),
             snakemake.config["compute"],

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter, functional
 from torch.optim import Adam, AdamW, Optimizer
@@ -21,7 +22,9 @@ class Recipe:
     `huber_delta`, GeV), "log_cosh" (the same, without a corner) or "relative". `average_decay` is that of the running
     mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs without a
     better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None is never.
-    `flips` are the directions, "eta" and "phi", in which jets are mirrored at random.
+    `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a validation after every
+    `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of epochs without progress holds
+    for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle, the loss is theirs.
     """
 
     epochs: int
@@ -39,6 +42,8 @@ class Recipe:
     early_stopping: int | None = None
     gradient_clip: float | None = None
     flips: Sequence[str] = ()
+    validate_every: int | None = None
+    quantiles: Sequence[float] = ()
 
     def make_optimizer(self, parameters: Sequence[Parameter], fused: bool) -> Optimizer:
         """The optimiser of these parameters; `fused` takes one kernel for all of them."""
@@ -47,7 +52,10 @@ class Recipe:
         return Adam(parameters, self.learning_rate, fused=fused)
 
     def losses(self, predicted: Tensor, target: Tensor) -> Tensor:
-        """The loss of each jet, (B,), from masses in units of the mass scale."""
+        """The loss of each jet, (B,), from outputs (B, 1 or Q) and masses (B,) in units of the mass scale."""
+        if self.quantiles:
+            return pinball(predicted, target, self.quantiles)
+        predicted = predicted[:, 0]
         error, delta = predicted - target, self.huber_delta / MASS_SCALE
         if self.loss == "huber":
             return functional.huber_loss(predicted, target, reduction="none", delta=delta)
@@ -57,12 +65,27 @@ class Recipe:
             return delta * (x + functional.softplus(-2 * x) - math.log(2))
         return error.abs() / target if self.loss == "relative" else error.abs()
 
+    def validations(self, jets: int) -> int:
+        """How many there are in an epoch of so many jets, at even distances; at least one."""
+        return max(1, round(jets / self.validate_every)) if self.validate_every else 1
+
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """The learning rate of a step, counted from 0 over all epochs, on a cosine schedule."""
         warmup, total = self.warmup_epochs * steps_per_epoch, self.epochs * steps_per_epoch
         if step < warmup:
             return self.learning_rate * (step + 1) / math.ceil(warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def pinball(predicted: Tensor, target: Tensor, quantiles: Sequence[float]) -> Tensor:
+    """The loss (B,) whose least mean has the quantiles of the target (B,) as its outputs (B, Q).
+
+    Of each quantile q, 2 q or 2 (1 − q) times the error, whichever side the target is on; their sum. That of 0.5 is
+    the absolute error (R. Koenker and G. Bassett, Econometrica 46, 33, 1978).
+    """
+    error = target[:, None] - predicted
+    shares = torch.tensor(quantiles, dtype=error.dtype).to(error.device, non_blocking=True)
+    return 2 * torch.maximum(shares * error, (shares - 1) * error).sum(1)
 
 
 @dataclass

@@ -105,6 +105,12 @@ class Shard:
         arrays = {name: each[values if name in SPARSE else jets] for name, each in self.arrays.items()}
         return Shard(offset, arrays, self.meta)
 
+    def without_values(self) -> "Shard":
+        """The same jets with nothing in their images."""
+        return Shard(
+            np.zeros_like(self.offset), self.arrays | {name: np.empty(0, SPARSE[name]) for name in SPARSE}, self.meta
+        )
+
     def save(self, path: Path) -> None:
         """Write, uncompressed."""
         with whole(path) as part, part.open("wb") as file:

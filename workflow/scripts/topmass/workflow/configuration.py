@@ -52,8 +52,10 @@ def source_of(key: tuple[str, ...], layers: Sequence[Layer]) -> str:
 
 
 def has(content: object, key: tuple[str, ...]) -> bool:
-    """Whether a configuration says something of this key."""
+    """Whether a configuration says something of this key, or has a single value where the key is deeper."""
     for step in key:
+        if not isinstance(content, list | Mapping):
+            return True
         if isinstance(content, list) and step.isdecimal() and int(step) < len(content):
             content = content[int(step)]
         elif isinstance(content, Mapping) and step in map(str, content):

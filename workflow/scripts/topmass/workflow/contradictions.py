@@ -11,6 +11,7 @@ from topmass.workflow.checking import Problem
 
 SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a file that is saved: it cannot climb out of its folder."""
+CALORIMETERS = {"ecal", "hcal"}
 MOST_BLOCKS = 100_000
 """Of a sample: the plan of a workflow of so many takes minutes, and of many more does not end."""
 
@@ -40,9 +41,7 @@ def contradictions(config: Mapping) -> Iterator[Problem]:
         yield from wrong_dataset(("datasets", name), dataset, config["samples"][dataset["sample"]])
     for name, experiment in config["experiments"].items():
         yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
-        recipe = experiment["recipe"]
-        if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:
-            yield ("experiments", name, "recipe", "warmup_epochs"), "the warm-up must end before the last epoch does"
+        yield from wrong_experiment(("experiments", name), experiment, config["datasets"][experiment["dataset"]])
     for i, name in enumerate(config["run"]["experiments"]):
         yield from exists(("run", "experiments", str(i)), name, config["experiments"])
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
@@ -112,6 +111,22 @@ def wrong_dataset(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> It
         yield from ascending((*key, "unbias", quantity, "range"), dataset["unbias"][quantity]["range"])
     for layer in sorted(set(dataset["scales"]) - set(dataset["layers"])):
         yield (*key, "scales", layer), "a scale for a layer that is not in 'layers'"
+
+
+def wrong_experiment(key: tuple[str, ...], experiment: Mapping, dataset: Mapping) -> Iterator[Problem]:
+    """A network that the layers are not enough for, and recipes that cannot be followed."""
+    network, recipe = experiment["network"]["name"], experiment["recipe"]
+    if network == "kinematics" and not CALORIMETERS & set(dataset["layers"]):
+        lacking = f"the dataset '{experiment['dataset']}' has {', '.join(dataset['layers'])} only"
+        yield (*key, "network"), f"{network} takes {' or '.join(sorted(CALORIMETERS))}, and {lacking}"
+    if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:
+        yield (*key, "recipe", "warmup_epochs"), "the warm-up must end before the last epoch does"
+    quantiles = recipe.get("quantiles", [])
+    yield from ascending((*key, "recipe", "quantiles"), quantiles)
+    if quantiles and (len(quantiles) != 3 or quantiles[1] != 0.5):
+        yield (*key, "recipe", "quantiles"), "give three, 0.5 in the middle, such as [0.16, 0.5, 0.84], or none"
+    if quantiles and recipe.get("loss", "mae") != "mae":
+        yield (*key, "recipe", "loss"), "with quantiles the loss is theirs: leave it at mae"
 
 
 def first_repeated(values: Sequence[str | None]) -> int | None:

@@ -26,14 +26,21 @@ def with_likenesses(config: Mapping) -> dict:
     }
 
 
+def with_settings(part: object) -> object:
+    """A part whose network, if that is a bare name, is one with settings: none yet, so that it has its defaults."""
+    if isinstance(part, Mapping) and isinstance(part.get("network"), str):
+        return {**part, "network": {"name": part["network"]}}
+    return part
+
+
 def completed(section: str, parts: Mapping, chain: tuple[str, ...]) -> object:
     """The part named last in a chain, of which each is like the next one."""
     part = parts[chain[-1]]
     if not isinstance(part, Mapping) or part.get("like") is None:
-        return part
+        return with_settings(part)
     other, key = str(part["like"]), (section, chain[-1], "like")
     if other not in parts:
         raise NotAlike((key, f"there is no '{other}'; known are {', '.join(parts)}"))
     if other in chain:
         raise NotAlike((key, f"goes round in a circle: {' is like '.join((*chain, other))}"))
-    return merged(completed(section, parts, (*chain, other)), part)
+    return with_settings(merged(completed(section, parts, (*chain, other)), part))

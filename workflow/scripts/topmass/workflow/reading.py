@@ -112,6 +112,8 @@ def read_arguments(arguments: Sequence[str]) -> Layer:
 def merged(below: object, above: object) -> object:
     """Both as one, in parts of its own; where both have a value that of `above` wins, and mappings are merged.
 
+    What has another `name` than what is below it is another thing, and nothing of that stays.
+
     BadInput if a part holds itself, as YAML's anchors allow.
     """
     try:
@@ -122,6 +124,8 @@ def merged(below: object, above: object) -> object:
 
 def _merged(below: object, above: object) -> object:
     if isinstance(above, Mapping):
+        if isinstance(below, Mapping) and "name" in above and above["name"] != below.get("name"):
+            below = None
         found = {key: _merged(None, value) for key, value in below.items()} if isinstance(below, Mapping) else {}
         # A key that another workflow's reader has taken for a number or a boolean.
         texts = {str(key): value for key, value in above.items()}

@@ -1,7 +1,7 @@
 """The steps of the engine, switched on one after another, and the parts of one step."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from topmass.learning.device import autocast
+from topmass.learning.feeding.batches import scatter
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.recipe import Recipe
@@ -42,16 +43,15 @@ VARIANTS = (
 
 def make_trainer(variant: Variant, jets: InMemory, batch: int) -> Trainer:
     """A trainer of the reference's network on these jets, as the stage `train` makes it."""
-    network = ResNet15(len(jets.meta.layers), coordinates=jets.meta.coordinates).to(jets.device)
-    forward: Callable = network
+    network = ResNet15(jets.meta, 1).to(jets.device)
     if variant.channels_last:
         network.to(memory_format=torch.channels_last)
     else:
-        forward = lambda image, position: network(image.contiguous(), position)  # noqa: E731
+        network.body.register_forward_pre_hook(lambda body, given: (given[0].contiguous(), *given[1:]))
     if variant.compile:
-        forward = torch.compile(forward, dynamic=False)
+        network.body.compile(dynamic=False)
     state = State(network, Recipe(1_000_000, batch, 1e-3), variant.fused)
-    return Trainer(state, jets, jets, 1, variant.precision, forward, Path("bad_events.txt"))
+    return Trainer(state, jets, jets, 1, variant.precision, Path("bad_events.txt"))
 
 
 def train_steps(trainer: Trainer) -> Iterator[int]:
@@ -108,11 +108,12 @@ def parts(variant: Variant, jets: InMemory, batch: int, steps: int) -> np.ndarra
         if part is None or part.jets < batch:
             cuts = trainer.cuts(0)
             part = next(cuts)
-        dense = part.on(device, jets.meta)
+        sparse = part.on(device, jets.meta)
+        image = scatter(sparse, jets.meta)
         tick()
         with autocast(device, variant.precision):
-            predicted = trainer.forward(dense.image, dense.position)
-        loss = (trainer.recipe.losses(predicted, dense.target) * dense.weight).sum() / part.weight
+            predicted = state.network.body(image, sparse.position)
+        loss = (trainer.recipe.losses(predicted, sparse.target) * sparse.weight).sum() / part.weight
         tick()
         state.optimizer.zero_grad()
         loss.backward()

@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 
 
 def work_of(network: nn.Module, layers: int, side: int, device: torch.device) -> Work:
-    """What a step takes for each jet."""
+    """What a step takes for each jet of a network of images and positions."""
     counted: list[Work] = []
 
     def count(module: nn.Conv2d, given: tuple[torch.Tensor], output: torch.Tensor) -> None:

@@ -15,9 +15,10 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from topmass.learning.feeding.batches import scatter
 from topmass.learning.feeding.cutting import cut
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.resnet15 import ResNet15
+from topmass.learning.networks.resnet15 import Convolutions
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import MASS_SCALE
 from topmass.sources.dense_file import nested
@@ -28,7 +29,8 @@ def write_dense(jets: InMemory, number: int, path: Path) -> None:
     left, writer = number, None
     for part in cut(jets.in_order(), min(number, 64), Team()):
         batch = part.on(torch.device("cpu"), jets.meta)
-        columns = {"X_jet": nested(batch.image[:left].double().contiguous().numpy()), "m": batch.target * MASS_SCALE}
+        images = scatter(batch, jets.meta)[:left].double().contiguous().numpy()
+        columns = {"X_jet": nested(images), "m": batch.target * MASS_SCALE}
         # Its network knows of no jets without a position.
         iphi, ieta = functional.pad(batch.position, (0, 2 - jets.meta.coordinates)).unbind(1)
         columns |= {"iphi": iphi * 360, "ieta": ieta * 170}
@@ -63,12 +65,12 @@ class RowGroups(Dataset):
 
 def train_as_the_reference(path: Path, layers: int, batch: int, workers: int, device: torch.device) -> Iterator[int]:
     """Train over and over; yields the number of jets after each step."""
-    network = ResNet15(layers).to(device)
+    network = Convolutions(layers).to(device)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     loader = DataLoader(RowGroups(path), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     while True:
         for image, position, target in loader:
-            loss = (network(image.to(device), position.to(device)) - target.to(device)).abs().mean()
+            loss = (network(image.to(device), position.to(device))[:, 0] - target.to(device)).abs().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -13,17 +13,16 @@ seed tower: `iphi` stays as it is. The detector looks the same from every φ, so
 Neither is exact beyond the detector: weak decays know left from right, which images do not see.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
+from topmass.learning.feeding.batches import LARGEST_IETA, SparseBatch, locate
 from topmass.preprocessing.shards import ShardMeta
 
 ETA, PHI = 1, 2
 """Bits of a flip."""
 CHANGES_SIGN = {"track_dz": ETA, "track_d0": PHI}
-IETA_STEP = 1 / 170
+IETA_STEP = 1 / LARGEST_IETA
 """Of one pixel in `position`: pixel i lies between η = i and i + 1 pixels, so that its mirror image is −1 − i."""
 
 
@@ -36,29 +35,22 @@ def draw_flips(jets: int, directions: list[str], generator: torch.Generator) -> 
     return drawn & sum(bits[direction] for direction in directions)
 
 
-class Places(NamedTuple):
-    """Where values (V,) are in the images of a batch: jet, layer, and row and column on the layer's own grid."""
-
-    jet: Tensor
-    layer: Tensor
-    row: Tensor
-    column: Tensor
-
-
-def flip_values(value: Tensor, places: Places, across: Tensor, flips: Tensor, meta: ShardMeta) -> tuple[Tensor, Places]:
-    """Values (V,) and their places, mirrored as the bits of `flips` (B,) say; rows run in η, columns in φ.
-
-    `across` is the number of cells a side of the grid of a value's layer, (V,) or one for all.
-    """
+def mirror(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBatch:
+    """The jets mirrored as the bits of `flips` (B,) say; rows run in η, columns in φ. What is known of them is not."""
+    places, cell = locate(batch, meta)
+    across = meta.side // cell
     bits = flips[places.jet]
     row = torch.where((bits & ETA).bool(), across - 1 - places.row, places.row)
     column = torch.where((bits & PHI).bool(), across - 1 - places.column, places.column)
     changing = torch.tensor([CHANGES_SIGN.get(name, 0) for name in meta.layers], dtype=torch.uint8)
     changes = (bits & changing.to(bits.device, non_blocking=True)[places.layer]).bool()
-    return torch.where(changes, -value, value), places._replace(row=row, column=column)
+    value = torch.where(changes, -batch.value, batch.value)
+    pixel = (row * across + column).to(batch.pixel.dtype)
+    position = mirror_position(batch.position, flips)
+    return batch._replace(pixel=pixel, value=value, position=position, numbers=batch.numbers[:, :0])
 
 
-def flip_positions(position: Tensor, flips: Tensor) -> Tensor:
+def mirror_position(position: Tensor, flips: Tensor) -> Tensor:
     """Positions (B, 2), iphi / 360 and ieta / 170, of the mirrored jets; (B, 0) where they are unknown."""
     iphi, ieta = position[:, :1], position[:, 1:]
     return torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)

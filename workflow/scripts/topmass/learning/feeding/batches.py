@@ -1,40 +1,31 @@
-"""Jets of many shards as one set of tensors, and dense batches made of them on the device of the network."""
+"""Jets of many shards as one set of tensors, and batches of them, as networks take them, on their device."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from topmass.learning.feeding.augmentation import Places, flip_positions, flip_values
 from topmass.preprocessing.shards import MASS_SCALE, SPARSE, Shard, ShardMeta
 
 LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
 """Positions are divided by these, as in the reference."""
 BYTES_PER_VALUE = sum(dtype.itemsize for dtype in SPARSE.values())
 BYTES_PER_JET = 8 + 2 * 4 + 4 + 4 + 3 * 8
-"""Of a jet in a SparseJets, beside its values."""
-
-
-class Batch(NamedTuple):
-    """B jets as a network takes them.
-
-    `image` (B, C, H, W) float32, channels last; `position` (B, 2), iphi / 360 and ieta / 170, or (B, 0) where it is
-    unknown; `target` (B,), mass / 500; `weight` (B,) of a jet in loss and errors.
-    """
-
-    image: Tensor
-    position: Tensor
-    target: Tensor
-    weight: Tensor
+"""Of a jet in a SparseJets, beside its values and numbers."""
+BYTES_PER_NUMBER = 4
+AT_ONCE = 512
+"""Jets of which numbers are made together: what they are made from is some 10 MB, which a cache has room for."""
 
 
 class SparseBatch(NamedTuple):
     """B jets as they lie in a shard: the first `length[0]` values are those of the first jet, and so on.
 
-    `length` (B,) int64; `pixel` int16, `layer` uint8, `value` float16, (V,) each; the rest (B, …) as in a Batch.
+    `length` (B,) int64; `pixel` int16, `layer` uint8, `value` float16, (V,) each; `position` (B, 2), iphi / 360 and
+    ieta / 170, or (B, 0) where it is unknown; `target` (B,), mass / 500; `weight` (B,) of a jet in loss and errors;
+    `numbers` (B, K) float32, what the network has asked for of each jet beforehand (see `Taker`), or (B, 0).
     """
 
     length: Tensor
@@ -44,6 +35,7 @@ class SparseBatch(NamedTuple):
     position: Tensor
     target: Tensor
     weight: Tensor
+    numbers: Tensor
 
     def to(self, device: torch.device) -> "SparseBatch":
         """The same on another device; the copy is asynchronous where the memory is pinned."""
@@ -53,16 +45,19 @@ class SparseBatch(NamedTuple):
         """The same in pinned memory, from which a GPU copies by itself."""
         return SparseBatch(*(each.pin_memory() for each in self))
 
-    def dense(self, meta: ShardMeta, flips: Tensor | None = None) -> Batch:
-        """With images, made where the values are; `flips` (B,) as from `augmentation.draw_flips`."""
-        image = scatter(self, meta, flips)
-        position = self.position if flips is None else flip_positions(self.position, flips)
-        return Batch(image, position, self.target, self.weight)
-
 
 def join(parts: Sequence[SparseBatch]) -> SparseBatch:
     """The jets of all parts, one part after the other."""
     return parts[0] if len(parts) == 1 else SparseBatch(*(torch.cat(each) for each in zip(*parts, strict=True)))
+
+
+class Places(NamedTuple):
+    """Where values (V,) are in the images of a batch: jet, layer, and row and column on the layer's own grid."""
+
+    jet: Tensor
+    layer: Tensor
+    row: Tensor
+    column: Tensor
 
 
 def locate(batch: SparseBatch, meta: ShardMeta) -> tuple[Places, Tensor]:
@@ -76,8 +71,8 @@ def locate(batch: SparseBatch, meta: ShardMeta) -> tuple[Places, Tensor]:
     return Places(jet, layer, row, pixel - row * across), cell
 
 
-def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor:
-    """Float32 images (B, C, H, W) of these jets, channels last, mirrored where `flips` says so.
+def scatter(batch: SparseBatch, meta: ShardMeta) -> Tensor:
+    """Float32 images (B, C, H, W) of these jets, channels last.
 
     A value of a layer of coarser cells goes to the first pixel of its cell, and is spread over the cell then. No two
     values fall on one pixel of a layer, so that the result does not depend on the order in which they are written;
@@ -85,12 +80,9 @@ def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor
     """
     side, layers = meta.side, len(meta.layers)
     image = torch.zeros(len(batch.length), side, side, layers, device=batch.value.device)
-    value = batch.value.float()
     places, cell = locate(batch, meta)
-    if flips is not None:
-        value, places = flip_values(value, places, side // cell, flips, meta)
     first = (places.jet * side + places.row * cell) * side + places.column * cell
-    image.view(-1)[first * layers + places.layer] = value
+    image.view(-1)[first * layers + places.layer] = batch.value.float()
     for number, size in enumerate(meta.cells):
         if size > 1:
             cells = image[..., number].unflatten(2, (-1, size)).unflatten(1, (-1, size))
@@ -98,12 +90,22 @@ def scatter(batch: SparseBatch, meta: ShardMeta, flips: Tensor | None) -> Tensor
     return image.permute(0, 3, 1, 2)
 
 
+class Taker(Protocol):
+    """Who says what is kept of each jet: its `hits`, or only so many `numbers`, which `look` makes of them once."""
+
+    hits: bool
+    numbers: int
+
+    def look(self, batch: SparseBatch) -> Tensor:
+        """Numbers (B, `numbers`) float32 of a batch with its hits."""
+
+
 @dataclass(frozen=True)
 class SparseJets:
     """N jets on one device, sparse as on disk.
 
-    `offset` (N + 1), `pixel`, `layer`, `value` as in a shard; `position` (N, …), `target` and `weight` (N,) as in a
-    Batch. On the host, as NumPy arrays: `first` (the offsets again), `weights` (N,), `event` (N,).
+    `offset` (N + 1), `pixel`, `layer`, `value` as in a shard; `position`, `target`, `weight` and `numbers` (N, …) as
+    in a SparseBatch. On the host, as NumPy arrays: `first` (the offsets again), `weights` (N,), `event` (N,).
     """
 
     meta: ShardMeta
@@ -114,6 +116,7 @@ class SparseJets:
     position: Tensor
     target: Tensor
     weight: Tensor
+    numbers: Tensor
     first: np.ndarray
     weights: np.ndarray
     event: np.ndarray
@@ -134,7 +137,8 @@ class SparseJets:
         chosen = torch.repeat_interleave(shift, length, output_size=values)
         chosen += torch.arange(values, device=chosen.device)
         sparse = (each[chosen] for each in (self.pixel, self.layer, self.value))
-        return SparseBatch(length, *sparse, self.position[jets], self.target[jets], self.weight[jets])
+        beside = (each[jets] for each in (self.position, self.target, self.weight, self.numbers))
+        return SparseBatch(length, *sparse, *beside)
 
     def take(self, jets: np.ndarray) -> "SparseJets":
         """A copy of the jets at these indices."""
@@ -144,19 +148,44 @@ class SparseJets:
         offset = torch.from_numpy(first).to(self.device)
         return SparseJets(self.meta, offset, *arrays, first, self.weights[jets], self.event[jets])
 
+    @torch.no_grad()
+    def seen_by(self, taker: Taker) -> Tensor:
+        """The numbers (N, K) that the taker makes of all jets."""
+        found = [self.numbers.new_zeros(0, taker.numbers)]
+        for first in range(0, len(self), AT_ONCE):
+            last = min(len(self), first + AT_ONCE)
+            values = int(self.first[last] - self.first[first])
+            found.append(taker.look(self.gather(torch.arange(first, last, device=self.device), values)))
+        return torch.cat(found)
+
     @classmethod
     def build(
-        cls, shards: Iterable[Shard], meta: ShardMeta, jets: int, values: int, device: torch.device
+        cls,
+        shards: Iterable[Shard],
+        meta: ShardMeta,
+        jets: int,
+        values: int,
+        device: torch.device,
+        taker: Taker | None = None,
     ) -> "SparseJets":
-        """All jets of these shards, which hold so many jets and values together; they are taken one by one."""
+        """All jets of these shards, one shard after the other, with all hits or what the taker says.
+
+        `jets` and `values` is how many are kept of all shards together.
+        """
         host = {"first": np.zeros(jets + 1, np.int64), "weights": np.ones(jets, "f4"), "event": np.zeros(jets, "i8")}
         sparse = {"pixel": torch.int16, "layer": torch.uint8, "value": torch.float16}
         tensors = {name: torch.empty(values, dtype=dtype, device=device) for name, dtype in sparse.items()}
         tensors |= {"position": torch.empty(jets, meta.coordinates, device=device)}
         tensors |= {"target": torch.empty(jets, device=device)}
+        tensors |= {"numbers": torch.empty(jets, taker.numbers if taker else 0, device=device)}
         jet = value = 0
         for shard in shards:
-            here, of_values = slice(jet, jet + len(shard)), slice(value, value + int(shard.offset[-1]))
+            here = slice(jet, jet + len(shard))
+            if taker and taker.numbers:
+                tensors["numbers"][here] = cls.of(shard, device).seen_by(taker)
+            if taker and not taker.hits:
+                shard = shard.without_values()
+            of_values = slice(value, value + int(shard.offset[-1]))
             host["first"][jet + 1 : here.stop + 1] = shard.offset[1:] + value
             host["weights"][here] = shard.arrays["weight"]
             host["event"][here] = shard.arrays["event"]
@@ -168,7 +197,7 @@ class SparseJets:
             tensors["target"][here] = torch.from_numpy(shard.arrays["mass"] / np.float32(MASS_SCALE))
             jet, value = here.stop, of_values.stop
         offset, weight = (torch.from_numpy(host[name]).to(device) for name in ("first", "weights"))
-        return cls(meta, offset, *tensors.values(), weight, **host)
+        return cls(meta, offset, weight=weight, **tensors, **host)
 
     @classmethod
     def of(cls, shard: Shard, device: torch.device) -> "SparseJets":

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from topmass.learning.feeding.batches import Batch, SparseBatch, join
+from topmass.learning.feeding.augmentation import mirror
+from topmass.learning.feeding.batches import SparseBatch, join
 from topmass.learning.feeding.sources import Segment
 from topmass.learning.team import Team
 from topmass.preprocessing.shards import ShardMeta
@@ -26,10 +27,10 @@ class Cut(NamedTuple):
     jets: int
     event: np.ndarray
 
-    def on(self, device: torch.device, meta: ShardMeta) -> Batch:
-        """Dense, on this device."""
-        flips = None if self.flips is None else self.flips.to(device, non_blocking=True)
-        return self.sparse.to(device).dense(meta, flips)
+    def on(self, device: torch.device, meta: ShardMeta) -> SparseBatch:
+        """As a network takes it: on this device, mirrored where that was drawn."""
+        batch = self.sparse.to(device)
+        return batch if self.flips is None else mirror(batch, self.flips.to(device, non_blocking=True), meta)
 
 
 def cut(segments: Iterable[Segment], size: int, team: Team) -> Iterator[Cut]:

@@ -1,14 +1,14 @@
 """The shards of a split on disk: how many jets they hold, and reading some of them into one set of tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.feeding.batches import BYTES_PER_JET, BYTES_PER_VALUE, SparseJets
+from topmass.learning.feeding.batches import BYTES_PER_JET, BYTES_PER_NUMBER, BYTES_PER_VALUE, SparseJets, Taker
 from topmass.preprocessing.shards import Shard, ShardMeta, opened
 
 CHECKING = 8
@@ -17,12 +17,20 @@ CHECKING = 8
 
 @dataclass(frozen=True)
 class ShardFiles:
-    """The shards of a split, with the number of jets and of values in each, (S,); empty ones are left out."""
+    """The shards of a split, with the number of jets and of values in each, (S,); empty ones are left out.
+
+    All of a jet is read, or what `taker` says.
+    """
 
     paths: list[Path]
     meta: ShardMeta
     jets: np.ndarray
     values: np.ndarray
+    taker: Taker | None = None
+
+    def taken_by(self, taker: Taker | None) -> "ShardFiles":
+        """The same, of which that is read what the taker says."""
+        return replace(self, taker=taker)
 
     @classmethod
     def find(cls, paths: Sequence[Path], statistics: str) -> "ShardFiles":
@@ -40,12 +48,18 @@ class ShardFiles:
     @property
     def bytes(self) -> np.ndarray:
         """What each shard takes in memory, (S,)."""
-        return self.jets * BYTES_PER_JET + self.values * BYTES_PER_VALUE
+        numbers = self.taker.numbers if self.taker else 0
+        return self.jets * (BYTES_PER_JET + numbers * BYTES_PER_NUMBER) + self.kept * BYTES_PER_VALUE
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Values that are kept of each shard, (S,)."""
+        return self.values if self.taker is None or self.taker.hits else np.zeros_like(self.values)
 
     def read(self, shards: Sequence[int], device: torch.device) -> SparseJets:
         """The jets of these shards, in this order; one shard is in memory beside them."""
-        jets, values = int(self.jets[shards].sum()), int(self.values[shards].sum())
-        return SparseJets.build(map(self.load, shards), self.meta, jets, values, device)
+        jets, values = int(self.jets[shards].sum()), int(self.kept[shards].sum())
+        return SparseJets.build(map(self.load, shards), self.meta, jets, values, device, self.taker)
 
     def load(self, number: int) -> Shard:
         """One shard; BadInput if it is another than was found."""

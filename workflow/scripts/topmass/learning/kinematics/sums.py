@@ -90,7 +90,7 @@ def within(radii: Sequence[float], hits: Hits, columns: Tensor) -> list[Tensor]:
     edges = torch.tensor(radii, dtype=torch.float64).to(columns.device, non_blocking=True)
     ring = torch.bucketize(torch.hypot(hits.eta, hits.phi), edges, right=True)
     found = add_up(columns, hits.jet * rings + ring, jets * rings)
-    return list(found.view(jets, rings, -1).cumsum(1).unbind(1)[:-1])
+    return list(found.view(jets, rings, columns.shape[1]).cumsum(1).unbind(1)[:-1])
 
 
 def add_up(columns: Tensor, where: Tensor, size: int) -> Tensor:

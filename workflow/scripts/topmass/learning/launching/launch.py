@@ -47,7 +47,7 @@ def launch(job: Job, log: Path | None) -> None:
             min_nodes=meeting.machines,
             max_nodes=meeting.machines,
             nproc_per_node=Compute(**job.compute).processes,
-            run_id=f"topmass-{job.network}-{job.seed}",
+            run_id=f"topmass-{job.network['name']}-{job.seed}",
             rdzv_backend="c10d",
             rdzv_endpoint=meeting.endpoint,
             rdzv_configs={} if meeting.here else {"is_host": False},

@@ -16,7 +16,7 @@ from topmass.console import say
 from topmass.files import BadInput, damage, whole
 from topmass.learning.tensors import DAMAGED, read_tensors, to_bytes
 
-VERSION = 1
+VERSION = 2
 
 
 class Checkpoint(NamedTuple):

@@ -13,12 +13,15 @@ from topmass.learning.resuming.restoring import laid_out_as, require_forms, requ
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the history. Losses are those of the recipe, `mae` is in GeV, `mre` a fraction.
+    """One row of the history, with a validation: an epoch, or a part of one.
 
-    `learning_rate` is that of the epoch's first step; `seconds` are without the validation.
+    `epoch` is how many of them are done, `jets` how many jets have been trained on. `loss` is that of the recipe since
+    the row before, `mae` is in GeV, `mre` a fraction. `learning_rate` is that of the first step since then; `seconds`
+    are without the validation.
     """
 
-    epoch: int
+    epoch: float
+    jets: int
     loss: float
     validation_loss: float
     mae: float
@@ -29,10 +32,10 @@ class Epoch:
 
 
 class State:
-    """Where a training stands: in `epoch` (from 1), after `step` steps of it.
+    """Where a training stands: in `epoch` (from 1), after `step` steps of it; `first` were before the last row.
 
-    `total` has the sum of weight × loss over this epoch's jets so far, and the sum of weights, (2,) float64;
-    `seconds` is the time spent on it. `average` is the running mean of the parameters, if there is one; `best` the
+    `total` has the sum of weight × loss over the jets since the last row, and the sum of weights, (2,) float64;
+    `seconds` is the time spent on them. `average` is the running mean of the parameters, if there is one; `best` the
     weights of the best of the epochs in `rows`, in main memory.
     """
 
@@ -45,7 +48,7 @@ class State:
         self.average = [each.detach().clone() for each in self.parameters] if recipe.average_decay else []
         self.best: dict[str, Tensor] = {}
         self.rows: list[Epoch] = []
-        self.epoch, self.step, self.seconds = 1, 0, 0.0
+        self.epoch, self.step, self.first, self.seconds = 1, 0, 0, 0.0
         self.total = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     @contextmanager
@@ -68,23 +71,25 @@ class State:
         with self.averaged():
             return {name: each.detach().cpu().clone() for name, each in self.network.state_dict().items()}
 
-    def finish_epoch(self, row: Epoch) -> None:
-        """Keep this epoch's row, and its weights if they are the best so far; stand at the start of the next."""
+    def finish(self, row: Epoch) -> None:
+        """Keep a row, and the weights if they are the best so far; stand at the start of the next."""
         if not self.rows or row.mae < min(each.mae for each in self.rows):
             self.best = self.weights()
         self.rows.append(row)
-        self.epoch, self.step, self.seconds = row.epoch + 1, 0, 0.0
+        if row.epoch == self.epoch:
+            self.epoch, self.step = self.epoch + 1, 0
+        self.first, self.seconds = self.step, 0.0
         self.total.zero_()
         if self.recipe.schedule == "plateau":
             self.plateau.step(self.optimizer, row.validation_loss, self.recipe)
 
     def finished(self) -> bool:
-        """Whether all epochs are done, or too many have been without progress."""
-        if self.epoch > self.recipe.epochs or not self.rows:
-            return self.epoch > self.recipe.epochs
-        best = min(self.rows, key=lambda row: row.mae).epoch
+        """Whether all epochs are done, or too many validations have been without progress."""
         patience = self.recipe.early_stopping
-        return patience is not None and self.rows[-1].epoch - best >= patience
+        if self.epoch > self.recipe.epochs or not self.rows or patience is None:
+            return self.epoch > self.recipe.epochs
+        errors = [row.mae for row in self.rows]
+        return len(errors) - 1 - errors.index(min(errors)) >= patience
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors, by name, with the random states of torch."""
@@ -103,6 +108,7 @@ class State:
         return {
             "epoch": self.epoch,
             "step": self.step,
+            "first": self.first,
             "seconds": self.seconds,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "plateau": asdict(self.plateau),
@@ -132,7 +138,8 @@ class State:
         self.optimizer.load_state_dict(whole)
         self.plateau = Plateau(**require_numbers(numbers["plateau"]))
         self.rows = [Epoch(**require_numbers(row)) for row in numbers["rows"]]
-        self.epoch, self.step, self.seconds = (numbers[name] for name in ("epoch", "step", "seconds"))
+        place = (numbers[name] for name in ("epoch", "step", "first", "seconds"))
+        self.epoch, self.step, self.first, self.seconds = place
         self.total.copy_(tensors["total"])
         torch.set_rng_state(tensors["random.cpu"])
         if self.device.type == "cuda" and "random.cuda" in tensors:

@@ -11,6 +11,7 @@ import torch
 from topmass.console import say
 from topmass.files import whole
 from topmass.learning.device import find_precision, make_repeatable
+from topmass.learning.feeding.cutting import cut
 from topmass.learning.feeding.placement import place
 from topmass.learning.feeding.shard_files import ShardFiles
 from topmass.learning.feeding.sources import Source
@@ -26,6 +27,9 @@ from topmass.learning.training.progress import Progress
 from topmass.learning.training.trainer import Trainer
 from topmass.preprocessing.shards import read_numbers
 from topmass.preprocessing.statistics import digest_of
+
+TYPICAL = 10_000
+"""Jets of the training that a network sees before it starts."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,7 @@ class Job:
     about: str
     checkpoint: str
     events: str
-    network: str
-    pool: int
+    network: dict
     recipe: dict
     seed: int
     compute: dict
@@ -89,11 +92,17 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     torch.manual_seed(job.seed)
     digest = digest_of(Path(job.statistics))
     files = {name: ShardFiles.find(list(map(Path, getattr(job, name))), digest) for name in ("train", "validation")}
-    sources, placement = place(
-        files, compute.placement, compute.memory, device, list(recipe.flips), team, compute.processes
-    )
-    model = Model.new(job.network, job.pool, sources["train"].meta)
+    model = Model.new(job.network, files["train"].meta, recipe.quantiles)
     model.network.to(device, memory_format=torch.channels_last)
+    # What is kept of a jet is not mirrored.
+    takers = {"train": None if recipe.flips else model.network, "validation": model.network}
+    sources, placement = place(
+        {name: each.taken_by(takers[name]) for name, each in files.items()},
+        compute.placement, compute.memory, device, list(recipe.flips), team, compute.processes,
+    )  # fmt: skip
+    model.network.adapt(next(cut(sources["train"].in_order(), TYPICAL, Team())).on(device, model.shards))
+    if compute.compile:
+        model.network.body.compile(dynamic=False)
     state = State(model.network, recipe, fused=device.type == "cuda")
     precision = find_precision(compute.precision, device)
     speak = say if team.rank == 0 else lambda line: None
@@ -105,7 +114,6 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     shown = Progress(state, len(sources["train"]), Path(job.events) if compute.tensorboard and not team.rank else None)
     trainer = Trainer(
         state, sources["train"], sources["validation"], job.seed, precision,
-        torch.compile(model.network, dynamic=False) if compute.compile else model.network,
         Path(job.checkpoint).with_name("not_finite.txt"), team, interrupt, keeper.keep, compute.checkpoint_minutes,
         shown.step if team.rank == 0 else lambda jets, loss: None,
     )  # fmt: skip
@@ -127,7 +135,6 @@ def identity(job: Job, recipe: Recipe, sources: Mapping[str, Source]) -> dict:
     """What a training is of: a checkpoint goes on only where all of this is the same."""
     return {
         "network": job.network,
-        "pool": job.pool,
         "recipe": asdict(recipe),
         "seed": job.seed,
         "shards": asdict(sources["train"].meta),
@@ -140,8 +147,8 @@ def facts(
 ) -> dict:
     """What is trained with what, as JSON takes it."""
     return {
-        "network": job.network,
-        "pool": job.pool,
+        "network": job.network["name"],
+        "settings": {name: value for name, value in job.network.items() if name != "name"},
         "parameters": sum(weights.numel() for weights in model.network.parameters()),
         "layers": list(model.shards.layers),
         "position": model.shards.position,
@@ -157,8 +164,9 @@ def facts(
 def summary(known: Mapping) -> str:
     """Those facts in a line."""
     processes = f", {known['processes']} processes" if known["processes"] > 1 else ""
+    settings = "".join(f"{name} {value}, " for name, value in known["settings"].items())
     return (
-        f"{known['network']}, {known['parameters']:,} parameters, pool {known['pool']}, on {known['device']} "
+        f"{known['network']}, {settings}{known['parameters']:,} parameters, on {known['device']} "
         f"({known['threads']} threads{processes}) in {known['precision']}: {known['jets']:,} jets, "
         f"{known['validation_jets']:,} for validation, layers {', '.join(known['layers'])}"
         + ("" if known["position"] else ", without position")
@@ -172,7 +180,7 @@ def write_results(job: Job, model: Model, state: State, known: Mapping) -> None:
         model.save(Path(path))
     with whole(Path(job.history)) as part:
         pd.DataFrame(map(asdict, state.rows)).to_csv(part, index=False)
-    epochs, seconds = len(state.rows), sum(row.seconds for row in state.rows)
-    spent = {"epochs": epochs, "seconds": seconds, "jets_per_second": known["jets"] * epochs / seconds}
+    last, seconds = state.rows[-1], sum(row.seconds for row in state.rows)
+    spent = {"epochs": last.epoch, "seconds": seconds, "jets_per_second": last.jets / seconds}
     with whole(Path(job.about)) as part:
         part.write_text(json.dumps(known | spent, indent=2) + "\n", encoding="utf-8")

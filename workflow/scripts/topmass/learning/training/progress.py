@@ -29,7 +29,7 @@ class Progress:
                 raise BadInput(
                     "compute.tensorboard: the package tensorboard is not installed; install it, or set this to false"
                 ) from None
-            self.writer = SummaryWriter(str(events), purge_step=state.epoch)
+            self.writer = SummaryWriter(str(events), purge_step=state.rows[-1].jets + 1 if state.rows else 0)
 
     def step(self, jets: int, loss: Callable[[], float]) -> None:
         """After each step: the line on the terminal, where there is one."""
@@ -44,7 +44,7 @@ class Progress:
         self.bar.update(jets)
 
     def so_far(self, loss: float) -> str:
-        """Loss of this epoch, learning rate, and the errors of the last."""
+        """Loss since the last validation, learning rate, and the errors of that."""
         said = f"loss {loss:.4f}, rate {self.state.optimizer.param_groups[0]['lr']:.2g}"
         if self.state.rows:
             last = self.state.rows[-1]
@@ -52,25 +52,25 @@ class Progress:
         return said
 
     def minutes_left(self) -> float:
-        """What the remaining epochs will take, at the mean rate of those so far."""
-        rows, state = self.state.rows, self.state
-        return sum(row.seconds for row in rows) / len(rows) * (state.recipe.epochs - state.epoch + 1) / 60
+        """What the rest of the epochs will take, at the mean rate so far."""
+        rows, whole = self.state.rows, self.state.recipe.epochs * self.jets
+        return sum(row.seconds for row in rows) * (whole / rows[-1].jets - 1) / 60
 
     def epoch(self, row: Epoch) -> None:
-        """After each epoch: a line, and the row for TensorBoard."""
+        """After each validation: a line, and the row for TensorBoard."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
         say(
-            f"epoch {row.epoch}/{self.state.recipe.epochs}: loss {row.loss:.4f}, "
+            f"epoch {row.epoch:.4g}/{self.state.recipe.epochs}, {row.jets:,} jets: loss {row.loss:.4f}, "
             f"validation MAE {row.mae:.2f} GeV, MRE {row.mre:.1%}, "
             f"learning rate {row.learning_rate:.2g}, {row.jets_per_second:,.0f} jets/s, "
             f"{self.minutes_left():.1f} min left"
         )
         if self.writer is not None:
             for name, value in asdict(row).items():
-                if name != "epoch" and math.isfinite(value):
-                    self.writer.add_scalar(name, value, row.epoch)
+                if name not in ("epoch", "jets") and math.isfinite(value):
+                    self.writer.add_scalar(name, value, row.jets)
             self.writer.flush()
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -29,8 +30,8 @@ CHECK_EVERY = {"cpu": 1, "cuda": 50}
 class Trainer:
     """Trains the network of a state, which it changes in place.
 
-    `forward` is the network or its compiled form. `keep` is called with no argument when a checkpoint should be
-    written: after each epoch, after `keep_minutes`, and before the end when `interrupt` has received a signal.
+    `keep` is called with no argument when a checkpoint should be written: after each validation, after `keep_minutes`,
+    and before the end when `interrupt` has received a signal.
     `progress` is called after each step with the jets of the batch and a function that gives the mean loss so far.
     Events of a batch whose loss is not finite are written to `bad_events`.
     """
@@ -40,7 +41,6 @@ class Trainer:
     validation: Source
     seed: int
     precision: torch.dtype
-    forward: nn.Module
     bad_events: Path
     team: Team = field(default_factory=Team)
     interrupt: Interrupt = field(default_factory=Interrupt)
@@ -51,38 +51,46 @@ class Trainer:
     def __post_init__(self) -> None:
         self.recipe, self.device = self.state.recipe, self.state.device
         self.steps = -(-len(self.jets) // self.recipe.batch)
+        # Steps of an epoch after which there is a validation.
+        number = min(self.steps, self.recipe.validations(len(self.jets)))
+        self.stations = [-(-self.steps * i // number) for i in range(1, number + 1)]
         # On the device: the first step of this epoch whose loss was not finite, and signals received by any process.
         self.bad = torch.full((), -1, device=self.device)
         self.stops = torch.zeros((), device=self.device)
         self.kept = self.clock = time.monotonic()
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train to the end from where the state stands; yields after each epoch. BadInput if a loss is not finite."""
+        """Train to the end from where the state stands; yields rows. BadInput if a loss is not finite."""
         while not self.state.finished():
-            yield self.one_epoch()
+            yield self.one_row()
 
-    def one_epoch(self) -> Epoch:
-        """The rest of this epoch, and its validation."""
+    def one_row(self) -> Epoch:
+        """Train up to the next validation of this epoch, and validate."""
         state = self.state
-        learning_rate = self.rate(0)
+        learning_rate = self.rate(state.first)
+        station = next(each for each in self.stations if each > state.first)
         state.network.train()
         self.clock = time.monotonic()
-        for cut in self.cuts(state.step):
+        for cut in islice(self.cuts(state.step), station - state.step):
             self.one_step(cut)
             state.step += 1
-            if state.step % CHECK_EVERY[self.device.type] == 0 or state.step == self.steps or self.asked_alone():
+            if state.step % CHECK_EVERY[self.device.type] == 0 or state.step == station or self.asked_alone():
                 self.check()
         loss = float(state.total[0] / state.total[1])
         self.take_time()
         validation_loss, mae, mre = self.validate()
         if not math.isfinite(validation_loss):
             raise BadInput(f"epoch {state.epoch}: the validation loss is not finite; try a lower learning rate")
+        whole = station == self.steps
+        now = len(self.jets) if whole else station * self.recipe.batch
+        jets = now - state.first * self.recipe.batch
         row = Epoch(
-            state.epoch, loss, validation_loss, mae * MASS_SCALE, mre, learning_rate,
-            len(self.jets) / state.seconds, state.seconds,
+            state.epoch if whole else state.epoch - 1 + station / self.steps,
+            (state.epoch - 1) * len(self.jets) + now,
+            loss, validation_loss, mae * MASS_SCALE, mre, learning_rate, jets / state.seconds, state.seconds,
         )  # fmt: skip
-        state.finish_epoch(row)
-        # The validation is no part of the next epoch's time.
+        state.finish(row)
+        # The validation is no part of the next row's time.
         self.clock = time.monotonic()
         self.keep_now()
         return row
@@ -110,7 +118,7 @@ class Trainer:
         state.optimizer.param_groups[0]["lr"] = self.rate(state.step)
         batch = cut.on(self.device, self.jets.meta)
         with autocast(self.device, self.precision):
-            predicted = self.forward(batch.image, batch.position)
+            predicted = state.network(batch)
         # The mean over the whole batch, as far as this process has its jets: the processes' parts add up to it.
         loss = (recipe.losses(predicted, batch.target) * batch.weight).sum() / cut.weight
         state.optimizer.zero_grad()

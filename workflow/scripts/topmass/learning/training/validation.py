@@ -35,8 +35,8 @@ def errors(
     with autocast(device, precision):
         for cut in batches(source.in_order(), AT_ONCE[device.type], team, device, source.device):
             batch = cut.on(device, source.meta)
-            predicted = network(batch.image, batch.position)
-            error = (predicted - batch.target).abs()
+            predicted = network(batch)
+            error = (middle(predicted) - batch.target).abs()
             each = (losses(predicted, batch.target), error, error / batch.target, torch.ones_like(error))
             sums += (torch.stack(each) * batch.weight).sum(1)
             if stop():
@@ -48,11 +48,16 @@ def errors(
 
 @torch.no_grad()
 def predict(network: nn.Module, source: Source, device: torch.device, precision: torch.dtype) -> Tensor:
-    """Predicted mass / 500 of all jets of a source, (N,) float32, in order."""
+    """Outputs (N, …) of all jets of a source, in units of the mass scale, in order."""
     network.eval()
     found = []
     with autocast(device, precision):
         for cut in batches(source.in_order(), AT_ONCE[device.type], Team(), device, source.device):
             batch = cut.on(device, source.meta)
-            found.append(network(batch.image, batch.position))
+            found.append(network(batch))
     return torch.cat(found)
+
+
+def middle(outputs: Tensor) -> Tensor:
+    """The mass itself, (N,), of outputs (N, Q)."""
+    return outputs[:, outputs.shape[1] // 2]

@@ -1,0 +1,179 @@
+"""What holds for every network, and for the numbers that are kept for it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from predict import predict
+from test_kinematics import made_up
+from topmass.files import BadInput
+from topmass.learning.feeding.batches import SparseBatch, SparseJets
+from topmass.learning.networks.build import NETWORKS, build_network
+from topmass.learning.networks.head import Head
+from topmass.learning.networks.model import Model
+from topmass.learning.networks.network import Network
+from topmass.learning.recipe import Recipe
+from topmass.learning.tensors import read_tensors, to_bytes
+from topmass.learning.training.trainer import Trainer
+from topmass.preprocessing.shards import Shard
+from topmass.scoring.predictions import Predictions
+from training_runs import CPU, RECIPE, RESNET15, find, run
+
+SMALL = {"resnet15": RESNET15, "kinematics": {"name": "kinematics", "width": 8, "depth": 2}}
+"""One of each, with few operations."""
+
+
+@pytest.fixture(params=NETWORKS)
+def settings(request) -> dict:
+    return SMALL[request.param]
+
+
+def batch_of(shard: Shard, jets: list[int] | None = None) -> SparseBatch:
+    index = torch.arange(len(shard)) if jets is None else torch.tensor(jets, dtype=torch.int64)
+    all_jets = SparseJets.of(shard, CPU)
+    return all_jets.gather(index, int((all_jets.first[index + 1] - all_jets.first[index]).sum()))
+
+
+def network_for(settings: dict, shard: Shard, outputs: int = 1) -> Network:
+    """Fresh, but for weights that let each output depend on what comes before it."""
+    torch.manual_seed(1)
+    network = build_network(settings, shard.meta, outputs).eval()
+    network.adapt(batch_of(shard))
+    heads = [module for module in network.modules() if isinstance(module, Head)]
+    torch.nn.init.normal_(heads[-1].weight)
+    return network
+
+
+def test_a_jet_has_the_same_mass_in_any_order_of_its_hits_and_in_any_batch(settings):
+    shard = made_up()
+    network = network_for(settings, shard)
+    with torch.no_grad():
+        expected = network(batch_of(shard))
+        alone = torch.cat([network(batch_of(shard, [jet])) for jet in range(len(shard))])
+        rng = np.random.default_rng(1)
+        order = np.concatenate([rng.permutation(np.arange(*ends)) for ends in pairwise(shard.offset)])
+        arrays = shard.arrays | {name: shard.arrays[name][order] for name in ("pixel", "layer", "value")}
+        mixed = network(batch_of(Shard(shard.offset, arrays, shard.meta)))
+    assert expected.shape == (len(shard), 1) and expected.std() > 1e-4
+    assert torch.allclose(alone, expected, atol=1e-4) and torch.allclose(mixed, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 2])
+def test_a_jet_of_hardly_a_hit_has_a_mass_and_gradients(hits, settings):
+    shard = made_up().take(np.arange(3))
+    counts = np.array([hits, hits, 50])
+    kept = np.concatenate([np.arange(first, first + count) for first, count in zip(shard.offset, counts, strict=False)])
+    arrays = shard.arrays | {name: shard.arrays[name][kept] for name in ("pixel", "layer", "value")}
+    few = Shard(np.concatenate([[0], np.cumsum(counts)]), arrays, shard.meta)
+    network = network_for(settings, made_up())
+    masses = network(batch_of(few))
+    masses.sum().backward()
+    assert masses.isfinite().all()
+    assert all(weights.grad.isfinite().all() for weights in network.parameters())
+
+
+def test_the_share_of_a_process_may_have_no_jet(settings):
+    shard = made_up()
+    masses = network_for(settings, shard)(batch_of(shard, []))
+    masses.sum().backward()
+    assert masses.shape == (0, 1)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_outputs_rise_whatever_the_weights(outputs, settings):
+    shard = made_up()
+    with torch.no_grad():
+        found = network_for(settings, shard, outputs)(batch_of(shard))
+    assert found.shape == (len(shard), outputs) and (found.diff(dim=1) >= 0).all()
+
+
+def test_what_is_kept_of_jets_is_what_is_seen_in_them(dataset, settings):
+    files = find(dataset)
+    network = network_for(settings, Shard.load(files.paths[0]))
+    kept, whole = files.taken_by(network).read([0, 1], CPU), files.read([0, 1], CPU)
+    jets = torch.tensor([0, 7, len(kept) - 1])
+    with torch.no_grad():
+        found, expected = (
+            network(each.gather(jets, int((each.first[jets + 1] - each.first[jets]).sum()))) for each in (kept, whole)
+        )
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert kept.numbers.shape == (len(kept), network.numbers) and (len(kept.value) > 0) == network.hits
+    assert (files.taken_by(network).bytes < files.bytes).all() or network.hits
+
+
+def test_a_training_that_is_broken_off_ends_with_the_same_weights(dataset, tmp_path, settings, monkeypatch):
+    recipe = RECIPE | {"validate_every": 100, "quantiles": [0.16, 0.5, 0.84]}
+    whole = run(dataset, tmp_path / "whole", network=settings, recipe=recipe)
+    one_step, steps = Trainer.one_step, iter(range(1000))
+
+    def broken(trainer, cut):
+        if next(steps) in (2, 5, 11):
+            raise KeyboardInterrupt
+        one_step(trainer, cut)
+
+    monkeypatch.setattr(Trainer, "one_step", broken)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run(dataset, tmp_path / "broken", network=settings, recipe=recipe)
+    broken_off = run(dataset, tmp_path / "broken", network=settings, recipe=recipe)
+    assert [path.read_bytes() for path in whole[:2]] == [path.read_bytes() for path in broken_off[:2]]
+    histories = [pd.read_csv(paths[2]).drop(columns=["seconds", "jets_per_second"]) for paths in (whole, broken_off)]
+    assert histories[0].equals(histories[1])
+
+
+def test_a_validation_comes_after_so_many_jets(dataset, tmp_path):
+    jets = int(find(dataset).jets.sum())
+    _, _, history = run(dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"validate_every": jets // 3})
+    rows = pd.read_csv(history)
+    assert len(rows) == 6 and rows["jets"].iloc[[2, 5]].tolist() == [jets, 2 * jets]
+    assert rows["epoch"].iloc[[2, 5]].tolist() == [1, 2] and (rows["epoch"].diff()[1:] > 0.2).all()
+    assert (rows["jets"].diff()[1:] - jets / 3).abs().max() <= RECIPE["batch"]
+
+
+def test_the_number_of_validations_does_not_change_the_training(dataset, tmp_path):
+    recipe = RECIPE | {"schedule": "cosine"}
+    _, once, _ = run(dataset, tmp_path / "a", network=SMALL["kinematics"], recipe=recipe)
+    _, often, _ = run(dataset, tmp_path / "b", network=SMALL["kinematics"], recipe=recipe | {"validate_every": 50})
+    assert once.read_bytes() == often.read_bytes()
+
+
+def test_the_loss_of_quantiles_is_least_at_the_quantiles():
+    target = torch.linspace(0, 1, 101)
+    recipe = Recipe(1, 1, 1.0, quantiles=[0.16, 0.5, 0.84])
+
+    def loss(*outputs: float) -> float:
+        return float(recipe.losses(torch.tensor([outputs]).expand(101, 3), target).mean())
+
+    best = loss(0.16, 0.5, 0.84)
+    for moved in ((0.13, 0.5, 0.84), (0.19, 0.5, 0.84), (0.16, 0.47, 0.84), (0.16, 0.53, 0.84), (0.16, 0.5, 0.87)):
+        assert loss(*moved) > best
+    alone = recipe.losses(torch.tensor([[0.3, 0.3, 0.3]]), torch.tensor([0.3])) + 0
+    assert float(alone) == 0
+    error = Recipe(1, 1, 1.0).losses(torch.tensor([[0.3]]), torch.tensor([0.5]))
+    middle = Recipe(1, 1, 1.0, quantiles=[0.5]).losses(torch.tensor([[0.3]]), torch.tensor([0.5]))
+    assert torch.allclose(middle, error)
+
+
+def test_numbers_are_standardised_by_the_jets_of_the_training(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
+    network = Model.load(best).network
+    seen = find(dataset).taken_by(network).read([0, 1, 2], CPU).numbers
+    assert torch.allclose(network.mean, seen.mean(0), atol=1e-4)
+    assert torch.allclose(network.deviation, seen.std(0, correction=0) + 1e-3, atol=1e-4)
+
+
+def test_a_network_that_keeps_numbers_is_mirrored_all_the_same(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"flips": ["eta"]})
+    predict(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    assert np.isfinite(Predictions.load(tmp_path / "p.parquet").predicted).all()
+
+
+def test_a_model_of_another_version_is_refused(dataset, tmp_path):
+    best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
+    weights, about = read_tensors(best)
+    best.write_bytes(to_bytes(weights, about.replace('"version": 2', '"version": 3')))
+    with pytest.raises(BadInput, match=r"model\.safetensors: a model of version 3, this code reads 2"):
+        Model.load(best)
