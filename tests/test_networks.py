@@ -17,6 +17,7 @@ from topmass.learning.networks.model import Model
 from topmass.learning.networks.network import Network
 from topmass.learning.recipe import Recipe
 from topmass.learning.tensors import read_tensors, to_bytes
+from topmass.learning.training.calibration import find_widening, widened
 from topmass.learning.training.trainer import Trainer
 from topmass.preprocessing.shards import Shard
 from topmass.scoring.predictions import Predictions
@@ -177,3 +178,21 @@ def test_a_model_of_another_version_is_refused(dataset, tmp_path):
     best.write_bytes(to_bytes(weights, about.replace('"version": 2', '"version": 3')))
     with pytest.raises(BadInput, match=r"model\.safetensors: a model of version 3, this code reads 2"):
         Model.load(best)
+
+
+def test_widened_quantiles_hold_for_the_jets_that_they_are_calibrated_with():
+    rng = np.random.default_rng(1)
+    target = torch.from_numpy(rng.normal(0.6, 0.1, 20_000))
+    outputs = torch.tensor([0.57, 0.6, 0.65]).expand(len(target), 3)
+    weight = torch.from_numpy(rng.integers(0, 3, len(target)))
+    low, middle, high = widened(outputs, find_widening(outputs, target, weight, (0.16, 0.5, 0.84))).unbind(1)
+    inside = (target >= low) & (target <= high)
+    assert float((weight * inside).sum() / weight.sum()) == pytest.approx(0.68, abs=1e-3)
+    assert torch.allclose((high - middle) / (middle - low), torch.tensor(5 / 3))
+
+
+def test_over_fitting_is_said(dataset, tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    network = {"name": "kinematics", "width": 64, "depth": 3}
+    run(dataset, tmp_path, network=network, recipe=RECIPE | {"epochs": 30, "batch": 16, "learning_rate": 3e-3})
+    assert "over-fitted: the validation MAE was best after epoch " in caplog.text

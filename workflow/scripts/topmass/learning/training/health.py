@@ -1,6 +1,6 @@
 """One line for what is wrong with a training: a loss that is not finite, too little memory, nothing learnt, …"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,8 +8,11 @@ import numpy as np
 import torch
 
 from topmass.files import BadInput, whole
+from topmass.learning.resuming.state import Epoch
 from topmass.learning.team import Team
 
+OVER_FITTED = 0.01
+"""Rise of the validation error, relative to the best, that is more than chance and worth a word."""
 NAMED = 5
 """Events of a bad batch that the message names; the file has all of them."""
 
@@ -36,6 +39,17 @@ def describe_hopeless(mae: float, mass: np.ndarray, weight: np.ndarray, learning
     return (
         f"nothing learnt: the best validation MAE is {mae:.2f} GeV, and guessing {constant:.1f} GeV for every jet has "
         f"{best:.2f} GeV; try a learning rate below {learning_rate:g}, or more epochs"
+    )
+
+
+def describe_over_fitting(rows: Sequence[Epoch]) -> str | None:
+    """A line if the validation error rose at the end while the loss went on falling; else None."""
+    best, last = min(rows, key=lambda row: row.mae), rows[-1]
+    if last.mae < best.mae * (1 + OVER_FITTED) or last.loss >= best.loss:
+        return None
+    return (
+        f"over-fitted: the validation MAE was best after epoch {best.epoch:.4g}, {best.mae:.2f} GeV, and has risen to "
+        f"{last.mae:.2f} since, while the loss went on falling; the best weights are kept; more jets, or fewer epochs"
     )
 
 

@@ -1,7 +1,7 @@
 """One training from shards to weights: what the stage `train` does, in one process or in each of several."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from topmass.learning.resuming.interrupt import Interrupt
 from topmass.learning.resuming.keeper import Keeper
 from topmass.learning.resuming.state import State
 from topmass.learning.team import Team
-from topmass.learning.training.health import describe_hopeless, explained
+from topmass.learning.training.calibration import find_widening
+from topmass.learning.training.health import describe_hopeless, describe_over_fitting, explained
 from topmass.learning.training.progress import Progress
 from topmass.learning.training.trainer import Trainer
+from topmass.learning.training.validation import predict
 from topmass.preprocessing.shards import read_numbers
 from topmass.preprocessing.statistics import digest_of
 
@@ -124,8 +126,10 @@ def _run(job: Job, team: Team, device: torch.device, interrupt: Interrupt) -> No
     finally:
         shown.close()
     if team.rank == 0:
-        write_results(job, model, state, known)
+        write_results(job, model, state, known, lambda: calibrate(model, sources["validation"], device, precision))
         remove_checkpoints(Path(job.checkpoint))
+        if over_fitted := describe_over_fitting(state.rows):
+            say(over_fitted)
         numbers = read_numbers(files["validation"].paths, ("mass", "weight"), digest)
         if hopeless := describe_hopeless(min(row.mae for row in state.rows), *numbers, recipe.learning_rate):
             say(hopeless)
@@ -173,10 +177,21 @@ def summary(known: Mapping) -> str:
     )
 
 
-def write_results(job: Job, model: Model, state: State, known: Mapping) -> None:
+def calibrate(model: Model, validation: Source, device: torch.device, precision: torch.dtype) -> None:
+    """Let the quantiles of a model, if it has any, hold for the validation jets."""
+    if not model.quantiles:
+        return
+    outputs = predict(model.network, validation, device, precision)
+    known = [each.sparse for each in cut(validation.in_order(), TYPICAL, Team())]
+    target, weight = (torch.cat([getattr(each, name) for each in known]) for name in ("target", "weight"))
+    model.widening = find_widening(outputs, target, weight, model.quantiles)
+
+
+def write_results(job: Job, model: Model, state: State, known: Mapping, calibrate: Callable[[], None]) -> None:
     """Write best and last weights, the history, and what was trained in how many seconds, validation apart."""
     for path, weights in ((job.best, state.best), (job.last, state.weights())):
         model.network.load_state_dict(weights)
+        calibrate()
         model.save(Path(path))
     with whole(Path(job.history)) as part:
         pd.DataFrame(map(asdict, state.rows)).to_csv(part, index=False)
