@@ -1,4 +1,4 @@
-"""Draw how the loss and the validation errors went, epoch by epoch."""
+"""Draw how the loss and the validation errors went."""
 
 import csv
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ COLUMNS = ("epoch", "loss", "validation_loss", "mae", "mre")
 def draw_history(history: Path, loss: Path, validation: Path, colours: Sequence[str]) -> None:
     """Draw the losses, and the validation MAE and MRE, of a training; the best epoch is that of the smallest MAE."""
     rows = read_history(history)
-    best = int(rows["epoch"][np.argmin(rows["mae"])])
-    say(f"{len(rows['epoch'])} epochs, the best is {best}")
+    best = rows["epoch"][np.argmin(rows["mae"])]
+    say(f"{rows['epoch'][-1]:.4g} epochs, the best weights are of {best:.4g}")
     with styled(colours):
         save(losses(rows["epoch"], rows["loss"], rows["validation_loss"], best), loss)
         save(errors(rows["epoch"], rows["mae"], rows["mre"], best), validation)

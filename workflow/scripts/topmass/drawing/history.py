@@ -1,4 +1,4 @@
-"""Figures of how a training went, epoch by epoch."""
+"""Figures of how a training went, validation by validation."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from topmass.drawing.style import LABEL, Drawn
 from topmass.preprocessing.shards import MASS_SCALE
 
 
-def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: int) -> Drawn:
+def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, best: float) -> Drawn:
     """Training and validation loss (E,) by epoch (E,), with a mark at the best epoch."""
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
@@ -22,10 +22,10 @@ def losses(epoch: np.ndarray, loss: np.ndarray, validation_loss: np.ndarray, bes
     axes.set_title(LABEL, loc="left")
     axes.legend()
     label_epochs(axes, epoch)
-    return Drawn(figure, {"epoch": epoch.astype(int), "loss": loss, "validation_loss": validation_loss})
+    return Drawn(figure, {"epoch": epoch, "loss": loss, "validation_loss": validation_loss})
 
 
-def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Drawn:
+def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: float) -> Drawn:
     """Validation MAE (E,), GeV, and MRE (E,), a fraction, by epoch (E,), with marks at the best epoch."""
     figure = Figure(figsize=(9, 8), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True)
@@ -38,13 +38,13 @@ def errors(epoch: np.ndarray, mae: np.ndarray, mre: np.ndarray, best: int) -> Dr
     upper.set_title(LABEL, loc="left")
     label_epochs(lower, epoch)
     figure.align_ylabels()
-    return Drawn(figure, {"epoch": epoch.astype(int), "validation_mae": mae, "validation_mre": mre})
+    return Drawn(figure, {"epoch": epoch, "validation_mae": mae, "validation_mre": mre})
 
 
-def mark_best(axes: Axes, epoch: np.ndarray, values: np.ndarray, best: int) -> None:
+def mark_best(axes: Axes, epoch: np.ndarray, values: np.ndarray, best: float) -> None:
     """A ring around the value of the best epoch."""
     ring = {"color": "black", "fillstyle": "none", "markersize": 16, "markeredgewidth": 2}
-    axes.plot([best], values[epoch == best], "o", **ring, label=f"best epoch ({best})")
+    axes.plot([best], values[epoch == best], "o", **ring, label=f"best epoch ({best:.4g})")
 
 
 def frame(axes: Axes, values: np.ndarray) -> None:

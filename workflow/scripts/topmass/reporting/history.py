@@ -29,8 +29,9 @@ def best_epoch(path: Path) -> list[Number]:
     with reading(path, "the history of a training"):
         rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         best = min(rows, key=lambda row: float(row["mae"]))
+        epochs = (f"{float(row['epoch']):.4g}" for row in (rows[-1], best))
         errors = (decimal(float(best[name]), unit) for name, unit in (("mae", "GeV"), ("mre", "%")))
-        return [*map(Number, (str(len(rows)), best["epoch"], *errors, f"{float(rows[-1]['learning_rate']):.2g}"))]
+        return [*map(Number, (*epochs, *errors, f"{float(rows[-1]['learning_rate']):.2g}"))]
 
 
 def training_table(trainings: Sequence[Path]) -> Table:

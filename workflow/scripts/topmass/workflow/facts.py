@@ -42,7 +42,7 @@ def experiments_of(config: Mapping) -> dict[str, dict]:
     for name in config["run"]["experiments"]:
         experiment = config["experiments"][name]
         dataset = config["datasets"][experiment["dataset"]]
-        found[name] = {"network": experiment["network"], "epochs": experiment["recipe"]["epochs"]}
+        found[name] = {"network": experiment["network"]["name"], "epochs": experiment["recipe"]["epochs"]}
         found[name] |= {"sample": dataset["sample"], "layers": dataset["layers"]}
     return found
 
