@@ -23,6 +23,7 @@ wildcard_constraints:
     experiment=names("experiments"),
     seed=r"0|[1-9]\d*",
     block=r"\d+",
+    blocks=r"all|[1-9]\d*",
 
 
 report: "workflow/report/workflow.rst"

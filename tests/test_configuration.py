@@ -49,6 +49,7 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
+    "more blocks than the sample has": ("experiments.laptop.blocks", 9, "the sample 'gun' has 8 only"),
     "a setting of another network": (
         "experiments.laptop.network",
         {"name": "kinematics", "pool": 2},

@@ -1,7 +1,7 @@
 """Fit boosted trees to the jets that networks are trained on, and predict the masses of the test jets with them.
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
-writes  results/baselines/{dataset}/trees_image.parquet, trees_jet.parquet
+writes  results/baselines/{dataset}/{blocks}/trees_image.parquet, trees_jet.parquet
 """
 
 
@@ -12,12 +12,12 @@ rule baselines:
         test=shards("test"),
         statistics=statistics,
     output:
-        trees_image="results/baselines/{dataset}/trees_image.parquet",
-        trees_jet="results/baselines/{dataset}/trees_jet.parquet",
+        trees_image="results/baselines/{dataset}/{blocks}/trees_image.parquet",
+        trees_jet="results/baselines/{dataset}/{blocks}/trees_jet.parquet",
     log:
-        "results/log/baselines/{dataset}.log",
+        "results/log/baselines/{dataset}/{blocks}.log",
     benchmark:
-        "results/benchmark/baselines/{dataset}.tsv"
+        "results/benchmark/baselines/{dataset}/{blocks}.tsv"
     conda:
         "../../envs/baselines.yaml"
     params:

@@ -125,16 +125,23 @@ def tables(wildcards):
 
 
 def shards(split):
-    """Input function: the shards of one split of a rule's dataset."""
+    """Input function: the shards of one split of a rule's dataset; for training, of so many blocks as are asked for."""
 
     def of(wildcards):
         dataset = dataset_of(wildcards)
-        sample = config["datasets"][dataset]["sample"]
-        return expand(
-            "results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=blocks(sample)
-        )
+        known = blocks(config["datasets"][dataset]["sample"])
+        experiment = wildcards.get("experiment")
+        number = blocks_of(experiment) if experiment else wildcards.get("blocks", "all")
+        if split == "train" and number != "all":
+            known = known[: int(number)]
+        return expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=known)
 
     return of
+
+
+def blocks_of(experiment):
+    """How many blocks an experiment is trained on, as it stands in file names: a number, or all."""
+    return str(config["experiments"][experiment]["blocks"] or "all")
 
 
 def statistics(wildcards):
@@ -143,9 +150,17 @@ def statistics(wildcards):
 
 
 def trees(wildcards):
-    """What boosted trees predict for the test jets of a rule's dataset, with and without the images."""
+    """What boosted trees of the same training jets predict for the test jets of an experiment."""
+    return trees_of(wildcards.experiment)
+
+
+def trees_of(experiment):
+    """The same, by the name of the experiment."""
     return expand(
-        "results/baselines/{dataset}/{kind}.parquet", dataset=dataset_of(wildcards), kind=["trees_image", "trees_jet"]
+        "results/baselines/{dataset}/{blocks}/{kind}.parquet",
+        dataset=config["experiments"][experiment]["dataset"],
+        blocks=blocks_of(experiment),
+        kind=["trees_image", "trees_jet"],
     )
 
 
@@ -189,8 +204,8 @@ def everything():
             split=["train", "validation", "test"],
             block=blocks(sample),
         )
-        found += [f"results/preprocess/{dataset}/statistics.json", f"results/baselines/{dataset}/trees_image.parquet"]
-    return found
+        found += [f"results/preprocess/{dataset}/statistics.json"]
+    return found + sorted({path for experiment in config["run"]["experiments"] for path in trees_of(experiment)})
 
 
 def datasets_run():

@@ -1,6 +1,6 @@
 """Score the predicted masses of the test jets.
 
-reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/trees_{image,jet}.parquet
+reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/{blocks}/trees_{image,jet}.parquet
 writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.txt
 """
 

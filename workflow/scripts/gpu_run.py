@@ -56,6 +56,7 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
         run.each("simulate", tables, ((table, i, size, sample["seed"], *made_of) for i, table in enumerate(tables)))
     with run.part("preprocess"):
         statistics, shards = preprocess(run, dataset, tables)
+    shards["train"] = shards["train"][: chosen["blocks"]]
     with run.part("train"):
         best, last, history = (out / name for name in ("model.safetensors", "last.safetensors", "history.csv"))
         beside = (out / "training.json", out / "checkpoint/checkpoint.safetensors", out / "tensorboard")

@@ -41,7 +41,11 @@ def contradictions(config: Mapping) -> Iterator[Problem]:
         yield from wrong_dataset(("datasets", name), dataset, config["samples"][dataset["sample"]])
     for name, experiment in config["experiments"].items():
         yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
-        yield from wrong_experiment(("experiments", name), experiment, config["datasets"][experiment["dataset"]])
+        dataset = config["datasets"][experiment["dataset"]]
+        yield from wrong_experiment(("experiments", name), experiment, dataset)
+        known = number_of_blocks(config["samples"][dataset["sample"]])
+        if experiment["blocks"] and experiment["blocks"] > known:
+            yield ("experiments", name, "blocks"), f"the sample '{dataset['sample']}' has {known:,} only"
     for i, name in enumerate(config["run"]["experiments"]):
         yield from exists(("run", "experiments", str(i)), name, config["experiments"])
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
