@@ -1,0 +1,107 @@
+"""Subjets: cones on the towers of a jet, and their four-momenta. `quantities.SUBJETS` says what each number is."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from topmass.learning.feeding.batches import SparseBatch
+from topmass.learning.kinematics.hits import find_hits
+from topmass.learning.kinematics.quantities import (
+    CONTENTS,
+    FLAVOURS,
+    SUBJET_RADII,
+    SUBJETS,
+    TOWER_CONES,
+    given,
+    groups,
+)
+from topmass.learning.kinematics.sums import mass, transverse
+from topmass.learning.kinematics.towers import Towers, directions, find_towers
+from topmass.preprocessing.shards import ShardMeta
+
+LEAST_PT = 0.5
+"""GeV, of a tower around which there is a subjet."""
+STEPS = 2
+"""How often the axis of a cone goes to the momentum within it."""
+
+
+def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
+    """Numbers (B, K) float32 of the subjets of a batch, in the order of `given(SUBJETS, meta)`; all are finite.
+
+    A subjet that a jet does not have has zeros. Neither the order of the values in a jet nor the jets beside it change
+    more than rounding does, and a value of zero, in any place, changes nothing.
+    """
+    towers = find_towers(find_hits(batch, meta))
+    found = of_cones(towers)
+    for radius, count in SUBJET_RADII.items():
+        found |= of_subjets(towers, radius, count)
+    columns = [found[each.name].float() for each in given(SUBJETS, meta)]
+    return torch.stack(columns, dim=1) if columns else batch.position.new_zeros(len(batch.length), 0)
+
+
+def of_cones(towers: Towers) -> dict[str, Tensor]:
+    """Masses and momenta of all towers within cones around the middle of the window."""
+    distance = torch.hypot(towers.eta, towers.phi)
+    momenta = add_up(towers.momenta, torch.stack([distance < radius for radius in TOWER_CONES], dim=1))
+    return {
+        **by_flavour("towers_{}_mass_{}", mass(momenta), TOWER_CONES),
+        **by_flavour("towers_{}_pt_{}", transverse(momenta), TOWER_CONES),
+    }
+
+
+def of_subjets(towers: Towers, radius: float, count: int) -> dict[str, Tensor]:
+    """Masses, momenta and contents of so many subjets of this radius, and the momentum of what is in none."""
+    subjet = cluster(towers, radius, count)
+    momenta = add_up(towers.momenta, subjet)
+    together, numbers, name = groups(count), range(1, count + 1), f"subjets_{radius}"
+    members = torch.tensor([[k in group for k in range(count + 1)] for group in together.values()])
+    masses = mass(members.to(momenta.device, momenta.dtype, non_blocking=True) @ momenta)
+    angles = torch.stack(directions(momenta[:, 0, :-1]), dim=1)
+    contents = add_up(towers.contents, subjet[:, :-1])
+    return {
+        **by_flavour(f"{name}_{{}}_pt_{{}}", transverse(momenta), (*numbers, "left")),
+        **by_flavour(f"{name}_{{}}_mass_{{}}", masses, together),
+        **named([f"{name}_flow_{angle}_{k}" for angle in ("eta", "phi") for k in numbers], angles),
+        **named([f"{name}_{each.name}_{k}" for k in numbers for each in CONTENTS], contents),
+    }
+
+
+def cluster(towers: Towers, radius: float, count: int) -> Tensor:
+    """Which towers (B, count + 1, T) each subjet has, and last those that none has.
+
+    A cone starts at the hardest tower that is left, the first of them if some are as hard, and goes to the momentum
+    within it. It keeps the tower at which it started, and what it has is gone for those after it.
+    """
+    left, momentum, subjet = towers.pt > 0, towers.momenta[:, 0, :3], []
+    for _ in range(count):
+        pt, seed = torch.where(left, towers.pt, 0.0).max(dim=1, keepdim=True)
+        eta, phi = towers.eta.gather(1, seed), towers.phi.gather(1, seed)
+        for _ in range(STEPS):
+            inside = left & within(towers, eta, phi, radius)
+            eta, phi = directions((momentum * inside[:, None]).sum(2)[:, None])
+        inside = within(towers, eta, phi, radius).scatter(1, seed, True)
+        subjet.append(left & inside & (pt >= LEAST_PT))
+        left = left & ~subjet[-1]
+    return torch.stack([*subjet, left], dim=1)
+
+
+def within(towers: Towers, eta: Tensor, phi: Tensor, radius: float) -> Tensor:
+    """Which towers (B, T) are within this radius of an axis (B, 1)."""
+    return (towers.eta - eta).square() + (towers.phi - phi).square() < radius**2
+
+
+def add_up(columns: Tensor, chosen: Tensor) -> Tensor:
+    """Sums (B, …, n, C) of columns (B, …, C, T) over the towers that each of n sets (B, n, T) has."""
+    chosen = chosen.to(columns.dtype).mT
+    return (columns.flatten(1, -2) @ chosen).unflatten(1, columns.shape[1:-1]).mT
+
+
+def by_flavour(pattern: str, values: Tensor, labels: Iterable) -> dict[str, Tensor]:
+    """Values (B, F, n) by name, which has the flavour and one of n labels in it."""
+    return named([pattern.format(each.name, label) for each in FLAVOURS for label in labels], values)
+
+
+def named(names: list[str], values: Tensor) -> dict[str, Tensor]:
+    """Values (B, …) by name, one for each number of a jet."""
+    return dict(zip(names, values.flatten(1).unbind(1), strict=True))

@@ -1,0 +1,150 @@
+"""Hits added up in the towers of HCAL, and particle flow: what is charged as the tracks have it, the rest as cells do."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
+from topmass.learning.kinematics.hits import NUMBER, Hits
+from topmass.learning.kinematics.quantities import PIXEL_BARREL
+from topmass.learning.kinematics.sums import massless
+
+ACROSS = SIDE // TOWER
+"""Towers a side of the window."""
+MOST = 128
+"""Towers of a jet that are kept, the hardest. One simulated jet in two hundred has more, and loses some 0.1 GeV."""
+RESPONSE = 0.8
+"""Of the energy of a track, what the calorimeters are taken to have seen."""
+DISPLACED = 0.02
+"""cm; a track with a larger |d0| does not come from the beam."""
+D0_UNIT, MOST_D0 = 0.05, 3.0
+"""A displaced track counts by its |d0|, in so many cm and no more than so many times."""
+TINY = 1e-30
+
+
+class Towers(NamedTuple):
+    """The hardest T = MOST towers of B jets, float64; zeros where a jet has fewer.
+
+    `momenta` (B, F, 4, T) by FLAVOURS, as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and `eta`
+    and `phi` from the middle of the window, (B, T), of particle flow.
+    """
+
+    momenta: Tensor
+    contents: Tensor
+    pt: Tensor
+    eta: Tensor
+    phi: Tensor
+
+
+def find_towers(hits: Hits) -> Towers:
+    """The towers of jets; a hit of value zero is none, and the order of hits decides nothing."""
+    slot, number = find_slots(hits)
+    # From here on it is the slot, of B × (MOST + 1), that a hit belongs to.
+    hits = hits._replace(jet=slot)
+    tracks, ecal, hcal = (hits.of(name) for name in ("track_pt", "ecal", "hcal"))
+    jets = len(number)
+    charged = torch.stack([in_slots(each, tracks, jets) for each in massless(*tracks[2:5]).unbind(1)], dim=1)
+    energy = in_slots(ecal.value, ecal, jets)
+    # Without a crystal, the middle of the tower.
+    lever = energy.clamp(min=TINY)
+    middles = middles_of(number)
+    eta, phi = (
+        torch.where(energy > 0, in_slots(ecal.value * each, ecal, jets) / lever, middle)
+        for each, middle in zip((ecal.eta, ecal.phi), middles, strict=True)
+    )
+    momenta = flow(charged, energy, in_slots(hcal.value, hcal, jets), massless(torch.ones_like(eta), eta, phi), hits)
+    pt = torch.hypot(momenta[:, 0, 0], momenta[:, 0, 1])
+    pixels = hits.of(*PIXEL_BARREL)
+    contents = [
+        in_slots(pixels.value, pixels, jets), in_slots((tracks.value > 0).double(), tracks, jets),
+        (pt > 0).double(), energy, displaced(tracks, hits.of("track_d0"), jets),
+    ]  # fmt: skip
+    return Towers(momenta, torch.stack(contents, dim=1), pt, *directions(momenta[:, 0].mT))
+
+
+def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
+    """The slot of each hit (V,), one of B × (MOST + 1), and the number of the tower (B, MOST) in each but the last.
+
+    The last slot of a jet is for what is in none of its hardest towers.
+    """
+    jets = len(hits.window_eta)
+    row, column = (
+        torch.floor(each / (TOWER * pixel) + ACROSS / 2).long()
+        for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
+    )
+    tower = (hits.jet * ACROSS + row) * ACROSS + column
+    # About the transverse momentum.
+    per_value = torch.zeros(jets, len(NUMBER), dtype=torch.float64, device=tower.device)
+    per_value[:, NUMBER["track_pt"]] = 1.0
+    per_value[:, [NUMBER["ecal"], NUMBER["hcal"]]] = 1 / torch.cosh(hits.window_eta)[:, None]
+    hardness = hits.value * per_value.view(-1)[hits.jet * len(NUMBER) + hits.layer]
+    hardness = hardness.new_zeros(jets * ACROSS**2).index_add_(0, tower, hardness).view(jets, -1)
+    number = hardness.float().topk(MOST, dim=1).indices
+    slots = torch.arange(jets * (MOST + 1), device=tower.device).view(jets, -1)
+    slot = slots[:, -1:].repeat(1, ACROSS**2).scatter_(1, number, slots[:, :-1])
+    return slot.view(-1)[tower], number
+
+
+def in_slots(values: Tensor, hits: Hits, jets: int) -> Tensor:
+    """Sums (B, MOST) of values (V,) of hits over the slots of each jet but the last."""
+    return values.new_zeros(jets * (MOST + 1)).index_add_(0, hits.jet, values).view(jets, -1)[:, :-1]
+
+
+def middles_of(number: Tensor) -> tuple[Tensor, Tensor]:
+    """η and φ of the middle of towers of these numbers, from the middle of the window."""
+    row = torch.div(number, ACROSS, rounding_mode="floor")
+    column = number - row * ACROSS
+    middle = (ACROSS - 1) / 2
+    return (row.double() - middle) * (TOWER * PIXEL_ETA), (column.double() - middle) * (TOWER * PIXEL_PHI)
+
+
+def flow(charged: Tensor, ecal: Tensor, hcal: Tensor, direction: Tensor, hits: Hits) -> Tensor:
+    """Momenta (B, F, 4, T) of particle flow, of cells alone and of tracks alone.
+
+    `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `direction` (B, 4, T) of ECAL, at a pT of 1.
+    Tracks measure charged energy best. What the calorimeters see beyond their response to it is neutral: HCAL first
+    takes what is charged, and what HCAL has left counts if it is more than √E of the tracks.
+    """
+    boost = torch.cosh(hits.window_eta)[:, None], torch.sinh(hits.window_eta)[:, None]
+
+    def energy(momentum: Tensor) -> Tensor:
+        return momentum[:, 3] * boost[0] + momentum[:, 2] * boost[1]
+
+    pt = torch.hypot(charged[:, 0], charged[:, 1])[:, None]
+    along = torch.cat([charged[:, :3], torch.hypot(pt, charged[:, 2:3])], dim=1) / pt.clamp(min=TINY)
+    # HCAL knows no direction finer than its tower; that of the tracks is better.
+    per_hcal = torch.where(pt > 0, along, direction)
+    per_ecal, per_hcal = (each / energy(each)[:, None] for each in (direction, per_hcal))
+    of_tracks = energy(charged)
+    seen = RESPONSE * of_tracks
+    beyond = (hcal - seen).clamp(min=0)
+    beyond = torch.where(beyond < of_tracks.sqrt(), 0.0, beyond)
+    neutral = (ecal - (seen - hcal).clamp(min=0)).clamp(min=0)
+    cells = ecal[:, None] * per_ecal + hcal[:, None] * per_hcal
+    mixed = charged + neutral[:, None] * per_ecal + beyond[:, None] * per_hcal
+    return torch.stack([mixed, cells, charged], dim=1)
+
+
+def directions(momentum: Tensor) -> tuple[Tensor, Tensor]:
+    """η and φ (…,) of momenta (…, 3 or more); zeros for one that is zero."""
+    x, y, z = momentum[..., :3].unbind(-1)
+    return torch.asinh(z / torch.hypot(x, y).clamp(min=TINY)), torch.atan2(y, x)
+
+
+def displaced(tracks: Hits, d0: Hits, jets: int) -> Tensor:
+    """pT (B, MOST) of the displaced tracks, each times its |d0|; a track and its d0 lie on one pixel."""
+    pt = tracks.value.new_zeros(jets * (MOST + 1) * TOWER**2).index_add_(0, pixel_of(tracks), tracks.value)
+    size = d0.value.abs()
+    weight = torch.where(size > DISPLACED, (size / D0_UNIT).clamp(max=MOST_D0), 0.0)
+    return in_slots(pt[pixel_of(d0)] * weight, d0, jets)
+
+
+def pixel_of(hits: Hits) -> Tensor:
+    """The pixel of each hit, among those of all slots."""
+    row, column = (
+        torch.floor(each / pixel + SIDE / 2).long() % TOWER
+        for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
+    )
+    return (hits.jet * TOWER + row) * TOWER + column
