@@ -34,10 +34,10 @@ def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
     """
     towers = find_towers(find_hits(batch, meta))
     found = of_cones(towers)
-    for radius, count in SUBJET_RADII.items():
-        found |= of_subjets(towers, radius, count)
-    columns = [found[each.name].float() for each in given(SUBJETS, meta)]
-    return torch.stack(columns, dim=1) if columns else batch.position.new_zeros(len(batch.length), 0)
+    for radius, taken in zip(SUBJET_RADII, cluster(towers), strict=True):
+        found |= of_subjets(towers, radius, taken)
+    columns = [found[each.name] for each in given(SUBJETS, meta)]
+    return torch.stack(columns, dim=1).float() if columns else batch.position.new_zeros(len(batch.length), 0)
 
 
 def of_cones(towers: Towers) -> dict[str, Tensor]:
@@ -50,14 +50,14 @@ def of_cones(towers: Towers) -> dict[str, Tensor]:
     }
 
 
-def of_subjets(towers: Towers, radius: float, count: int) -> dict[str, Tensor]:
-    """Masses, momenta and contents of so many subjets of this radius, and the momentum of what is in none."""
-    subjet = cluster(towers, radius, count)
+def of_subjets(towers: Towers, radius: float, subjet: Tensor) -> dict[str, Tensor]:
+    """Masses, momenta and contents of the subjets of this radius, and the momentum of what is in none."""
+    count = SUBJET_RADII[radius]
     momenta = add_up(towers.momenta, subjet)
     together, numbers, name = groups(count), range(1, count + 1), f"subjets_{radius}"
     members = torch.tensor([[k in group for k in range(count + 1)] for group in together.values()])
     masses = mass(members.to(momenta.device, momenta.dtype, non_blocking=True) @ momenta)
-    angles = torch.stack(directions(momenta[:, 0, :-1]), dim=1)
+    angles = torch.stack(directions(momenta[:, 0, :-1].mT), dim=1)
     contents = add_up(towers.contents, subjet[:, :-1])
     return {
         **by_flavour(f"{name}_{{}}_pt_{{}}", transverse(momenta), (*numbers, "left")),
@@ -67,28 +67,36 @@ def of_subjets(towers: Towers, radius: float, count: int) -> dict[str, Tensor]:
     }
 
 
-def cluster(towers: Towers, radius: float, count: int) -> Tensor:
-    """Which towers (B, count + 1, T) each subjet has, and last those that none has.
+def cluster(towers: Towers) -> list[Tensor]:
+    """For each radius, which towers (B, count + 1, T) each subjet has, and last those that none has.
 
     A cone starts at the hardest tower that is left, the first of them if some are as hard, and goes to the momentum
     within it. It keeps the tower at which it started, and what it has is gone for those after it.
     """
-    left, momentum, subjet = towers.pt > 0, towers.momenta[:, 0, :3], []
-    for _ in range(count):
-        pt, seed = torch.where(left, towers.pt, 0.0).max(dim=1, keepdim=True)
-        eta, phi = towers.eta.gather(1, seed), towers.phi.gather(1, seed)
+    # Both radii at once, (B, R, T) and in float32: there are many small steps.
+    radius = torch.tensor([*SUBJET_RADII]).to(towers.pt.device, non_blocking=True)[:, None]
+    momentum = towers.momenta[:, 0].float()
+    pt, eta, phi = (each.float()[:, None].expand(-1, len(radius), -1) for each in (towers.pt, towers.eta, towers.phi))
+
+    def within(axis: Iterable[Tensor]) -> Tensor:
+        to_eta, to_phi = axis
+        return (eta - to_eta).square_() + (phi - to_phi).square_() < radius.square()
+
+    left, found = pt > 0, []
+    for _ in range(max(SUBJET_RADII.values())):
+        hardest, seed = torch.where(left, pt, 0.0).max(dim=2, keepdim=True)
+        axis = (each.gather(2, seed) for each in (eta, phi))
         for _ in range(STEPS):
-            inside = left & within(towers, eta, phi, radius)
-            eta, phi = directions((momentum * inside[:, None]).sum(2)[:, None])
-        inside = within(towers, eta, phi, radius).scatter(1, seed, True)
-        subjet.append(left & inside & (pt >= LEAST_PT))
-        left = left & ~subjet[-1]
-    return torch.stack([*subjet, left], dim=1)
+            inside = (left & within(axis)).float()
+            axis = (each[..., None] for each in directions(momentum @ inside.mT))
+        found.append(left & within(axis).scatter(2, seed, True) & (hardest >= LEAST_PT))
+        left = left & ~found[-1]
+    subjets = torch.stack(found, dim=2).unbind(1)
+    return [with_rest(each[:, :count], towers) for each, count in zip(subjets, SUBJET_RADII.values(), strict=True)]
 
 
-def within(towers: Towers, eta: Tensor, phi: Tensor, radius: float) -> Tensor:
-    """Which towers (B, T) are within this radius of an axis (B, 1)."""
-    return (towers.eta - eta).square() + (towers.phi - phi).square() < radius**2
+def with_rest(sets: Tensor, towers: Tensor) -> Tensor:
+    return torch.cat([sets, ((towers.pt > 0) & ~sets.any(1))[:, None]], dim=1)
 
 
 def add_up(columns: Tensor, chosen: Tensor) -> Tensor:

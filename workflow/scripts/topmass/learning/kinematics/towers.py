@@ -43,31 +43,22 @@ def find_towers(hits: Hits) -> Towers:
     slot, number = find_slots(hits)
     # From here on it is the slot, of B × (MOST + 1), that a hit belongs to.
     hits = hits._replace(jet=slot)
-    tracks, ecal, hcal = (hits.of(name) for name in ("track_pt", "ecal", "hcal"))
-    jets = len(number)
+    energy, eta, phi, hcal, pixel_hits = of_cells(hits, number)
+    tracks, jets = hits.of("track_pt"), len(number)
     charged = torch.stack([in_slots(each, tracks, jets) for each in massless(*tracks[2:5]).unbind(1)], dim=1)
-    energy = in_slots(ecal.value, ecal, jets)
-    # Without a crystal, the middle of the tower.
-    lever = energy.clamp(min=TINY)
-    middles = middles_of(number)
-    eta, phi = (
-        torch.where(energy > 0, in_slots(ecal.value * each, ecal, jets) / lever, middle)
-        for each, middle in zip((ecal.eta, ecal.phi), middles, strict=True)
-    )
-    momenta = flow(charged, energy, in_slots(hcal.value, hcal, jets), massless(torch.ones_like(eta), eta, phi), hits)
+    momenta = flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
     pt = torch.hypot(momenta[:, 0, 0], momenta[:, 0, 1])
-    pixels = hits.of(*PIXEL_BARREL)
     contents = [
-        in_slots(pixels.value, pixels, jets), in_slots((tracks.value > 0).double(), tracks, jets),
-        (pt > 0).double(), energy, displaced(tracks, hits.of("track_d0"), jets),
+        pixel_hits, in_slots((tracks.value > 0).double(), tracks, jets), (pt > 0).double(), energy,
+        displaced(tracks, hits.of("track_d0"), jets),
     ]  # fmt: skip
-    return Towers(momenta, torch.stack(contents, dim=1), pt, *directions(momenta[:, 0].mT))
+    return Towers(momenta, torch.stack(contents, dim=1), pt, *directions(momenta[:, 0]))
 
 
 def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
     """The slot of each hit (V,), one of B × (MOST + 1), and the number of the tower (B, MOST) in each but the last.
 
-    The last slot of a jet is for what is in none of its hardest towers.
+    The last slot of a jet is for what is in none of its hardest towers, which are in the order of their numbers.
     """
     jets = len(hits.window_eta)
     row, column = (
@@ -81,10 +72,35 @@ def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
     per_value[:, [NUMBER["ecal"], NUMBER["hcal"]]] = 1 / torch.cosh(hits.window_eta)[:, None]
     hardness = hits.value * per_value.view(-1)[hits.jet * len(NUMBER) + hits.layer]
     hardness = hardness.new_zeros(jets * ACROSS**2).index_add_(0, tower, hardness).view(jets, -1)
-    number = hardness.float().topk(MOST, dim=1).indices
-    slots = torch.arange(jets * (MOST + 1), device=tower.device).view(jets, -1)
-    slot = slots[:, -1:].repeat(1, ACROSS**2).scatter_(1, number, slots[:, :-1])
+    kept = torch.zeros_like(hardness, dtype=torch.bool)
+    kept.scatter_(1, hardness.float().topk(MOST, dim=1, sorted=False).indices, True)
+    slot = torch.where(kept, kept.cumsum(1) - 1, MOST)
+    numbers = torch.arange(ACROSS**2, device=slot.device).expand(jets, -1)
+    number = slot.new_zeros(jets, MOST + 1).scatter_(1, slot, numbers)[:, :-1]
+    slot += torch.arange(jets, device=slot.device)[:, None] * (MOST + 1)
     return slot.view(-1)[tower], number
+
+
+def of_cells(hits: Hits, number: Tensor) -> tuple[Tensor, ...]:
+    """ECAL's energy, its centroid in η and φ, HCAL's energy and the pixel hits, (B, MOST) each."""
+    group = torch.full((len(NUMBER),), 3)
+    for each, names in enumerate((("ecal",), ("hcal",), PIXEL_BARREL)):
+        group[[NUMBER[name] for name in names]] = each
+    # The layers of all cells at once: to choose some of the hits takes longer than to add up all.
+    slots = len(number) * (MOST + 1)
+    where = group.to(number.device, non_blocking=True)[hits.layer] * slots + hits.jet
+
+    def add_up(values: Tensor, groups: int) -> Tensor:
+        found = values.new_zeros(4 * slots).index_add_(0, where, values)
+        return found.view(4, len(number), -1)[:groups, :, :-1]
+
+    energy, hcal, pixel_hits = add_up(hits.value, 3)
+    # Without a crystal, the middle of the tower.
+    eta, phi = (
+        torch.where(energy > 0, add_up(hits.value * each, 1)[0] / energy.clamp(min=TINY), middle)
+        for each, middle in zip((hits.eta, hits.phi), middles_of(number), strict=True)
+    )
+    return energy, eta, phi, hcal, pixel_hits
 
 
 def in_slots(values: Tensor, hits: Hits, jets: int) -> Tensor:
@@ -100,42 +116,44 @@ def middles_of(number: Tensor) -> tuple[Tensor, Tensor]:
     return (row.double() - middle) * (TOWER * PIXEL_ETA), (column.double() - middle) * (TOWER * PIXEL_PHI)
 
 
-def flow(charged: Tensor, ecal: Tensor, hcal: Tensor, direction: Tensor, hits: Hits) -> Tensor:
-    """Momenta (B, F, 4, T) of particle flow, of cells alone and of tracks alone.
+def flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor) -> Tensor:
+    """Momenta (B, F, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone.
 
-    `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `direction` (B, 4, T) of ECAL, at a pT of 1.
-    Tracks measure charged energy best. What the calorimeters see beyond their response to it is neutral: HCAL first
-    takes what is charged, and what HCAL has left counts if it is more than √E of the tracks.
+    `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `eta` and `phi` (B, T) of ECAL, `window` (B, 1).
+    Tracks measure charged energy best. What the calorimeters see beyond their response to it is neutral: HCAL takes
+    what is charged first, ECAL the rest, and what HCAL has left counts if it is more than √E of the tracks.
     """
-    boost = torch.cosh(hits.window_eta)[:, None], torch.sinh(hits.window_eta)[:, None]
-
-    def energy(momentum: Tensor) -> Tensor:
-        return momentum[:, 3] * boost[0] + momentum[:, 2] * boost[1]
-
-    pt = torch.hypot(charged[:, 0], charged[:, 1])[:, None]
-    along = torch.cat([charged[:, :3], torch.hypot(pt, charged[:, 2:3])], dim=1) / pt.clamp(min=TINY)
-    # HCAL knows no direction finer than its tower; that of the tracks is better.
-    per_hcal = torch.where(pt > 0, along, direction)
-    per_ecal, per_hcal = (each / energy(each)[:, None] for each in (direction, per_hcal))
-    of_tracks = energy(charged)
+    boost = window.cosh(), window.sinh()
+    along = torch.cat([charged[:, :3], torch.linalg.vector_norm(charged[:, :3], dim=1, keepdim=True)], dim=1)
+    # Momenta of one GeV. HCAL knows no direction finer than its tower; that of the tracks is better, or of ECAL.
+    per_ecal = massless(1 / (eta + window).cosh(), eta, phi)
+    along_energy = energy_of(along, *boost)[:, None]
+    per_hcal = torch.where(along_energy > 0, along / along_energy.clamp(min=TINY), per_ecal)
+    of_tracks = energy_of(charged, *boost)
     seen = RESPONSE * of_tracks
     beyond = (hcal - seen).clamp(min=0)
     beyond = torch.where(beyond < of_tracks.sqrt(), 0.0, beyond)
     neutral = (ecal - (seen - hcal).clamp(min=0)).clamp(min=0)
-    cells = ecal[:, None] * per_ecal + hcal[:, None] * per_hcal
-    mixed = charged + neutral[:, None] * per_ecal + beyond[:, None] * per_hcal
+    cells = torch.addcmul(ecal[:, None] * per_ecal, hcal[:, None], per_hcal)
+    mixed = torch.addcmul(torch.addcmul(charged, neutral[:, None], per_ecal), beyond[:, None], per_hcal)
     return torch.stack([mixed, cells, charged], dim=1)
 
 
+def energy_of(momentum: Tensor, cosh: Tensor, sinh: Tensor) -> Tensor:
+    """Energies (B, T) of momenta (B, 4, T) in the frame of the detector."""
+    return momentum[:, 3] * cosh + momentum[:, 2] * sinh
+
+
 def directions(momentum: Tensor) -> tuple[Tensor, Tensor]:
-    """η and φ (…,) of momenta (…, 3 or more); zeros for one that is zero."""
-    x, y, z = momentum[..., :3].unbind(-1)
-    return torch.asinh(z / torch.hypot(x, y).clamp(min=TINY)), torch.atan2(y, x)
+    """Rapidity and φ (…,) of momenta (B, 4, …); zeros for one that is zero."""
+    x, y, z, energy = momentum.unbind(1)
+    return torch.atanh(z / energy.clamp(min=TINY)), torch.atan2(y, x)
 
 
 def displaced(tracks: Hits, d0: Hits, jets: int) -> Tensor:
     """pT (B, MOST) of the displaced tracks, each times its |d0|; a track and its d0 lie on one pixel."""
-    pt = tracks.value.new_zeros(jets * (MOST + 1) * TOWER**2).index_add_(0, pixel_of(tracks), tracks.value)
+    pt = torch.zeros(jets * (MOST + 1) * TOWER**2, device=tracks.value.device)
+    pt.index_add_(0, pixel_of(tracks), tracks.value.float())
     size = d0.value.abs()
     weight = torch.where(size > DISPLACED, (size / D0_UNIT).clamp(max=MOST_D0), 0.0)
     return in_slots(pt[pixel_of(d0)] * weight, d0, jets)
