@@ -34,8 +34,8 @@ def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
     """
     towers = find_towers(find_hits(batch, meta))
     found = of_cones(towers)
-    for radius, taken in zip(SUBJET_RADII, cluster(towers), strict=True):
-        found |= of_subjets(towers, radius, taken)
+    for (radius, count), inside in zip(SUBJET_RADII.items(), cluster(towers).unbind(1), strict=True):
+        found |= of_subjets(towers, inside[:, :count], f"subjets_{radius}")
     columns = [found[each.name] for each in given(SUBJETS, meta)]
     return torch.stack(columns, dim=1).float() if columns else batch.position.new_zeros(len(batch.length), 0)
 
@@ -50,25 +50,26 @@ def of_cones(towers: Towers) -> dict[str, Tensor]:
     }
 
 
-def of_subjets(towers: Towers, radius: float, subjet: Tensor) -> dict[str, Tensor]:
-    """Masses, momenta and contents of the subjets of this radius, and the momentum of what is in none."""
-    count = SUBJET_RADII[radius]
-    momenta = add_up(towers.momenta, subjet)
-    together, numbers, name = groups(count), range(1, count + 1), f"subjets_{radius}"
-    members = torch.tensor([[k in group for k in range(count + 1)] for group in together.values()])
+def of_subjets(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
+    """Masses, momenta and contents of subjets, which have these towers (B, n, T), and the momentum of the others."""
+    count = inside.shape[1]
+    left = (towers.pt > 0) & ~inside.any(1)
+    momenta, others = add_up(towers.momenta, torch.cat([inside, left[:, None]], dim=1)).split([count, 1], dim=2)
+    together, numbers = groups(count), range(1, count + 1)
+    members = torch.tensor([[k in group for k in range(count)] for group in together.values()])
     masses = mass(members.to(momenta.device, momenta.dtype, non_blocking=True) @ momenta)
-    angles = torch.stack(directions(momenta[:, 0, :-1].mT), dim=1)
-    contents = add_up(towers.contents, subjet[:, :-1])
+    angles = torch.stack(directions(momenta[:, 0].mT), dim=1)
     return {
-        **by_flavour(f"{name}_{{}}_pt_{{}}", transverse(momenta), (*numbers, "left")),
-        **by_flavour(f"{name}_{{}}_mass_{{}}", masses, together),
+        **by_flavour(name + "_{}_pt_{}", transverse(momenta), numbers),
+        **by_flavour(name + "_{}_pt_{}", transverse(others), ["left"]),
+        **by_flavour(name + "_{}_mass_{}", masses, together),
         **named([f"{name}_flow_{angle}_{k}" for angle in ("eta", "phi") for k in numbers], angles),
-        **named([f"{name}_{each.name}_{k}" for k in numbers for each in CONTENTS], contents),
+        **named([f"{name}_{each.name}_{k}" for k in numbers for each in CONTENTS], add_up(towers.contents, inside)),
     }
 
 
-def cluster(towers: Towers) -> list[Tensor]:
-    """For each radius, which towers (B, count + 1, T) each subjet has, and last those that none has.
+def cluster(towers: Towers) -> Tensor:
+    """Which towers (B, R, n, T) each of n cones of R radii has.
 
     A cone starts at the hardest tower that is left, the first of them if some are as hard, and goes to the momentum
     within it. It keeps the tower at which it started, and what it has is gone for those after it.
@@ -79,24 +80,20 @@ def cluster(towers: Towers) -> list[Tensor]:
     pt, eta, phi = (each.float()[:, None].expand(-1, len(radius), -1) for each in (towers.pt, towers.eta, towers.phi))
 
     def within(axis: Iterable[Tensor]) -> Tensor:
-        to_eta, to_phi = axis
-        return (eta - to_eta).square_() + (phi - to_phi).square_() < radius.square()
+        to_eta, to_phi = (position - middle for position, middle in zip((eta, phi), axis, strict=True))
+        return to_eta.square_().addcmul_(to_phi, to_phi) < radius.square()
 
-    left, found = pt > 0, []
+    found = []
     for _ in range(max(SUBJET_RADII.values())):
-        hardest, seed = torch.where(left, pt, 0.0).max(dim=2, keepdim=True)
+        left = pt > 0
+        hardest, seed = pt.max(dim=2, keepdim=True)
         axis = (each.gather(2, seed) for each in (eta, phi))
         for _ in range(STEPS):
             inside = (left & within(axis)).float()
             axis = (each[..., None] for each in directions(momentum @ inside.mT))
         found.append(left & within(axis).scatter(2, seed, True) & (hardest >= LEAST_PT))
-        left = left & ~found[-1]
-    subjets = torch.stack(found, dim=2).unbind(1)
-    return [with_rest(each[:, :count], towers) for each, count in zip(subjets, SUBJET_RADII.values(), strict=True)]
-
-
-def with_rest(sets: Tensor, towers: Tensor) -> Tensor:
-    return torch.cat([sets, ((towers.pt > 0) & ~sets.any(1))[:, None]], dim=1)
+        pt = pt.masked_fill(found[-1], 0.0)
+    return torch.stack(found, dim=2)
 
 
 def add_up(columns: Tensor, chosen: Tensor) -> Tensor:

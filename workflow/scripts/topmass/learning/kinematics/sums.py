@@ -75,7 +75,8 @@ def massless(pt: Tensor, eta: Tensor, phi: Tensor) -> Tensor:
 
 def mass(momentum: Tensor) -> Tensor:
     """Mass (…,) of four-momenta (…, 4 or more)."""
-    return (momentum[..., 3] ** 2 - momentum[..., :3].square().sum(-1)).clamp(min=0).sqrt()
+    x, y, z, energy = momentum[..., :4].square().unbind(-1)
+    return (energy - (x + y + z)).clamp(min=0).sqrt()
 
 
 def transverse(momentum: Tensor) -> Tensor:

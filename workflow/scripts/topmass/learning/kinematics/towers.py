@@ -1,6 +1,5 @@
-"""Hits added up in the towers of HCAL, and particle flow: what is charged as the tracks have it, the rest as cells do."""
+"""Hits added up in the towers of HCAL, and particle flow: the charged as tracks have it, the rest as cells do."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -62,7 +61,7 @@ def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
     """
     jets = len(hits.window_eta)
     row, column = (
-        torch.floor(each / (TOWER * pixel) + ACROSS / 2).long()
+        (each / (TOWER * pixel)).add_(ACROSS / 2).long()
         for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
     )
     tower = (hits.jet * ACROSS + row) * ACROSS + column
@@ -119,12 +118,13 @@ def middles_of(number: Tensor) -> tuple[Tensor, Tensor]:
 def flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor) -> Tensor:
     """Momenta (B, F, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone.
 
-    `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `eta` and `phi` (B, T) of ECAL, `window` (B, 1).
-    Tracks measure charged energy best. What the calorimeters see beyond their response to it is neutral: HCAL takes
+    `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `eta` and `phi` (B, T) of ECAL, `window` (B, 1)
+    its η. Tracks measure charged energy best. What the calorimeters see beyond their response to it is neutral: HCAL takes
     what is charged first, ECAL the rest, and what HCAL has left counts if it is more than √E of the tracks.
     """
     boost = window.cosh(), window.sinh()
-    along = torch.cat([charged[:, :3], torch.linalg.vector_norm(charged[:, :3], dim=1, keepdim=True)], dim=1)
+    x, y, z, _ = charged.unbind(1)
+    along = torch.stack([x, y, z, torch.hypot(torch.hypot(x, y), z)], dim=1)
     # Momenta of one GeV. HCAL knows no direction finer than its tower; that of the tracks is better, or of ECAL.
     per_ecal = massless(1 / (eta + window).cosh(), eta, phi)
     along_energy = energy_of(along, *boost)[:, None]
@@ -162,7 +162,7 @@ def displaced(tracks: Hits, d0: Hits, jets: int) -> Tensor:
 def pixel_of(hits: Hits) -> Tensor:
     """The pixel of each hit, among those of all slots."""
     row, column = (
-        torch.floor(each / pixel + SIDE / 2).long() % TOWER
+        (each / pixel).add_(SIDE / 2).long() % TOWER
         for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
     )
     return (hits.jet * TOWER + row) * TOWER + column
