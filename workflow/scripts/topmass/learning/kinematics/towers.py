@@ -1,4 +1,4 @@
-"""Hits added up in the towers of HCAL, and particle flow: the charged as tracks have it, the rest as cells do."""
+"""Hits added up in the towers of HCAL."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
 from topmass.learning.kinematics.hits import NUMBER, Hits
+from topmass.learning.kinematics.particle_flow import TINY, particle_flow
 from topmass.learning.kinematics.quantities import PIXEL_BARREL
 from topmass.learning.kinematics.sums import massless
 
@@ -14,13 +15,10 @@ ACROSS = SIDE // TOWER
 """Towers a side of the window."""
 MOST = 128
 """Towers of a jet that are kept, the hardest. One simulated jet in two hundred has more, and loses some 0.1 GeV."""
-RESPONSE = 0.8
-"""Of the energy of a track, what the calorimeters are taken to have seen."""
 DISPLACED = 0.02
 """cm; a track with a larger |d0| does not come from the beam."""
 D0_UNIT, MOST_D0 = 0.05, 3.0
 """A displaced track counts by its |d0|, in so many cm and no more than so many times."""
-TINY = 1e-30
 
 
 class Towers(NamedTuple):
@@ -45,7 +43,7 @@ def find_towers(hits: Hits) -> Towers:
     energy, eta, phi, hcal, pixel_hits = of_cells(hits, number)
     tracks, jets = hits.of("track_pt"), len(number)
     charged = torch.stack([in_slots(each, tracks, jets) for each in massless(*tracks[2:5]).unbind(1)], dim=1)
-    momenta = flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
+    momenta = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
     pt = torch.hypot(momenta[:, 0, 0], momenta[:, 0, 1])
     contents = [
         pixel_hits, in_slots((tracks.value > 0).double(), tracks, jets), (pt > 0).double(), energy,
@@ -115,35 +113,6 @@ def middles_of(number: Tensor) -> tuple[Tensor, Tensor]:
     return (row.double() - middle) * (TOWER * PIXEL_ETA), (column.double() - middle) * (TOWER * PIXEL_PHI)
 
 
-def flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor) -> Tensor:
-    """Momenta (B, F, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone.
-
-    `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `eta` and `phi` (B, T) of ECAL, `window` (B, 1)
-    its η. Tracks measure charged energy best. What the calorimeters see beyond their response to it is neutral: HCAL takes
-    what is charged first, ECAL the rest, and what HCAL has left counts if it is more than √E of the tracks.
-    """
-    boost = window.cosh(), window.sinh()
-    x, y, z, _ = charged.unbind(1)
-    along = torch.stack([x, y, z, torch.hypot(torch.hypot(x, y), z)], dim=1)
-    # Momenta of one GeV. HCAL knows no direction finer than its tower; that of the tracks is better, or of ECAL.
-    per_ecal = massless(1 / (eta + window).cosh(), eta, phi)
-    along_energy = energy_of(along, *boost)[:, None]
-    per_hcal = torch.where(along_energy > 0, along / along_energy.clamp(min=TINY), per_ecal)
-    of_tracks = energy_of(charged, *boost)
-    seen = RESPONSE * of_tracks
-    beyond = (hcal - seen).clamp(min=0)
-    beyond = torch.where(beyond < of_tracks.sqrt(), 0.0, beyond)
-    neutral = (ecal - (seen - hcal).clamp(min=0)).clamp(min=0)
-    cells = torch.addcmul(ecal[:, None] * per_ecal, hcal[:, None], per_hcal)
-    mixed = torch.addcmul(torch.addcmul(charged, neutral[:, None], per_ecal), beyond[:, None], per_hcal)
-    return torch.stack([mixed, cells, charged], dim=1)
-
-
-def energy_of(momentum: Tensor, cosh: Tensor, sinh: Tensor) -> Tensor:
-    """Energies (B, T) of momenta (B, 4, T) in the frame of the detector."""
-    return momentum[:, 3] * cosh + momentum[:, 2] * sinh
-
-
 def directions(momentum: Tensor) -> tuple[Tensor, Tensor]:
     """Rapidity and φ (…,) of momenta (B, 4, …); zeros for one that is zero."""
     x, y, z, energy = momentum.unbind(1)
@@ -162,7 +131,6 @@ def displaced(tracks: Hits, d0: Hits, jets: int) -> Tensor:
 def pixel_of(hits: Hits) -> Tensor:
     """The pixel of each hit, among those of all slots."""
     row, column = (
-        (each / pixel).add_(SIDE / 2).long() % TOWER
-        for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
+        (each / pixel).add_(SIDE / 2).long() % TOWER for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
     )
     return (hits.jet * TOWER + row) * TOWER + column
