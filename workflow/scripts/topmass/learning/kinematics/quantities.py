@@ -107,7 +107,7 @@ def of_subjets(radius: float, count: int) -> Iterator[Quantity]:
             )
         yield each._replace(name=f"{name}_{each.name}_pt_left", meaning=f"pT of what is in no {of}, {each.meaning}")
     for k in range(1, count + 1):
-        for angle, unit, symbol in (("eta", "1", "Δη"), ("phi", "rad", "Δφ")):
+        for angle, unit, symbol in (("rapidity", "1", "Δy"), ("phi", "rad", "Δφ")):
             meaning = f"{symbol} of number {k} of {of}, {FLAVOURS[0].meaning}"
             yield FLAVOURS[0]._replace(name=f"{name}_flow_{angle}_{k}", unit=unit, meaning=meaning)
         for each in CONTENTS:

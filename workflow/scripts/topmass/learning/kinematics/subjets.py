@@ -42,7 +42,7 @@ def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
 
 def of_cones(towers: Towers) -> dict[str, Tensor]:
     """Masses and momenta of all towers within cones around the middle of the window."""
-    distance = torch.hypot(towers.eta, towers.phi)
+    distance = torch.hypot(towers.rapidity, towers.phi)
     momenta = add_up(towers.momenta, torch.stack([distance < radius for radius in TOWER_CONES], dim=1))
     return {
         **by_flavour("towers_{}_mass_{}", mass(momenta), TOWER_CONES),
@@ -63,7 +63,7 @@ def of_subjets(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
         **by_flavour(name + "_{}_pt_{}", transverse(momenta), numbers),
         **by_flavour(name + "_{}_pt_{}", transverse(others), ["left"]),
         **by_flavour(name + "_{}_mass_{}", masses, together),
-        **named([f"{name}_flow_{angle}_{k}" for angle in ("eta", "phi") for k in numbers], angles),
+        **named([f"{name}_flow_{angle}_{k}" for angle in ("rapidity", "phi") for k in numbers], angles),
         **named([f"{name}_{each.name}_{k}" for k in numbers for each in CONTENTS], add_up(towers.contents, inside)),
     }
 
@@ -77,17 +77,19 @@ def cluster(towers: Towers) -> Tensor:
     # Both radii at once, (B, R, T) and in float32: there are many small steps.
     radius = torch.tensor([*SUBJET_RADII]).to(towers.pt.device, non_blocking=True)[:, None]
     momentum = towers.momenta[:, 0].float()
-    pt, eta, phi = (each.float()[:, None].expand(-1, len(radius), -1) for each in (towers.pt, towers.eta, towers.phi))
+    pt, y, phi = (
+        each.float()[:, None].expand(-1, len(radius), -1) for each in (towers.pt, towers.rapidity, towers.phi)
+    )
 
     def within(axis: Iterable[Tensor]) -> Tensor:
-        to_eta, to_phi = (position - middle for position, middle in zip((eta, phi), axis, strict=True))
-        return to_eta.square_().addcmul_(to_phi, to_phi) < radius.square()
+        to_y, to_phi = (position - middle for position, middle in zip((y, phi), axis, strict=True))
+        return to_y.square_().addcmul_(to_phi, to_phi) < radius.square()
 
     found = []
     for _ in range(max(SUBJET_RADII.values())):
         left = pt > 0
         hardest, seed = pt.max(dim=2, keepdim=True)
-        axis = (each.gather(2, seed) for each in (eta, phi))
+        axis = (each.gather(2, seed) for each in (y, phi))
         for _ in range(STEPS):
             inside = (left & within(axis)).float()
             axis = (each[..., None] for each in directions(momentum @ inside.mT))

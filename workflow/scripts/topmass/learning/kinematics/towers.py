@@ -24,14 +24,15 @@ D0_UNIT, MOST_D0 = 0.05, 3.0
 class Towers(NamedTuple):
     """The hardest T = MOST towers of B jets, float64; zeros where a jet has fewer.
 
-    `momenta` (B, F, 4, T) by FLAVOURS, as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and `eta`
-    and `phi` from the middle of the window, (B, T), of particle flow.
+    `momenta` (B, F, 4, T) by FLAVOURS, as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and
+    `rapidity` and `phi` from the middle of the window, (B, T), of particle flow. Differences of rapidity, unlike
+    those of η, do not change with the frame along the beam.
     """
 
     momenta: Tensor
     contents: Tensor
     pt: Tensor
-    eta: Tensor
+    rapidity: Tensor
     phi: Tensor
 
 
