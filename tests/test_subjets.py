@@ -95,7 +95,7 @@ def towers_of(shard: Shard, jet: int) -> list[dict]:
         at = (row * TOWER, column * 5 * PIXEL_PHI)
         if ecal:
             at = tuple(sum(hit[0] * hit[k] for hit in crystals) / ecal for k in (1, 2))
-        at_hcal = (tracks.eta() - axis, tracks.phi_std()) if tower["n"] else at
+        at_hcal = (tracks.rap() - axis, tracks.phi_std()) if tower["n"] else at
         seen = 0.8 * tracks.E()
         neutral, beyond = max(ecal - max(seen - hcal, 0), 0), max(hcal - seen, 0)
         beyond = beyond if beyond >= math.sqrt(tracks.E()) else 0

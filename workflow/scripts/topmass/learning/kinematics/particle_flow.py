@@ -20,13 +20,15 @@ def particle_flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi:
     HCAL has left counts if it is more than √E of the tracks.
     """
     boost = window.cosh(), window.sinh()
-    x, y, z, _ = charged.unbind(1)
-    along = torch.stack([x, y, z, torch.hypot(torch.hypot(x, y), z)], dim=1)
+    # Massless, and of the rapidity of the tracks: what is the same in each frame along the beam.
+    x, y, z, e = charged.unbind(1)
+    stretch = ((e + z) * (e - z)).clamp(min=0).sqrt() / torch.hypot(x, y).clamp(min=TINY)
+    along = torch.stack([x * stretch, y * stretch, z, e], dim=1)
     # Momenta of one GeV. HCAL knows no direction finer than its tower; that of the tracks is better, or of ECAL.
     per_ecal = massless(1 / (eta + window).cosh(), eta, phi)
-    along_energy = energy_of(along, *boost)[:, None]
-    per_hcal = torch.where(along_energy > 0, along / along_energy.clamp(min=TINY), per_ecal)
     of_tracks = energy_of(charged, *boost)
+    tracked = of_tracks[:, None]
+    per_hcal = torch.where(tracked > 0, along / tracked.clamp(min=TINY), per_ecal)
     seen = RESPONSE * of_tracks
     beyond = (hcal - seen).clamp(min=0)
     beyond = torch.where(beyond < of_tracks.sqrt(), 0.0, beyond)
