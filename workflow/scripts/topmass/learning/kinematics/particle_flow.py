@@ -11,8 +11,10 @@ TINY = 1e-30
 """In place of zero where something is divided by it."""
 
 
-def particle_flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor) -> Tensor:
-    """Momenta (B, F, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone.
+def particle_flow(
+    charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor
+) -> tuple[Tensor, ...]:
+    """Momenta (B, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone.
 
     `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `eta` and `phi` (B, T) of what ECAL
     has, from the middle of the window, and `window` (B, 1) the η of that. Tracks measure charged energy best. What the
@@ -31,11 +33,11 @@ def particle_flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi:
     per_hcal = torch.where(tracked > 0, along / tracked.clamp(min=TINY), per_ecal)
     seen = RESPONSE * of_tracks
     beyond = (hcal - seen).clamp(min=0)
-    beyond = torch.where(beyond < of_tracks.sqrt(), 0.0, beyond)
+    beyond = beyond.masked_fill(beyond < of_tracks.sqrt(), 0.0)
     neutral = (ecal - (seen - hcal).clamp(min=0)).clamp(min=0)
     cells = torch.addcmul(ecal[:, None] * per_ecal, hcal[:, None], per_hcal)
     mixed = torch.addcmul(torch.addcmul(charged, neutral[:, None], per_ecal), beyond[:, None], per_hcal)
-    return torch.stack([mixed, cells, charged], dim=1)
+    return mixed, cells, charged
 
 
 def energy_of(momentum: Tensor, cosh: Tensor, sinh: Tensor) -> Tensor:

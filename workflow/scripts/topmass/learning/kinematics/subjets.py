@@ -43,7 +43,7 @@ def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
 def of_cones(towers: Towers) -> dict[str, Tensor]:
     """Masses and momenta of all towers within cones around the middle of the window."""
     distance = torch.hypot(towers.rapidity, towers.phi)
-    momenta = add_up(towers.momenta, torch.stack([distance < radius for radius in TOWER_CONES], dim=1))
+    momenta = momenta_of(towers, torch.stack([distance < radius for radius in TOWER_CONES], dim=1))
     return {
         **by_flavour("towers_{}_mass_{}", mass(momenta), TOWER_CONES),
         **by_flavour("towers_{}_pt_{}", transverse(momenta), TOWER_CONES),
@@ -54,7 +54,7 @@ def of_subjets(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
     """Masses, momenta and contents of subjets, which have these towers (B, n, T), and the momentum of the others."""
     count = inside.shape[1]
     left = (towers.pt > 0) & ~inside.any(1)
-    momenta, others = add_up(towers.momenta, torch.cat([inside, left[:, None]], dim=1)).split([count, 1], dim=2)
+    momenta, others = momenta_of(towers, torch.cat([inside, left[:, None]], dim=1)).split([count, 1], dim=2)
     together, numbers = groups(count), range(1, count + 1)
     members = torch.tensor([[k in group for k in range(count)] for group in together.values()])
     masses = mass(members.to(momenta.device, momenta.dtype, non_blocking=True) @ momenta)
@@ -69,14 +69,14 @@ def of_subjets(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
 
 
 def cluster(towers: Towers) -> Tensor:
-    """Which towers (B, R, n, T) each of n cones of R radii has.
+    """Which towers (B, R, n, T) each of n cones of R radii has, for the largest n of SUBJET_RADII.
 
     A cone starts at the hardest tower that is left, the first of them if some are as hard, and goes to the momentum
     within it. It keeps the tower at which it started, and what it has is gone for those after it.
     """
     # Both radii at once, (B, R, T) and in float32: there are many small steps.
     radius = torch.tensor([*SUBJET_RADII]).to(towers.pt.device, non_blocking=True)[:, None]
-    momentum = towers.momenta[:, 0].float()
+    momentum = towers.momenta[0].float()
     pt, y, phi = (
         each.float()[:, None].expand(-1, len(radius), -1) for each in (towers.pt, towers.rapidity, towers.phi)
     )
@@ -98,10 +98,14 @@ def cluster(towers: Towers) -> Tensor:
     return torch.stack(found, dim=2)
 
 
-def add_up(columns: Tensor, chosen: Tensor) -> Tensor:
-    """Sums (B, …, n, C) of columns (B, …, C, T) over the towers that each of n sets (B, n, T) has."""
-    chosen = chosen.to(columns.dtype).mT
-    return (columns.flatten(1, -2) @ chosen).unflatten(1, columns.shape[1:-1]).mT
+def momenta_of(towers: Towers, sets: Tensor) -> Tensor:
+    """Four-momenta (B, F, n, 4) by FLAVOURS of n sets (B, n, T) of towers."""
+    return torch.stack([add_up(each, sets) for each in towers.momenta], dim=1)
+
+
+def add_up(columns: Tensor, sets: Tensor) -> Tensor:
+    """Sums (B, n, C) of columns (B, C, T) over the towers of n sets (B, n, T)."""
+    return (columns @ sets.to(columns.dtype).mT).mT
 
 
 def by_flavour(pattern: str, values: Tensor, labels: Iterable) -> dict[str, Tensor]:

@@ -24,12 +24,12 @@ D0_UNIT, MOST_D0 = 0.05, 3.0
 class Towers(NamedTuple):
     """The hardest T = MOST towers of B jets, float64; zeros where a jet has fewer.
 
-    `momenta` (B, F, 4, T) by FLAVOURS, as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and
+    `momenta` (B, 4, T) by FLAVOURS, as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and
     `rapidity` and `phi` from the middle of the window, (B, T), of particle flow. Differences of rapidity, unlike
     those of η, do not change with the frame along the beam.
     """
 
-    momenta: Tensor
+    momenta: tuple[Tensor, ...]
     contents: Tensor
     pt: Tensor
     rapidity: Tensor
@@ -45,12 +45,12 @@ def find_towers(hits: Hits) -> Towers:
     tracks, jets = hits.of("track_pt"), len(number)
     charged = torch.stack([in_slots(each, tracks, jets) for each in massless(*tracks[2:5]).unbind(1)], dim=1)
     momenta = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
-    pt = torch.hypot(momenta[:, 0, 0], momenta[:, 0, 1])
+    pt = torch.hypot(momenta[0][:, 0], momenta[0][:, 1])
     contents = [
         pixel_hits, in_slots((tracks.value > 0).double(), tracks, jets), (pt > 0).double(), energy,
         displaced(tracks, hits.of("track_d0"), jets),
     ]  # fmt: skip
-    return Towers(momenta, torch.stack(contents, dim=1), pt, *directions(momenta[:, 0]))
+    return Towers(momenta, torch.stack(contents, dim=1), pt, *directions(momenta[0]))
 
 
 def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
     hardness = hardness.new_zeros(jets * ACROSS**2).index_add_(0, tower, hardness).view(jets, -1)
     kept = torch.zeros_like(hardness, dtype=torch.bool)
     kept.scatter_(1, hardness.float().topk(MOST, dim=1, sorted=False).indices, True)
-    slot = torch.where(kept, kept.cumsum(1) - 1, MOST)
+    slot = (kept.cumsum(1) - 1).masked_fill_(~kept, MOST)
     numbers = torch.arange(ACROSS**2, device=slot.device).expand(jets, -1)
     number = slot.new_zeros(jets, MOST + 1).scatter_(1, slot, numbers)[:, :-1]
     slot += torch.arange(jets, device=slot.device)[:, None] * (MOST + 1)
