@@ -43,7 +43,8 @@ def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
 def of_cones(towers: Towers) -> dict[str, Tensor]:
     """Masses and momenta of all towers within cones around the middle of the window."""
     distance = torch.hypot(towers.rapidity, towers.phi)
-    momenta = momenta_of(towers, torch.stack([distance < radius for radius in TOWER_CONES], dim=1))
+    sets = torch.stack([distance < radius for radius in TOWER_CONES], dim=1).to(towers.pt.dtype)
+    momenta = momenta_of(towers, sets)
     return {
         **by_flavour("towers_{}_mass_{}", mass(momenta), TOWER_CONES),
         **by_flavour("towers_{}_pt_{}", transverse(momenta), TOWER_CONES),
@@ -54,17 +55,19 @@ def of_subjets(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
     """Masses, momenta and contents of subjets, which have these towers (B, n, T), and the momentum of the others."""
     count = inside.shape[1]
     left = (towers.pt > 0) & ~inside.any(1)
-    momenta, others = momenta_of(towers, torch.cat([inside, left[:, None]], dim=1)).split([count, 1], dim=2)
+    sets = torch.cat([inside, left[:, None]], dim=1).to(towers.pt.dtype)
+    momenta, others = momenta_of(towers, sets).split([count, 1], dim=2)
     together, numbers = groups(count), range(1, count + 1)
     members = torch.tensor([[k in group for k in range(count)] for group in together.values()])
     masses = mass(members.to(momenta.device, momenta.dtype, non_blocking=True) @ momenta)
     angles = torch.stack(directions(momenta[:, 0].mT), dim=1)
+    contents = add_up(towers.contents, sets[:, :-1])
     return {
         **by_flavour(name + "_{}_pt_{}", transverse(momenta), numbers),
         **by_flavour(name + "_{}_pt_{}", transverse(others), ["left"]),
         **by_flavour(name + "_{}_mass_{}", masses, together),
         **named([f"{name}_flow_{angle}_{k}" for angle in ("rapidity", "phi") for k in numbers], angles),
-        **named([f"{name}_{each.name}_{k}" for k in numbers for each in CONTENTS], add_up(towers.contents, inside)),
+        **named([f"{name}_{each.name}_{k}" for k in numbers for each in CONTENTS], contents),
     }
 
 
@@ -99,13 +102,13 @@ def cluster(towers: Towers) -> Tensor:
 
 
 def momenta_of(towers: Towers, sets: Tensor) -> Tensor:
-    """Four-momenta (B, F, n, 4) by FLAVOURS of n sets (B, n, T) of towers."""
+    """Four-momenta (B, F, n, 4) by FLAVOURS of n sets (B, n, T) of towers, ones and zeros."""
     return torch.stack([add_up(each, sets) for each in towers.momenta], dim=1)
 
 
 def add_up(columns: Tensor, sets: Tensor) -> Tensor:
-    """Sums (B, n, C) of columns (B, C, T) over the towers of n sets (B, n, T)."""
-    return (columns @ sets.to(columns.dtype).mT).mT
+    """Sums (B, n, C) of columns (B, C, T) over the towers of n sets (B, n, T), ones and zeros."""
+    return (columns @ sets.mT).mT
 
 
 def by_flavour(pattern: str, values: Tensor, labels: Iterable) -> dict[str, Tensor]:
