@@ -1,1 +1,1 @@
-"""What is known of a jet before anything is learned: sums over its sparse image, and the numbers that come with it."""
+"""What is known of a jet before anything is learned: sums over its image, subjets, and numbers that come with it."""

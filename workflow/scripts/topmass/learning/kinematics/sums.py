@@ -74,13 +74,14 @@ def massless(pt: Tensor, eta: Tensor, phi: Tensor) -> Tensor:
 
 
 def mass(momentum: Tensor) -> Tensor:
-    """Mass (B,) of four-momenta (B, 4 or more)."""
-    return (momentum[:, 3] ** 2 - momentum[:, :3].square().sum(1)).clamp(min=0).sqrt()
+    """Mass (…,) of four-momenta (…, 4 or more)."""
+    x, y, z, energy = momentum[..., :4].square().unbind(-1)
+    return (energy - (x + y + z)).clamp(min=0).sqrt()
 
 
 def transverse(momentum: Tensor) -> Tensor:
-    """Transverse momentum (B,) of four-momenta (B, 4 or more)."""
-    return torch.hypot(momentum[:, 0], momentum[:, 1])
+    """Transverse momentum (…,) of four-momenta (…, 4 or more)."""
+    return torch.hypot(momentum[..., 0], momentum[..., 1])
 
 
 def within(radii: Sequence[float], hits: Hits, columns: Tensor) -> list[Tensor]:
