@@ -11,6 +11,7 @@ import torch
 from topmass.layers import LAYERS, PIXEL_ETA, PIXEL_PHI
 from topmass.learning.benchmark.made_up import make_up
 from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.kinematics.hits import find_hits
 from topmass.learning.kinematics.quantities import CONES, JET, SUMS, TRACK_CONES, given
 from topmass.learning.kinematics.sums import sums
 from topmass.learning.kinematics.table import tabulate
@@ -44,7 +45,8 @@ def sums_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str,
     for first in range(0, len(shard), at_once):
         index = torch.arange(first, min(first + at_once, len(shard)))
         batch = jets.gather(index, int((jets.first[index + 1] - jets.first[index]).sum()))
-        found.append(sums(batch.to(torch.device(device)), shard.meta).cpu().numpy())
+        hits = find_hits(batch.to(torch.device(device)), shard.meta)
+        found.append(sums(hits, shard.meta).cpu().numpy())
     assert found[0].dtype == np.float32
     return dict(zip((each.name for each in given(SUMS, shard.meta)), np.concatenate(found).T, strict=True))
 

@@ -13,9 +13,10 @@ from test_kinematics import EMPTY, NAMES, REFERENCE, made_up
 from topmass.layers import PIXEL_PHI
 from topmass.learning.benchmark.made_up import make_up
 from topmass.learning.feeding.batches import SparseJets
+from topmass.learning.kinematics.hits import find_hits
 from topmass.learning.kinematics.quantities import JET, SUBJETS, SUMS, given
 from topmass.learning.kinematics.subjets import subjets
-from topmass.learning.kinematics.towers import MOST
+from topmass.learning.kinematics.towers import MOST, find_towers
 from topmass.preprocessing.shards import Shard
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -28,7 +29,8 @@ def numbers_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[s
     for first in range(0, len(shard), at_once):
         index = torch.arange(first, min(first + at_once, len(shard)))
         batch = jets.gather(index, int((jets.first[index + 1] - jets.first[index]).sum()))
-        found.append(subjets(batch.to(torch.device(device)), shard.meta).cpu().numpy())
+        hits = find_hits(batch.to(torch.device(device)), shard.meta)
+        found.append(subjets(find_towers(hits), shard.meta).cpu().numpy())
     assert found[0].dtype == np.float32 and all(np.isfinite(each).all() for each in found)
     return dict(zip((each.name for each in given(SUBJETS, shard.meta)), np.concatenate(found).T, strict=True))
 

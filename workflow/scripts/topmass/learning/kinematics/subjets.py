@@ -5,8 +5,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from topmass.learning.feeding.batches import SparseBatch
-from topmass.learning.kinematics.hits import find_hits
 from topmass.learning.kinematics.quantities import (
     CONTENTS,
     FLAVOURS,
@@ -17,7 +15,7 @@ from topmass.learning.kinematics.quantities import (
     groups,
 )
 from topmass.learning.kinematics.sums import mass, transverse
-from topmass.learning.kinematics.towers import Towers, directions, find_towers
+from topmass.learning.kinematics.towers import Towers, directions
 from topmass.preprocessing.shards import ShardMeta
 
 LEAST_PT = 0.5
@@ -26,18 +24,17 @@ STEPS = 2
 """How often the axis of a cone goes to the momentum within it."""
 
 
-def subjets(batch: SparseBatch, meta: ShardMeta) -> Tensor:
-    """Numbers (B, K) float32 of the subjets of a batch, in the order of `given(SUBJETS, meta)`; all are finite.
+def subjets(towers: Towers, meta: ShardMeta) -> Tensor:
+    """Numbers (B, K) float32 of the subjets of B jets, in the order of `given(SUBJETS, meta)`; all are finite.
 
     A subjet that a jet does not have has zeros. Neither the order of the values in a jet nor the jets beside it change
     more than rounding does, and a value of zero, in any place, changes nothing.
     """
-    towers = find_towers(find_hits(batch, meta))
     found = of_cones(towers)
     for (radius, count), inside in zip(SUBJET_RADII.items(), cluster(towers).unbind(1), strict=True):
         found |= of_subjets(towers, inside[:, :count], f"subjets_{radius}")
     columns = [found[each.name] for each in given(SUBJETS, meta)]
-    return torch.stack(columns, dim=1).float() if columns else batch.position.new_zeros(len(batch.length), 0)
+    return torch.stack(columns, dim=1).float() if columns else torch.zeros(len(towers.pt), 0, device=towers.pt.device)
 
 
 def of_cones(towers: Towers) -> dict[str, Tensor]:

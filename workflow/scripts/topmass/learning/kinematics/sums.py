@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from topmass.layers import LAYERS
-from topmass.learning.feeding.batches import SparseBatch
-from topmass.learning.kinematics.hits import NUMBER, Hits, find_hits
+from topmass.learning.kinematics.hits import NUMBER, Hits
 from topmass.learning.kinematics.quantities import CALORIMETERS, CONES, SUMS, TRACK_CONES, given
 from topmass.preprocessing.shards import ShardMeta
 
@@ -15,13 +14,12 @@ LEAST_ENERGY = 1e-3
 """GeV; of a jet with less, or with none, a mean by energy is what it would be with this."""
 
 
-def sums(batch: SparseBatch, meta: ShardMeta) -> Tensor:
-    """Sums (B, K) float32 over the images of a batch, in the order of `given(SUMS, meta)`; all are finite.
+def sums(hits: Hits, meta: ShardMeta) -> Tensor:
+    """Sums (B, K) float32 over the images of B jets, in the order of `given(SUMS, meta)`; all are finite.
 
     A jet without a value in some layer has zeros there. Added up in float64: the order of the values in a jet, and
     which jets are in the batch beside it, change no digit that float32 has, but for rounding.
     """
-    hits = find_hits(batch, meta)
     found = of_layers(hits) | of_cells(hits.of(*CALORIMETERS)) | of_tracks(hits.of("track_pt"))
     return torch.stack([found[each.name] for each in given(SUMS, meta)], dim=1).float()
 

@@ -10,7 +10,7 @@ import torch
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.cutting import cut
 from topmass.learning.feeding.sources import InMemory
-from topmass.learning.kinematics.hits import eta_of
+from topmass.learning.kinematics.hits import eta_of, find_hits
 from topmass.learning.kinematics.quantities import JET, SUMS, Quantity, given
 from topmass.learning.kinematics.sums import sums
 from topmass.learning.team import Team
@@ -44,7 +44,7 @@ def tabulate(shards: Iterable[Shard], threads: int) -> Table:
             meta = shard.meta
             source = InMemory(SparseJets.of(shard, torch.device("cpu")))
             batches = (each.sparse for each in cut(source.in_order(), AT_ONCE, Team()))
-            of_image = pool.map(lambda batch, meta=meta: sums(batch, meta).numpy(), batches)
+            of_image = pool.map(lambda batch, meta=meta: sums(find_hits(batch, meta), meta).numpy(), batches)
             numbers.append(np.hstack([np.concatenate(list(of_image)), numbers_of_jets(shard)]))
             known.append({name: shard.arrays[name] for name in PER_JET})
     joined = {name: np.concatenate([arrays[name] for arrays in known]) for name in PER_JET}

@@ -69,7 +69,7 @@ def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
     per_value[:, NUMBER["track_pt"]] = 1.0
     per_value[:, [NUMBER["ecal"], NUMBER["hcal"]]] = 1 / torch.cosh(hits.window_eta)[:, None]
     hardness = hits.value * per_value.view(-1)[hits.jet * len(NUMBER) + hits.layer]
-    hardness = hardness.new_zeros(jets * ACROSS**2).index_add_(0, tower, hardness).view(jets, -1)
+    hardness = hardness.new_zeros(jets * ACROSS**2).index_add_(0, tower, hardness).view(jets, ACROSS**2)
     kept = torch.zeros_like(hardness, dtype=torch.bool)
     kept.scatter_(1, hardness.float().topk(MOST, dim=1, sorted=False).indices, True)
     slot = (kept.cumsum(1) - 1).masked_fill_(~kept, MOST)
@@ -90,7 +90,7 @@ def of_cells(hits: Hits, number: Tensor) -> tuple[Tensor, ...]:
 
     def add_up(values: Tensor, groups: int) -> Tensor:
         found = values.new_zeros(4 * slots).index_add_(0, where, values)
-        return found.view(4, len(number), -1)[:groups, :, :-1]
+        return found.view(4, len(number), MOST + 1)[:groups, :, :-1]
 
     energy, hcal, pixel_hits = add_up(hits.value, 3)
     # Without a crystal, the middle of the tower.
@@ -103,7 +103,7 @@ def of_cells(hits: Hits, number: Tensor) -> tuple[Tensor, ...]:
 
 def in_slots(values: Tensor, hits: Hits, jets: int) -> Tensor:
     """Sums (B, MOST) of values (V,) of hits over the slots of each jet but the last."""
-    return values.new_zeros(jets * (MOST + 1)).index_add_(0, hits.jet, values).view(jets, -1)[:, :-1]
+    return values.new_zeros(jets * (MOST + 1)).index_add_(0, hits.jet, values).view(jets, MOST + 1)[:, :-1]
 
 
 def middles_of(number: Tensor) -> tuple[Tensor, Tensor]:

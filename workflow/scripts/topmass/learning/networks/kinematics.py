@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from topmass.learning.feeding.batches import SparseBatch
-from topmass.learning.kinematics.quantities import SUMS, given
+from topmass.learning.kinematics.hits import find_hits
+from topmass.learning.kinematics.quantities import SUBJETS, SUMS, given
+from topmass.learning.kinematics.subjets import subjets
 from topmass.learning.kinematics.sums import sums
+from topmass.learning.kinematics.towers import find_towers
 from topmass.learning.networks.head import Head
 from topmass.learning.networks.network import Network
 from topmass.preprocessing.shards import ShardMeta
@@ -28,14 +31,15 @@ class Kinematics(Network):
 
     def __init__(self, shards: ShardMeta, outputs: int, width: int = 192, depth: int = 4) -> None:
         super().__init__(shards, outputs)
-        self.numbers = len(given(SUMS, shards)) + shards.coordinates
+        self.numbers = len(given(SUMS + SUBJETS, shards)) + shards.coordinates
         self.register_buffer("mean", torch.zeros(self.numbers))
         self.register_buffer("deviation", torch.ones(self.numbers))
         self.body = perceptron(self.numbers, width, depth, outputs)
 
     def look(self, batch: SparseBatch) -> Tensor:
         """As `Network.look`: logarithms, whose sign is that of the number."""
-        found = sums(batch, self.shards)
+        hits = find_hits(batch, self.shards)
+        found = torch.cat([sums(hits, self.shards), subjets(find_towers(hits), self.shards)], dim=1)
         return torch.cat([found.sign() * found.abs().log1p(), batch.position], dim=1)
 
     @torch.no_grad()
