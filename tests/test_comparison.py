@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from compare import compare
 from draw_comparison import draw_comparison
+from draw_learning_curve import draw_learning_curve
 from evaluate import evaluate
+from topmass.drawing.learning_curve import learning_curves
 from topmass.files import BadInput
 from topmass.scoring.comparison import read_comparison
 from topmass.scoring.predictions import Predictions
@@ -136,3 +139,34 @@ def test_the_figure_is_drawn_the_same_twice(tmp_path):
     for first, second in zip(*figures, strict=True):
         assert first.read_bytes() == second.read_bytes()
     assert figures[0][2].read_text().splitlines()[1].startswith("a,mae,15,7.07107,,,")
+
+
+def test_a_learning_curve_has_a_point_for_each_network_and_number_of_jets(tmp_path):
+    known, runs = jets(200), []
+    for name, number, error in (("few", 1000, 30.0), ("many", 8000, 20.0)):
+        for seed in (1, 2):
+            files = run(tmp_path, name, seed, known, np.full(200, error + seed))
+            about = json.loads(files[1].read_text())
+            files[1].write_text(json.dumps(about | {"jets": number}))
+            runs.append(files)
+    put_side_by_side(tmp_path, runs, ["few", "many"], [1, 2])
+    draw_learning_curve(tmp_path / "comparison.json", tmp_path / "curve.png", COLOURS)
+    rows = pd.read_csv(tmp_path / "curve.csv")
+    of_mae = rows[rows["metric"] == "mae"]
+    assert of_mae[["jets", "value"]].to_numpy() == pytest.approx(np.array([[1000, 31.5], [8000, 21.5]]))
+    assert of_mae["deviation"].tolist() == pytest.approx(2 * [np.std([1, 2], ddof=1)], rel=1e-5)
+    assert (tmp_path / "curve.png").stat().st_size > 10_000 and (tmp_path / "curve.pdf").exists()
+
+
+def test_trees_have_their_curve_beside_the_networks(tmp_path):
+    rows = []
+    for jets_seen, mae, of_trees in ((1000, 60, 50), (4000, 48, 47)):
+        number = {"mean": mae, "deviation": None, "values": [mae]}
+        training = {"network": "kinematics", "jets": {"mean": jets_seen}}
+        scores = {"mae": number, "mre": number}
+        rows.append({"training": training, "scores": scores, "trees": {"mae": of_trees, "mre": of_trees}})
+    numbers = learning_curves(rows).numbers
+    found = dict(
+        zip(zip(numbers["curve"], numbers["metric"], numbers["jets"], strict=True), numbers["value"], strict=True)
+    )
+    assert found["kinematics", "mae", 4000] == 48 and found["trees on sums over the image", "mae", 1000] == 50

@@ -179,6 +179,11 @@ def if_several(path):
     return [path] if len(runs("{experiment}/{seed}")) > 1 else []
 
 
+def if_curves(path):
+    """A file that shows errors by the number of jets, where experiments are trained on different numbers of blocks."""
+    return [path] if len(set(map(blocks_of, config["run"]["experiments"]))) > 1 else []
+
+
 def figure(path, category, what):
     """The files of a figure, PNG first; the report shows that with the caption of the same name."""
     labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)} or {"experiment": "all", "seed": "all"}

@@ -3,6 +3,7 @@
 reads   results/evaluate/, results/train/, results/predict/ of all runs
 writes  results/compare/comparison.json, comparison.csv, comparison.txt
         results/figures/comparison.png, comparison.pdf, comparison.csv
+        results/figures/learning_curve.png, learning_curve.pdf, learning_curve.csv where experiments differ in `blocks`
 """
 
 
@@ -50,3 +51,21 @@ rule figure_comparison:
         code=code_hash("draw_comparison.py"),
     script:
         "../scripts/draw_comparison.py"
+
+
+rule figure_learning_curve:
+    input:
+        comparison="results/compare/comparison.json",
+    output:
+        figure=figure("learning_curve", "Results", "learning curve"),
+    log:
+        "results/log/figure_learning_curve.log",
+    benchmark:
+        "results/benchmark/figure_learning_curve.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_learning_curve.py"),
+    script:
+        "../scripts/draw_learning_curve.py"

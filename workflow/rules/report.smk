@@ -17,7 +17,10 @@ rule results:
         comparison=if_several("results/compare/comparison.json"),
         comparison_summary=if_several("results/compare/comparison.txt"),
         # Of the figures the first ones find room on the page; the others are linked.
-        comparison_figures=if_several("results/figures/comparison.png"),
+        comparison_figures=[
+            *if_several("results/figures/comparison.png"),
+            *if_curves("results/figures/learning_curve.png"),
+        ],
         jets_figures=[
             *expand("results/figures/{dataset}/{name}.png", dataset=datasets_run(), name=["masses", "layer_values"]),
             *expand(

@@ -12,7 +12,7 @@ from topmass.scoring.bootstrap import Bootstrap, Measured
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import overall
 
-VERSION = 1
+VERSION = 2
 COMPARED = ("mae", "mre", "resolution", "bias")
 """The metrics that are compared."""
 SPENT = ("jets", "epochs", "seconds", "jets_per_second")
@@ -33,8 +33,7 @@ class Experiment:
 
     def row(self) -> dict:
         """What is told of it alone."""
-        first = self.trainings[0]
-        scores = [overall(metrics)["scores"]["network"] for metrics in self.metrics]
+        first, scores = self.trainings[0], [overall(metrics)["scores"] for metrics in self.metrics]
         return {
             "experiment": self.name,
             "seeds": list(self.seeds),
@@ -43,8 +42,11 @@ class Experiment:
                 **{name: first[name] for name in ("network", "layers", "parameters")},
                 **{name: spread([training[name] for training in self.trainings]) for name in SPENT},
             },
-            "scores": {name: spread([found[name]["value"] for found in scores]) for name in COMPARED},
-        }
+            "scores": {name: spread([found["network"][name]["value"] for found in scores]) for name in COMPARED},
+            # Of one fit, which all seeds share.
+            "trees": {name: scores[0]["trees_image"][name]["value"] for name in COMPARED}
+            if "trees_image" in scores[0] else None,
+        }  # fmt: skip
 
 
 def spread(values: Sequence[float]) -> dict:

@@ -1,0 +1,72 @@
+"""The figure of errors by the number of jets that were trained on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from topmass.drawing.style import LABEL, Drawn
+
+PANELS = (("mae", "MAE (GeV)", 1), ("mre", "MRE (%)", 100))
+TREES = "trees on sums over the image"
+
+
+class Point(NamedTuple):
+    """A metric of what was trained on so many jets, and its standard deviation over seeds; NaN of one seed."""
+
+    curve: str
+    metric: str
+    jets: float
+    value: float
+    deviation: float
+
+
+def learning_curves(rows: Sequence[Mapping]) -> Drawn:
+    """A curve for each network, and one for boosted trees on the same jets; `rows` are those of a comparison."""
+    points = sorted({point for row in rows for point in points_of(row)})
+    curves = [*dict.fromkeys(row["training"]["network"] for row in rows)]
+    figure = Figure(figsize=(15, 6.5), layout="constrained")
+    for axes, (metric, title, factor) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+        for i, curve in enumerate([*curves, TREES]):
+            here = [point for point in points if (point.curve, point.metric) == (curve, metric)]
+            look = {"color": "0.4", "linestyle": "--"} if curve == TREES else {"color": f"C{i}"}
+            draw(axes, curve, here, factor, look)
+        axes.set_ylabel(title)
+        label_jets(axes, sorted({point.jets for point in points}))
+        axes.legend()
+    figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
+    columns = zip(*points, strict=True)
+    return Drawn(figure, dict(zip(Point._fields, columns, strict=True)))
+
+
+def points_of(row: Mapping) -> Iterator[Point]:
+    """What an experiment adds to the curves."""
+    jets = row["training"]["jets"]["mean"]
+    for metric, _, _ in PANELS:
+        score = row["scores"][metric]
+        deviation = np.nan if score["deviation"] is None else score["deviation"]
+        yield Point(row["training"]["network"], metric, jets, score["mean"], deviation)
+        if row["trees"]:
+            yield Point(TREES, metric, jets, row["trees"][metric], np.nan)
+
+
+def draw(axes: Axes, label: str, points: Sequence[Point], factor: float, look: Mapping) -> None:
+    """One curve, with a bar of one standard deviation where there are seeds."""
+    if points:
+        _, _, jets, values, deviations = (np.array(column) for column in zip(*points, strict=True))
+        bars = factor * np.nan_to_num(deviations.astype(float))
+        axes.errorbar(jets, factor * values, yerr=bars, marker="o", capsize=4, label=label, **look)
+
+
+def label_jets(axes: Axes, jets: Sequence[float]) -> None:
+    """A logarithmic axis with the numbers of jets themselves below it, those that have room."""
+    axes.set_xscale("log")
+    shown = [number for i, number in enumerate(jets) if i == 0 or number > 1.3 * jets[i - 1]]
+    axes.set_xticks(shown, [f"{number / 1000:,.0f}" for number in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("Jets trained on (thousands)")
+    axes.grid(color="0.9")
