@@ -14,7 +14,7 @@ def quarks_in_jet(jets: Jets, radius: float) -> np.ndarray:
 
 
 def quarks_in_window(jets: Jets, images: Images) -> np.ndarray:
-    """Quarks in the window of each jet's image, (N,), int8: less than half of its side from its middle, in η and in φ."""
+    """Quarks in the window of each jet's image, (N,), int8: up to half a side from its middle, in η and in φ."""
     # `ieta` and `iphi` are of a pixel, whose middle is that of the window.
     eta, phi = away_from((images.ieta + 0.5) * PIXEL_ETA, (images.iphi + 0.5) * PIXEL_PHI, jets)
     return count((np.abs(eta) < SIDE / 2 * PIXEL_ETA) & (np.abs(phi) < SIDE / 2 * PIXEL_PHI))

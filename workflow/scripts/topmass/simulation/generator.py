@@ -202,7 +202,7 @@ def cylindrical(px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> tuple[np.ndar
 
 
 def find_quarks(top: np.ndarray, pdg: np.ndarray, daughters: np.ndarray) -> np.ndarray:
-    """The three quarks of t → b W → b q q′ in the event record, (N, 3), of decaying tops; `daughters` is (2, particles).
+    """Rows of the three quarks of t → b W → b q q′ for each decaying top, (N, 3); `daughters` are (2, particles).
 
     They are taken where top and W decay, before they radiate: there they are three, and have the mass of the top (but
     for what the W recoils when the b radiates); what they radiate is part of the prongs that they become.
