@@ -183,7 +183,7 @@ def test_the_metrics_have_the_form_that_is_documented(tmp_path):
 
 
 def with_quarks(jets: int = 600) -> Predictions:
-    """Jets that hold any number of quarks, or of which it is unknown; with all three they are predicted twice as well."""
+    """Jets that hold any number of quarks, or an unknown one; with all three they are predicted twice as well."""
     found, rng = made_up(jets), np.random.default_rng(7)
     found.quarks_in_window = np.where(rng.random(jets) < 0.2, np.nan, rng.integers(0, 4, jets))
     found.predicted = found.mass + np.where(found.quarks_in_window == 3, 10, 20)
