@@ -164,6 +164,8 @@ def test_in_a_browser_all_is_there_and_nothing_sticks_out(made, browser, width, 
     )
     assert wide == [] and tab.evaluate("document.documentElement.scrollWidth") == width
     paper, ink = (tab.evaluate(f"getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color"))
+    cut = "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.outerHTML)"
+    assert tab.locator("tbody td").evaluate_all(cut) == []
     bright = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink)]
     assert (bright[0] > bright[1] + 400) == (scheme == "light") and (bright[0] + 400 < bright[1]) == (scheme == "dark")
     tab.close()
