@@ -47,6 +47,8 @@ def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) 
         ieta=rng.integers(-20, 20, jets).astype("i2") * 5 + 2,
         iphi=rng.integers(0, 72, jets).astype("i2") * 5 + 2,
         event=first_event + np.arange(jets) // 2,
+        quarks_in_window=rng.integers(0, 4, jets).astype("f4"),
+        quarks_in_jet=np.where(rng.random(jets) < 0.5, rng.integers(0, 4, jets), np.nan).astype("f4"),
         **known,
     )
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from draw_containment import draw_containment
 from draw_history import draw_history
 from draw_images import draw_images
 from draw_largest_errors import draw_largest_errors
@@ -16,6 +17,7 @@ FIGURES = {
     draw_masses: ("masses",),
     draw_history: ("loss", "validation"),
     draw_predictions: ("predicted", "spectrum", "median_error"),
+    draw_containment: ("containment",),
     draw_metrics: ("response", "mean_errors", "map_of"),
     draw_layers: ("values",),
     draw_largest_errors: ("largest",),

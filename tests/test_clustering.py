@@ -15,7 +15,15 @@ from topmass.simulation.detector import CANDIDATE, DetectorSettings, Readout, de
 from topmass.simulation.generator import Generator, GeneratorSettings, Tops
 
 SETTINGS = JetSettings(**SELECTION)
-NO_TOPS = Tops(*(np.empty(0, int), *np.empty((4, 0))))
+
+
+def make_tops(event: list[int], pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> Tops:
+    """Tops of 173 GeV that decay along their own direction."""
+    quarks = (np.repeat(np.asarray(angle)[:, None], 3, axis=1) for angle in (eta, phi))
+    return Tops(np.array(event, int), np.full(len(event), 173.0), *map(np.asarray, (pt, eta, phi)), *quarks)
+
+
+NO_TOPS = make_tops([], [], [], [])
 
 
 def momenta(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
@@ -71,7 +79,7 @@ def test_jets_are_those_of_the_definition_of_anti_kt():
     order = np.argsort(-pt)
     order = order[(pt[order] > 50) & (np.abs(eta[order]) < 2)]
     assert len(order) > 4
-    tops = Tops(np.zeros(len(order), int), np.full(len(order), 173.0), pt[order], eta[order], phi[order])
+    tops = make_tops([0] * len(order), pt[order], eta[order], phi[order])
     jets = find_jets(read(event), tops, JetSettings(0.8, 50, 2.0, 0.1, 0.1))
     for found, expected in ((jets.pt, pt), (jets.eta, eta), (jets.phi, phi), (jets.jet_mass, mass)):
         assert np.sort(found) == pytest.approx(np.sort(expected[order]))
@@ -120,13 +128,13 @@ def test_events_without_candidates_or_tops_have_no_jets():
     assert len(find_jets(read(np.empty(0, CANDIDATE)), NO_TOPS, SETTINGS).event) == 0
     jet = momenta(np.array([900.0, 500.0]), np.zeros(2), np.array([0.0, 1.0]))
     assert len(find_jets(read(np.empty(0, CANDIDATE), jet), NO_TOPS, SETTINGS).event) == 0
-    tops = Tops(np.array([1]), np.array([173.0]), np.array([880.0]), np.array([0.1]), np.array([0.1]))
+    tops = make_tops([1], [880.0], [0.1], [0.1])
     assert find_jets(read(np.empty(0, CANDIDATE), jet, jet[:0]), tops, SETTINGS).event.tolist() == [1]
 
 
 def test_a_top_goes_to_the_nearest_jet_across_the_seam_of_phi():
     event, eta = np.zeros(2, int), np.zeros(2)
-    top = Tops(np.array([0]), np.array([173.0]), np.array([500.0]), np.array([0.0]), np.array([-math.pi + 0.1]))
+    top = make_tops([0], [500.0], [0.0], [-math.pi + 0.1])
     assert match(event, eta, np.array([math.pi - 0.1, -math.pi + 0.5]), top, 0.8).tolist() == [0, -1]
 
 
@@ -137,7 +145,7 @@ def test_each_top_has_at_most_one_jet_of_its_event_within_the_distance(seed):
     event, top_event = np.sort(rng.integers(0, 4, 12)), np.sort(rng.integers(0, 4, 8))
     eta, top_eta = rng.uniform(-1, 1, 12), rng.uniform(-1, 1, 8)
     phi, top_phi = rng.uniform(-math.pi, math.pi, 12), rng.uniform(-math.pi, math.pi, 8)
-    found = match(event, eta, phi, Tops(top_event, top_eta, top_eta, top_eta, top_phi), 0.8)
+    found = match(event, eta, phi, make_tops(top_event, top_eta, top_eta, top_phi), 0.8)
     matched = found[found >= 0]
     assert len(set(matched)) == len(matched)
     apart = np.array([distance(top_eta, top_phi, *jet) for jet in zip(eta, phi, strict=True)])

@@ -26,7 +26,8 @@ def jets(number: int, first_event: int = 0) -> Predictions:
     """Jets that depend on their event alone."""
     event = first_event + np.arange(number)
     mass, pt = 100 + event * 37.7 % 400, 400 + event * 91.3 % 600
-    return Predictions(event=event, mass=mass, predicted=mass, pt=pt, ieta=mass, jet_mass=mass, softdrop_mass=mass)
+    known = dict.fromkeys(("mass", "predicted", "ieta", "jet_mass", "softdrop_mass", "quarks_in_jet"), mass)
+    return Predictions(event=event, pt=pt, quarks_in_window=event % 4, **known)
 
 
 def run(folder: Path, name: str, seed: int, known: Predictions, error: np.ndarray) -> list[Path]:
@@ -113,7 +114,7 @@ def test_seeds_with_other_jets_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("which", "text", "message"),
     [
-        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 2"),
+        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 3"),
         (0, "[]", r"m\.json: not the metrics of a network"),
         (1, "{}", r"t\.json: not about a training"),
     ],

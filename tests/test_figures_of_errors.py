@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import SPLIT, UNBIAS, make_jets
+from draw_containment import draw_containment
 from draw_largest_errors import draw_largest_errors
 from draw_layers import draw_layers
 from draw_metrics import draw_metrics
@@ -25,7 +26,7 @@ from topmass.files import BadInput
 from topmass.jets import JetBatch, write_jets
 from topmass.layers import LAYERS, PIXEL_ETA
 from topmass.scoring.bootstrap import Bootstrap
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import KNOWN, Predictions
 from topmass.scoring.score import TITLES, score
 
 BINS = {"mass": (85, 200, 350, 500), "pt": (400, 700, 1000)}
@@ -35,7 +36,8 @@ def made_up(jets: int = 600, bias: float = 0, width: float = 30) -> Predictions:
     rng = np.random.default_rng(1)
     mass, pt = rng.uniform(86, 500, jets).astype("f4"), rng.uniform(400, 1000, jets).astype("f4")
     predicted, ieta = mass + rng.normal(bias, width, jets), rng.integers(-115, 115, jets)
-    return Predictions(np.arange(jets), mass, predicted, pt, ieta, jet_mass=mass * 0.9, softdrop_mass=mass * 0.7)
+    known = {"jet_mass": mass * 0.9, "softdrop_mass": mass * 0.7, "quarks_in_window": np.arange(jets) % 4}
+    return Predictions(np.arange(jets), mass, predicted, pt, ieta, quarks_in_jet=np.zeros(jets), **known)
 
 
 def predictions(folder: Path, jets: Predictions | None = None, trees: bool = True) -> dict:
@@ -78,7 +80,7 @@ def jets_in_tables(folder: Path, jets: int = 40) -> tuple[JetBatch, dict]:
     tables = [folder / f"{block:05d}.parquet" for block in range(2)]
     for half, table in enumerate(tables):
         write_jets(table, [batch.take(np.arange(half * jets // 2, (half + 1) * jets // 2))], LAYERS, {})
-    known = {name: getattr(batch, name) for name in ("event", "mass", "pt", "ieta", "jet_mass", "softdrop_mass")}
+    known = {name: getattr(batch, name) for name in KNOWN}
     Predictions(predicted=batch.mass + np.arange(jets), **known).save(folder / "predictions.parquet")
     return batch, {"predictions": folder / "predictions.parquet", "tables": tables}
 
@@ -86,6 +88,7 @@ def jets_in_tables(folder: Path, jets: int = 40) -> tuple[JetBatch, dict]:
 STAGES = [
     (draw_predictions, predictions),
     (draw_metrics, metrics),
+    (draw_containment, metrics),
     (draw_layers, layers),
     (draw_largest_errors, lambda folder: jets_in_tables(folder)[1]),
 ]
@@ -106,6 +109,27 @@ def test_a_known_bias_and_width_stand_in_the_numbers_behind_the_figures(tmp_path
     assert narrow == pytest.approx(30 / 425, rel=0.12)
     trees = pd.read_csv(tmp_path / "mean_errors.csv").query("estimator == 'trees_image' and metric == 'mae'")
     assert np.allclose(trees.value, 5, rtol=1e-3)
+
+
+def test_errors_by_quarks_are_those_of_the_jets_that_hold_them(tmp_path):
+    jets = made_up(800)
+    jets.predicted = jets.mass + 10 * (4 - jets.quarks_in_window)
+    run(draw_containment, {"metrics": predictions(tmp_path, jets)["metrics"]}, tmp_path)
+    found = pd.read_csv(tmp_path / "containment.csv").query("estimator == 'network'").set_index("against")
+    assert set(found.metric) == {"mae"}
+    by_number = found.loc["quarks"].set_index("start").value
+    assert by_number.to_dict() == pytest.approx({0: 40, 1: 30, 2: 20, 3: 10}, rel=1e-4)
+    assert found.loc["contained and mass"].value.tolist() == pytest.approx([10, 10, 10], rel=1e-4)
+    assert np.allclose(found.loc["not contained and mass"].value, 30, rtol=0.1)
+    run(draw_metrics, {"metrics": tmp_path / "metrics.json"}, tmp_path)
+    assert set(pd.read_csv(tmp_path / "mean_errors.csv").against) == {"mass", "pt"}
+
+
+def test_containment_that_is_not_known_cannot_be_drawn(tmp_path):
+    given = predictions(tmp_path, replace(made_up(), quarks_in_window=np.full(600, np.nan)))
+    with pytest.raises(BadInput, match=r"metrics\.json: it is known of no jet how many quarks lie in the window"):
+        run(draw_containment, {"metrics": given["metrics"]}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def points_by_eta(jets: Predictions) -> pd.DataFrame:
@@ -214,14 +238,15 @@ def test_the_values_of_a_layer_are_all_counted_before_and_after(tmp_path):
     [
         ("", "not the metrics"),
         ("[]", "not the metrics"),
-        ('{"version": 2, "regions": []}', "not the metrics"),
-        ('{"version": 1}', "metrics of version 1, this code reads 2"),
+        ('{"version": 3, "regions": []}', "not the metrics"),
+        ('{"version": 1}', "metrics of version 1, this code reads 3"),
     ],
 )
 def test_metrics_that_cannot_be_drawn(content, message, tmp_path):
     given = predictions(tmp_path)
     given["metrics"].write_text(content)
-    for stage, arguments in ((draw_predictions, given), (draw_metrics, {"metrics": given["metrics"]})):
+    of_metrics = {"metrics": given["metrics"]}
+    for stage, arguments in ((draw_predictions, given), (draw_metrics, of_metrics), (draw_containment, of_metrics)):
         with pytest.raises(BadInput, match=rf"metrics\.json: {message}"):
             run(stage, arguments, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ import torch
 from conftest import SPLIT, make_jets
 from sparsify import sparsify
 from topmass.files import BadInput
-from topmass.jets import JetTable, write_jets
+from topmass.jets import QUARKS, JetTable, write_jets
 from topmass.layers import LAYERS
 from topmass.learning.networks.model import Model
 from topmass.preprocessing.shards import Shard, ShardMeta
@@ -38,7 +38,7 @@ def write_shard(path: Path) -> None:
     meta = ShardMeta(tuple(NAMES), cells, (1.0,) * len(NAMES), 0.0, "none", "")
     arrays = {name: getattr(jets, name) for name in ("pixel", "layer", "mass", "pt", "jet_mass", "softdrop_mass")}
     arrays |= {"value": jets.value.astype("f2"), "event": jets.event, "weight": np.ones(20, "f4")}
-    arrays |= {name: getattr(jets, name).astype("f4") for name in ("ieta", "iphi")}
+    arrays |= {name: getattr(jets, name).astype("f4") for name in ("ieta", "iphi", *QUARKS)}
     Shard(jets.offset, arrays, meta).save(path)
 
 

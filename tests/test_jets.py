@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from topmass import jets as jets_module
 from topmass.files import BadInput
-from topmass.jets import PER_JET, SPARSE, JetBatch, JetTable, join, write_jets
+from topmass.jets import PER_JET, QUARKS, SPARSE, JetBatch, JetTable, join, write_jets
 from topmass.layers import LAYERS
 
 SOURCE = {"simulation": {"process": "gun"}, "seed": 1}
-MAY_BE_UNKNOWN = ("eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
+MAY_BE_UNKNOWN = ("eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS)
 HCAL = 4
 FEW_EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -26,6 +26,7 @@ def random_jets(counts: list[int], seed: int = 1) -> JetBatch:
     rng = np.random.default_rng(seed)
     layer = rng.integers(0, len(LAYERS), sum(counts)).astype("u1")
     per_jet = {name: (1000 * rng.normal(size=len(counts))).astype(dtype) for name, dtype in PER_JET.items()}
+    per_jet |= {name: rng.integers(0, 4, len(counts)).astype("f4") for name in QUARKS}
     for name in MAY_BE_UNKNOWN:
         per_jet[name][rng.random(len(counts)) < 0.3] = np.nan
     return JetBatch(
@@ -172,9 +173,9 @@ def test_a_column_of_another_type_is_named(table):
 
 
 def test_a_table_of_another_version_is_refused(table, monkeypatch):
-    monkeypatch.setattr(jets_module, "VERSION", 2)
+    monkeypatch.setattr(jets_module, "VERSION", 3)
     with pytest.raises(
-        BadInput, match=r"jets\.parquet: jet table of \(version, side\) \(1, 125\), this code reads \(2, 125\)"
+        BadInput, match=r"jets\.parquet: jet table of \(version, side\) \(2, 125\), this code reads \(3, 125\)"
     ):
         JetTable(table)
 
@@ -186,6 +187,8 @@ def test_a_table_of_another_version_is_refused(table, monkeypatch):
         ({"value": -np.inf}, "value in layer .* is not finite"),
         ({"mass": np.inf}, "mass is not finite"),
         ({"pt": np.nan}, "pt is not finite"),
+        ({"quarks_in_window": 4}, "quarks_in_window is 4, not 0, 1, 2, 3 or null"),
+        ({"quarks_in_jet": -1}, "quarks_in_jet is -1, not 0, 1, 2, 3 or null"),
         ({"layer": 8}, "layer 8 does not exist"),
         ({"layer": 0, "pixel": 15625}, "pixel 15625 does not exist"),
         ({"layer": HCAL, "pixel": 625}, "pixel 625 does not exist"),

@@ -87,6 +87,7 @@ class Run:
             path.parent.mkdir(parents=True)
         jets = {"pt": np.full(400, 500.0), "ieta": np.zeros(400)}
         jets |= {"jet_mass": 0.8 * mass, "softdrop_mass": np.full(400, np.nan)}
+        jets |= {"quarks_in_window": np.where(np.arange(400) % 4, 3, 1), "quarks_in_jet": np.full(400, np.nan)}
         Predictions(event=np.arange(400), mass=mass, predicted=predicted, **jets).save(predictions)
         others = {"summary": metrics.with_name("summary.txt"), "spreadsheet": metrics.with_name("metrics.csv")}
         bootstrap = {"resamples": 20, "level": 0.68, "seed": 1}
@@ -163,6 +164,8 @@ def test_in_a_browser_all_is_there_and_nothing_sticks_out(made, browser, width, 
     )
     assert wide == [] and tab.evaluate("document.documentElement.scrollWidth") == width
     paper, ink = (tab.evaluate(f"getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color"))
+    cut = "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.outerHTML)"
+    assert tab.locator("tbody td").evaluate_all(cut) == []
     bright = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink)]
     assert (bright[0] > bright[1] + 400) == (scheme == "light") and (bright[0] + 400 < bright[1]) == (scheme == "dark")
     tab.close()
@@ -172,8 +175,10 @@ def test_the_numbers_of_the_table_are_those_of_the_metrics(made, browser):
     made.show()
     tab = browser.new_page()
     tab.goto(made.page.as_uri())
-    rows = tab.locator("#scores tbody tr").evaluate_all(
-        "all => all.map(row => [...row.cells].map(cell => [cell.dataset.head, cell.textContent]))"
+    rows = (
+        tab.locator("#scores table")
+        .first.locator("tbody tr")
+        .evaluate_all("all => all.map(row => [...row.cells].map(cell => [cell.dataset.head, cell.textContent]))")
     )
     found = [overall(json.loads(path.read_text()))["scores"] for path in made.metrics]
     networks = [each.pop("network") for each in found]
@@ -187,6 +192,28 @@ def test_the_numbers_of_the_table_are_those_of_the_metrics(made, browser):
             numbers = [float(text) for text in re.findall(r"-?[\d.]+", shown[name].replace("−", "-").replace(",", " "))]
             assert numbers == pytest.approx(wanted, abs=0.0051), name
     tab.close()
+
+
+def test_contained_jets_are_scored_beside_the_others_where_it_is_known(run):
+    page = run.show()
+    metrics = [json.loads(path.read_text()) for path in run.metrics]
+    parts = {region["by"]: region for region in metrics[0]["regions"] if region["mass"] is None}
+    (table,) = re.findall(r"<caption>The same by containment.*?</table>", page, re.S)
+    assert "300 contained, 100 not contained" in table
+    for name, title in TITLES.items():
+        if name in parts["all"]["scores"]:
+            (row,) = re.findall(
+                rf'rowheader">{"network a, seed 1" if name == "network" else title}</th>.*?</tr>', table, re.S
+            )
+            shown = [
+                float(value.replace(",", "")) for value in re.findall(r'data-head="MAE.*?<span>(.*?)</span>', row, re.S)
+            ]
+            maes = [parts[by]["scores"][name]["mae"]["value"] for by in ("contained", "not contained")]
+            assert shown == pytest.approx(maes, abs=0.0051)
+    for path, each in zip(run.metrics, metrics, strict=True):
+        each["regions"] = [region for region in each["regions"] if region["quarks"] is None]
+        path.write_text(json.dumps(each))
+    assert "containment" not in run.show()
 
 
 def test_a_network_that_is_not_better_is_said_to_be_so_and_no_other(made):

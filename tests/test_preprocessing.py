@@ -13,7 +13,7 @@ from conftest import SPLIT, UNBIAS, make_jets
 from make_shards import make_shards
 from measure import measure
 from topmass.files import BadInput
-from topmass.jets import JetTable, join, write_jets
+from topmass.jets import QUARKS, JetTable, join, write_jets
 from topmass.layers import LAYERS
 from topmass.preprocessing.repeats import overlapping
 from topmass.preprocessing.shards import Shard, load_shards, read_numbers
@@ -57,6 +57,14 @@ def test_every_jet_that_is_kept_is_in_the_shard_of_its_split_and_nowhere_else(da
         found = np.concatenate([Shard.load(path).arrays["mass"] for path in shards[name]])
         assert sorted(found) == sorted(jets.mass[kept & (split == index)])
         assert known.kept[name]["jets"] == len(found)
+
+
+def test_a_shard_keeps_how_many_quarks_a_jet_holds_and_where_that_is_unknown(dataset, tables):
+    jets = all_jets(tables)
+    for shard in map(Shard.load, dataset[1]["train"]):
+        rows = [int(np.flatnonzero(jets.mass == mass)[0]) for mass in shard.arrays["mass"]]
+        for name in QUARKS:
+            assert np.array_equal(shard.arrays[name], getattr(jets, name)[rows], equal_nan=True)
 
 
 def test_no_event_is_on_two_sides(dataset):
@@ -300,7 +308,7 @@ def test_shards_of_another_version_are_refused(dataset):
     with path.open("wb") as file:
         np.savez(file, **arrays)
     for read in (Shard.load, lambda path: read_numbers([path], ["mass"], digest_of(dataset[0]))):
-        with refused(r"0\.npz: shards of version 2, this code reads 3"):
+        with refused(r"0\.npz: shards of version 2, this code reads 4"):
             read(path)
 
 

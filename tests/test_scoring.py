@@ -18,7 +18,7 @@ from topmass.files import BadInput
 from topmass.scoring.baselines import baselines, weighted_median
 from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.metrics import METRICS, absolute, relative
-from topmass.scoring.predictions import Predictions
+from topmass.scoring.predictions import COLUMNS, Predictions
 from topmass.scoring.score import TITLES, shortfall
 
 BOOTSTRAP = {"resamples": 200, "level": 0.68, "seed": 1}
@@ -32,6 +32,7 @@ def made_up(jets: int, seed: int = 0, bias: float = 0, width: float = 20) -> Pre
     return Predictions(
         event=np.arange(jets) // 2, mass=mass, predicted=mass + rng.normal(bias, width, jets),
         pt=rng.uniform(400, 1000, jets), ieta=np.zeros(jets), jet_mass=mass * 0.7, softdrop_mass=mass * 0.5,
+        quarks_in_window=np.full(jets, np.nan), quarks_in_jet=np.full(jets, np.nan),
     )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def test_constants_of_a_flat_mass_are_those_of_the_reference():
     mass = np.linspace(85, 500, 100_001)
     jets = Predictions(
         event=np.arange(len(mass)),
-        **dict.fromkeys(("mass", "predicted", "pt", "ieta", "jet_mass", "softdrop_mass"), mass),
+        **{name: mass for name in COLUMNS if name != "event"},
     )
     guesses = baselines(jets, 0)
     assert absolute(mass, guesses["constant_mae"]).mean() == pytest.approx(103.75, abs=0.01)
@@ -179,6 +180,47 @@ def test_the_metrics_have_the_form_that_is_documented(tmp_path):
     for name in ("network", "best constant for MAE", "best constant for MRE", "jet mass", "soft-drop mass"):
         assert name in summary
     assert set(spreadsheet.metric) == set(METRICS) and set(spreadsheet.by) == {"all", "mass", "pt", "mass and pt"}
+
+
+def with_quarks(jets: int = 600) -> Predictions:
+    """Jets that hold any number of quarks, or an unknown one; with all three they are predicted twice as well."""
+    found, rng = made_up(jets), np.random.default_rng(7)
+    found.quarks_in_window = np.where(rng.random(jets) < 0.2, np.nan, rng.integers(0, 4, jets))
+    found.predicted = found.mass + np.where(found.quarks_in_window == 3, 10, 20)
+    return found
+
+
+def test_jets_are_scored_by_containment_and_each_that_is_known_once(tmp_path):
+    jets = with_quarks()
+    metrics, _, spreadsheet = score(jets, tmp_path)
+    assert list(Draft202012Validator(SCHEMA).iter_errors(metrics)) == []
+    known = int(np.isfinite(jets.quarks_in_window).sum())
+    regions = [region for region in metrics["regions"] if region["quarks"]]
+    kinds = ({"quarks"}, {"contained", "not contained"}, {"contained and mass", "not contained and mass"})
+    for by in kinds:
+        assert sum(region["jets"] for region in regions if region["by"] in by) == known
+    for region in regions:
+        low, high = region["quarks"]
+        first, last = region["mass"] or (85, 500)
+        here = (jets.quarks_in_window >= low) & (jets.quarks_in_window <= high)
+        assert region["jets"] == (here & (jets.mass >= first) & (jets.mass < last)).sum()
+        assert region["scores"]["network"]["mae"]["value"] == pytest.approx(10 if low == 3 else 20, rel=1e-5)
+    (row,) = spreadsheet.query("by == 'not contained' and estimator == 'jet_mass' and metric == 'mae'").itertuples()
+    assert (row.quarks_low, row.quarks_high) == (0, 2) and row.jets == (jets.quarks_in_window < 3).sum()
+
+
+def test_what_is_scored_without_quarks_is_the_same_with_them(tmp_path):
+    jets = with_quarks()
+    known = score(jets, tmp_path)[0]["regions"]
+    unknown = score(replace(jets, quarks_in_window=np.full(600, np.nan)), tmp_path)[0]["regions"]
+    assert {region["by"] for region in unknown} == {"all", "mass", "pt", "mass and pt"}
+    assert [region for region in known if region["quarks"] is None] == unknown
+
+
+def test_jets_that_all_hold_their_top_have_no_empty_region(tmp_path):
+    metrics = score(replace(made_up(100), quarks_in_window=np.full(100, 3)), tmp_path)[0]
+    found = [(region["by"], region["jets"]) for region in metrics["regions"] if region["quarks"]]
+    assert found[:2] == [("contained", 100), ("quarks", 100)] and {by for by, _ in found[2:]} == {"contained and mass"}
 
 
 def test_what_is_constant_has_no_correlation(tmp_path):

@@ -15,7 +15,7 @@ from conftest import make_jets
 from downloads import follow
 from sparsify import sparsify
 from topmass.files import BadInput
-from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join, write_jets
+from topmass.jets import EVENTS_PER_BLOCK, QUARKS, JetBatch, JetTable, join, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER
 from topmass.sources import parquet as parquet_module
 from topmass.sources.dense import NotUniform, to_dense, to_sparse
@@ -148,7 +148,8 @@ def test_the_parts_of_a_file_are_the_file(tmp_path, monkeypatch):
 def test_what_the_file_does_not_know_is_null(tmp_path):
     write_dense(tmp_path / "dense.parquet", make_jets(3))
     sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES)
-    assert np.isnan(read(tmp_path / "jets.parquet").jet_mass).all()
+    found = read(tmp_path / "jets.parquet")
+    assert all(np.isnan(getattr(found, name)).all() for name in ("jet_mass", *QUARKS))
 
 
 def test_event_numbers_and_more_are_taken_where_they_are_there(tmp_path):
@@ -157,6 +158,18 @@ def test_event_numbers_and_more_are_taken_where_they_are_there(tmp_path):
     write_dense(tmp_path / "dense.parquet", jets, columns=CMS_COLUMNS | known)
     sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", number=3, layers=NAMES)
     assert same(read(tmp_path / "jets.parquet"), jets, ("event", "jet_mass", "eta"))
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int64(), pa.float64()], ids=str)
+def test_a_file_may_know_of_some_jets_how_many_quarks_they_hold(kind, tmp_path):
+    file, jets = tmp_path / "dense.parquet", make_jets(6)
+    write_dense(file, jets)
+    quarks = pa.array([3, 0, None, 2, 1, None], kind)
+    pq.write_table(pq.read_table(file).append_column("three", quarks).append_column("quarks_in_jet", quarks), file)
+    sparsify(file, tmp_path / "jets.parquet", layers=NAMES, columns={"quarks_in_window": "three"})
+    for name in QUARKS:
+        assert np.array_equal(getattr(read(tmp_path / "jets.parquet"), name), [3, 0, np.nan, 2, 1, np.nan], True)
+        assert pq.read_schema(tmp_path / "jets.parquet").field(name).type == pa.int8()
 
 
 def test_towers_are_stored_once_and_pixels_where_a_tower_is_not_uniform(tmp_path, caplog):
@@ -243,7 +256,8 @@ def spoiled(tmp_path: Path, layers: list[str] = NAMES, **numbers) -> None:
         else:
             setattr(jets, name, getattr(jets, name).astype("f8"))
             getattr(jets, name)[3] = number
-    write_dense(tmp_path / "dense.parquet", jets, images=images)
+    columns = CMS_COLUMNS | {name: name for name in numbers if name in QUARKS}
+    write_dense(tmp_path / "dense.parquet", jets, images=images, columns=columns)
     sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=layers)
 
 
@@ -255,6 +269,8 @@ FLAWS = {
     "no pixel": ({"image": 0}, "no pixel is set"),
     "no mass": ({"mass": np.nan}, "mass is not finite"),
     "a negative mass": ({"mass": -173.0}, "the mass is not positive"),
+    "four quarks": ({"quarks_in_window": 4.0}, "quarks_in_window is 4, not 0, 1, 2, 3 or null"),
+    "half a quark": ({"quarks_in_jet": 0.5}, "quarks_in_jet is 0.5, not 0, 1, 2, 3 or null"),
     "a negative pT": ({"pt": -1.0}, "pt is not positive"),
 }
 

@@ -59,7 +59,7 @@ def test_trees_find_what_is_written_into_the_image_and_those_without_it_do_not(t
     test = Shard.join([Shard.load(path) for path in shards["test"]])
     for predictions in found.values():
         for name in KNOWN:
-            assert np.array_equal(getattr(predictions, name), test.arrays[name])
+            assert np.array_equal(getattr(predictions, name), test.arrays[name], equal_nan=True)
 
 
 def test_the_same_jets_give_the_same_bytes_with_any_number_of_threads(tmp_path):

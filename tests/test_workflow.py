@@ -68,7 +68,7 @@ FIGURE_FILES = (
     *("gun/average_images", "gun/single_jets", "flat/masses"),
     "flat/layer_values",
     *(f"tiny/1/{name}" for name in ("loss", "errors", "predicted", "spectrum", "median_error", "response")),
-    *(f"tiny/1/{name}" for name in ("mean_errors", "resolution_map", "largest_errors")),
+    *(f"tiny/1/{name}" for name in ("mean_errors", "resolution_map", "containment", "largest_errors")),
 )
 
 
@@ -127,7 +127,7 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
 
 
 PAGES = {"report", "workflow_report"}
-OF_METRICS = {"figure_predictions", "figure_metrics"}
+OF_METRICS = {"figure_predictions", "figure_metrics", "figure_containment"}
 LAST = {"predict", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
 AFTER_TREES = {"baselines", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
@@ -329,6 +329,8 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         for page in ("report", "workflow"):
             assert "token=hidden" not in (tmp_path / f"results/{page}.html").read_text(encoding="utf-8"), page
         assert (tmp_path / "results/figures/tiny/1/predicted.png").exists()
+        # Files need not know of quarks.
+        assert not (tmp_path / "results/figures/tiny/1/containment.png").exists()
         assert (tmp_path / "results/download/mine/second.parquet.sha256").exists()
         assert len(first.gets) == 1 and [asked.range is None for asked in second.gets] == [True, False]
         assert "Nothing to be done" in run_mine(house, tmp_path, mine)
@@ -339,7 +341,8 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         other = overlay(tmp_path, files, unusable="drop")
         tiny = ("--configfile", str(house / "tests/tiny.yaml"), other)
         again = would_run(house, "--directory", str(tmp_path), *tiny, folder=tmp_path)
-        assert set(again) == {"sparsify", "figure_images", "statistics"} | AFTER_STATISTICS and again["sparsify"] == 4
+        changed = {"sparsify", "figure_images", "statistics"} | AFTER_STATISTICS - {"figure_containment"}
+        assert set(again) == changed and again["sparsify"] == 4
         blocks = [
             JetTable(tmp_path / f"results/jets/mine/{block:05d}.parquet").about["source"]["rows"] for block in range(4)
         ]

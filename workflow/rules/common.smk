@@ -174,6 +174,23 @@ def runs(pattern, **more):
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
 
 
+def simulated(experiment):
+    """Whether an experiment's jets are simulated here."""
+    dataset = config["experiments"][experiment]["dataset"]
+    return "files" not in config["samples"][config["datasets"][dataset]["sample"]]
+
+
+def figures_of_results(names):
+    """Figures by these names for each experiment and seed; containment of simulated jets alone: files need not know it."""
+    return [
+        f"results/figures/{experiment}/{seed}/{name}.png"
+        for experiment in config["run"]["experiments"]
+        for seed in config["run"]["seeds"]
+        for name in names
+        if name != "containment" or simulated(experiment)
+    ]
+
+
 def if_several(path):
     """A file that sets the runs apart, where there are several."""
     return [path] if len(runs("{experiment}/{seed}")) > 1 else []

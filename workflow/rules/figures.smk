@@ -4,7 +4,7 @@ reads   results/jets/, results/preprocess/, results/shards/, results/train/, res
 writes  results/figures/{sample}/average_images, single_jets
         results/figures/{dataset}/masses, layer_values
         results/figures/{experiment}/{seed}/loss, errors, predicted, spectrum, median_error, response, mean_errors,
-        resolution_map, largest_errors
+        resolution_map, containment, largest_errors
 """
 
 
@@ -133,6 +133,24 @@ rule figure_metrics:
         code=code_hash("draw_metrics.py"),
     script:
         "../scripts/draw_metrics.py"
+
+
+rule figure_containment:
+    input:
+        metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+    output:
+        containment=figure("{experiment}/{seed}/containment", "Results", "MAE by quarks in the window"),
+    log:
+        "results/log/figure_containment/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/figure_containment/{experiment}/{seed}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_containment.py"),
+    script:
+        "../scripts/draw_containment.py"
 
 
 rule figure_largest_errors:

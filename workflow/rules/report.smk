@@ -4,7 +4,16 @@ reads   what the rule `results` names, results/benchmark/, results/download/{sam
 writes  results/report.html, results/workflow.html
 """
 
-RESULTS = ("predicted", "resolution_map", "response", "median_error", "spectrum", "mean_errors", "largest_errors")
+RESULTS = (
+    "predicted",
+    "resolution_map",
+    "response",
+    "median_error",
+    "spectrum",
+    "mean_errors",
+    "containment",
+    "largest_errors",
+)
 """Figures of the results of a training, in the order of the page."""
 
 
@@ -27,7 +36,7 @@ rule results:
                 "results/figures/{sample}/{name}.png", sample=samples_run(), name=["average_images", "single_jets"]
             ),
         ],
-        results_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=RESULTS),
+        results_figures=figures_of_results(RESULTS),
         history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
     localrule: True
 

@@ -21,8 +21,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from simulate import to_batch
 from topmass.console import show
-from topmass.jets import JetBatch, write_jets
+from topmass.jets import write_jets
 from topmass.layers import LAYERS
 from topmass.simulation.clustering import JetSettings, find_jets
 from topmass.simulation.detector import DetectorSettings, detect
@@ -86,9 +87,7 @@ def chain(events: Generator, settings: Settings, n: int, table: Path) -> tuple[l
     clock.append(time.process_time())
     images = take_images(readout, jets, detector_settings, rng)
     clock.append(time.process_time())
-    sparse = (images.hits[name] for name in ("pixel", "layer", "value"))
-    known = {name: value for name, value in jets._asdict().items() if name != "event"}
-    batch = JetBatch(images.offset, *sparse, ieta=images.ieta, iphi=images.iphi, event=jets.event, **known)
+    batch = to_batch(jets, images, jet_settings.radius)
     write_jets(table, [batch], LAYERS, {})
     clock.append(time.process_time())
     return np.diff(clock).tolist(), len(batch)

@@ -11,10 +11,11 @@ from topmass.console import say, stage
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, ROW_GROUP, JetBatch, join, write_jets
 from topmass.layers import LAYERS
-from topmass.simulation.clustering import JetSettings, find_jets
+from topmass.simulation.clustering import Jets, JetSettings, find_jets
+from topmass.simulation.containment import quarks_in_jet, quarks_in_window
 from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Generator, GeneratorSettings
-from topmass.simulation.imaging import take_images
+from topmass.simulation.imaging import Images, take_images
 
 EVENTS_PER_BATCH = 500
 """Few enough to keep a batch in the cache, many enough to make its fixed cost small."""
@@ -59,13 +60,18 @@ def produce(block: int, seed: int, generator: Mapping, detector: Mapping, select
         jets = find_jets(readout, tops, jet_settings)
         images = take_images(readout, jets, detector_settings, rng)
         found += len(jets.event)
-        yield JetBatch(
-            images.offset, *(images.hits[name] for name in ("pixel", "layer", "value")),
-            mass=jets.mass, pt=jets.pt, ieta=images.ieta, iphi=images.iphi, eta=jets.eta, phi=jets.phi,
-            jet_mass=jets.jet_mass, softdrop_mass=jets.softdrop_mass, top_pt=jets.top_pt,
-            event=block * EVENTS_PER_BLOCK + first + jets.event,
-        )  # fmt: skip
+        yield to_batch(jets, images, jet_settings.radius, block * EVENTS_PER_BLOCK + first)
     raise BadInput(f"block {block}: {EVENTS_PER_BLOCK:,} events, all that a block can number, have only {found:,} jets")
+
+
+def to_batch(jets: Jets, images: Images, radius: float, first_event: int = 0) -> JetBatch:
+    """Jets of this radius as rows of a jet table."""
+    return JetBatch(
+        images.offset, *(images.hits[name] for name in ("pixel", "layer", "value")),
+        mass=jets.mass, pt=jets.pt, ieta=images.ieta, iphi=images.iphi, eta=jets.eta, phi=jets.phi,
+        jet_mass=jets.jet_mass, softdrop_mass=jets.softdrop_mass, top_pt=jets.top_pt, event=first_event + jets.event,
+        quarks_in_window=quarks_in_window(jets, images), quarks_in_jet=quarks_in_jet(jets, radius),
+    )  # fmt: skip
 
 
 def row_groups(batches: Iterator[JetBatch], jets: int) -> Iterator[JetBatch]:

@@ -13,7 +13,7 @@ from topmass.files import BadInput, damage, whole
 from topmass.layers import SIDE, Layer, find_layers
 from topmass.parquet import DAMAGED, open_parquet
 
-VERSION = 1
+VERSION = 2
 ROW_GROUP = 2000
 """Jets a row group: about 5 MB, small enough to stay in a cache while it is decoded."""
 LARGEST_BLOCK = 50_000
@@ -25,14 +25,17 @@ PER_JET = {
     "mass": np.dtype("f4"), "pt": np.dtype("f4"), "ieta": np.dtype("i2"), "iphi": np.dtype("i2"),
     "eta": np.dtype("f4"), "phi": np.dtype("f4"), "jet_mass": np.dtype("f4"), "softdrop_mass": np.dtype("f4"),
     "top_pt": np.dtype("f4"), "event": np.dtype("i8"),
+    "quarks_in_window": np.dtype("i1"), "quarks_in_jet": np.dtype("i1"),
 }  # fmt: skip
+QUARKS = ("quarks_in_window", "quarks_in_jet")
+"""How many of the three quarks of the top: 0 to 3, where the source of the jets knows it."""
 POSITION = ("ieta", "iphi")
 """Null in all rows of a table whose source does not know where the jets are."""
 
 
 def schema_of(position: bool) -> pa.Schema:
     """The columns of a table, in which `position` is known or not."""
-    may_be_null = {name for name, dtype in PER_JET.items() if dtype.kind == "f"} - {"pt"}
+    may_be_null = {name for name, dtype in PER_JET.items() if dtype.kind == "f"} - {"pt"} | set(QUARKS)
     may_be_null |= set() if position else set(POSITION)
     return pa.schema(
         [pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
@@ -46,7 +49,7 @@ class JetBatch:
     """N jets. The non-zero values of jet i are at `offset[i]:offset[i + 1]` of `pixel`, `layer` and `value`.
 
     `pixel` is row × cells a side + column on the layer's own grid, rows in η; `layer` an index into the layers of
-    the table. GeV, cm, radians; NaN where the source of the jets does not know a number, be it `ieta` or `iphi`.
+    the table. GeV, cm, radians; NaN where the source of the jets does not know a number, be it a whole one.
     """
 
     offset: np.ndarray
@@ -63,6 +66,8 @@ class JetBatch:
     softdrop_mass: np.ndarray
     top_pt: np.ndarray
     event: np.ndarray
+    quarks_in_window: np.ndarray
+    quarks_in_jet: np.ndarray
 
     def __len__(self) -> int:
         return len(self.event)
@@ -113,6 +118,11 @@ def flaws(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray
         rows = np.flatnonzero(~np.isfinite(getattr(batch, name)))
         if len(rows):
             yield rows, f"{name} is not finite"
+    for name in QUARKS:
+        number = getattr(batch, name)
+        rows = np.flatnonzero(~np.isin(number, range(4)) & ~np.isnan(number))
+        if len(rows):
+            yield rows, f"{name} is {number[rows[0]]:g}, not 0, 1, 2, 3 or null"
 
 
 def write_jets(
@@ -223,4 +233,5 @@ def _from_arrow(rows: pa.RecordBatch, schema: pa.Schema) -> JetBatch:
 def _numbers(rows: pa.RecordBatch, name: str, schema: pa.Schema) -> np.ndarray:
     if rows[name].null_count and not schema.field(name).nullable:
         raise pa.ArrowInvalid(f"{name} is null")
-    return rows[name].to_numpy(zero_copy_only=False)
+    values = rows[name].to_numpy(zero_copy_only=False)
+    return values.astype(np.float32, copy=False) if schema.field(name).nullable else values

@@ -1,6 +1,6 @@
 """Figures of how well masses are estimated, against what is known of the jets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +28,30 @@ METRICS = {
     "mre": Scale("MRE", "%"),
     "median_error": Scale("Median |error|", "GeV"),
 }
-AGAINST = {"mass": "Generated top mass (GeV)", "pt": "Jet $p_T$ (GeV)", "eta": r"Jet $|\eta|$"}
+
+
+class Axis(NamedTuple):
+    """The axis of a panel: its title, the span of a region that it shows, what the jets are, and the only values."""
+
+    title: str
+    span: str
+    jets: str = ""
+    values: Sequence[int] = ()
+
+
+MASS = Axis("Generated top mass (GeV)", "mass")
+AGAINST = {"mass": MASS, "pt": Axis("Jet $p_T$ (GeV)", "pt"), "eta": Axis(r"Jet $|\eta|$", "eta")}
+BY_QUARKS = {
+    "quarks": Axis("Quarks in the window", "quarks", values=range(4)),
+    "contained and mass": MASS._replace(jets="all three in the window"),
+    "not contained and mass": MASS._replace(jets="fewer in the window"),
+}
+AXES = AGAINST | BY_QUARKS
+"""By what divides regions, in the order of the panels."""
 
 
 class Point(NamedTuple):
-    """A metric of an estimator with its interval, for the jets in a bin of mass, pT or |η|; NaN where it has none."""
+    """A metric of an estimator with its interval, for the jets of a region by one of AXES; NaN where it has none."""
 
     against: str
     start: float
@@ -44,12 +63,12 @@ class Point(NamedTuple):
     high: float
 
 
-def points_of(regions: Iterable[Mapping]) -> list[Point]:
-    """The points of scores in regions of the form that metrics have them in; those in bins of one thing alone."""
+def points_of(regions: Iterable[Mapping], against: Collection[str] = AGAINST) -> list[Point]:
+    """The points of scores in regions of the form that metrics have them in; those by some of AXES."""
     nothing = dict.fromkeys(("value", "low", "high"), np.nan)
     return [
-        Point(region["by"], *region[region["by"]], estimator, metric, **(number or nothing))
-        for region in regions if region["by"] in AGAINST
+        Point(region["by"], *region[AXES[region["by"]].span], estimator, metric, **(number or nothing))
+        for region in regions if region["by"] in against
         for estimator in ESTIMATORS
         for metric, number in region["scores"].get(estimator, {}).items()
     ]  # fmt: skip
@@ -61,7 +80,7 @@ def dependence(points: Sequence[Point], metrics: Sequence[str], level: float) ->
     The bands are intervals of this level.
     """
     chosen = [point for point in points if point.metric in metrics]
-    columns = [name for name in AGAINST if any(point.against == name for point in chosen)]
+    columns = [name for name in AXES if any(point.against == name for point in chosen)]
     height = 3.2 if len(metrics) > 1 else 4.6
     figure = Figure(figsize=(max(13, 5 * len(columns)), height * len(metrics) + 1.3), layout="constrained")
     panels = figure.subplots(len(metrics), len(columns), squeeze=False, sharex="col", sharey="row")
@@ -70,8 +89,9 @@ def dependence(points: Sequence[Point], metrics: Sequence[str], level: float) ->
             draw_panel(axes, [each for each in chosen if (each.metric, each.against) == (metric, against)])
         scale = METRICS[metric]
         row[0].set_ylabel(f"{scale.title} ({scale.unit})" if scale.unit else scale.title)
-    for against, axes in zip(columns, panels[-1], strict=True):
-        axes.set_xlabel(AGAINST[against])
+    for against, first, last in zip(columns, panels[0], panels[-1], strict=True):
+        first.set_title(AXES[against].jets)
+        last.set_xlabel(AXES[against].title)
     figure.align_ylabels()
     figure.suptitle(f"{LABEL}, bands: {level:.0%} intervals", x=0.01, horizontalalignment="left", fontsize="medium")
     present = [look for name, look in ESTIMATORS.items() if any(point.estimator == name for point in chosen)]
@@ -93,3 +113,7 @@ def draw_panel(axes: Axes, points: Sequence[Point]) -> None:
     if scale.ideal is not None:
         axes.axhline(scale.ideal, color="0.4", linewidth=1, zorder=0)
     axes.set_xlim(min(point.start for point in points), max(point.end for point in points))
+    if values := AXES[points[0].against].values:
+        axes.set_xlim(values[0] - 0.5, values[-1] + 0.5)
+        axes.set_xticks(values)
+        axes.tick_params(axis="x", which="minor", length=0)

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from topmass.files import BadInput, damage, whole
-from topmass.jets import POSITION, join_offsets, take_values
+from topmass.jets import POSITION, QUARKS, join_offsets, take_values
 from topmass.layers import SIDE, find_layers
 from topmass.preprocessing.scaling import COMPRESSIONS, require_scales
 
-VERSION = 3
+VERSION = 4
 MASS_SCALE = 500.0
 """GeV; networks regress mass / MASS_SCALE, as in the reference."""
 SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
 PER_JET = {
-    **dict.fromkeys(("mass", "weight", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+    **dict.fromkeys(("mass", "weight", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass", *QUARKS), np.dtype("f4")),
     "event": np.dtype("i8"),
 }
 

@@ -1,10 +1,11 @@
-"""The table of scores: every network, and the estimators that it has to beat on the same jets."""
+"""The tables of scores: every network, and the estimators that it has to beat on the same jets."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from topmass.reporting.tables import Column, Number, Table, with_interval
 from topmass.scoring.metrics import METRICS
+from topmass.scoring.regions import CONTAINMENT
 from topmass.scoring.score import SHORT, TITLES, overall
 
 ORDER = (*SHORT, *(name for name in METRICS if name not in SHORT))
@@ -22,11 +23,13 @@ MEANINGS = [(title(name), METRICS[name].title) for name in ORDER]
 
 
 def score_tables(runs: Sequence[Mapping]) -> list[Table]:
-    """A table for each set of test jets: a row for every network judged on them, then one for each other estimator.
+    """Tables for each set of test jets: a row for every network judged on them, then one for each other estimator.
 
+    One is of all these jets; a second, where it is known, of those that are contained in the window beside the others.
     `runs` are the contents of metrics.json. Neighbours with the same scores but for the network share a table.
     """
-    return [score_table(list(group)) for _, group in groupby(runs, others)]
+    groups = [list(group) for _, group in groupby(runs, others)]
+    return [table for group in groups for table in (score_table(group), *containment_tables(group))]
 
 
 def others(run: Mapping) -> list:
@@ -37,12 +40,31 @@ def others(run: Mapping) -> list:
 
 def score_table(runs: Sequence[Mapping]) -> Table:
     """One table for runs with the same others."""
-    jets, known = others(runs[0])
     level = runs[0]["bootstrap"]["level"]
-    networks = [[f"network {name_of(run)}", *numbers(overall(run)["scores"]["network"])] for run in runs]
-    baselines = [[TITLES[name], *numbers(found)] for name, found in known.items()]
-    caption = f"{jets:,} test jets; in brackets the {level:.0%} interval, by bootstrap over events"
-    return Table(caption, [Column("estimator"), *COLUMNS.values()], networks + baselines)
+    caption = f"{overall(runs[0])['jets']:,} test jets; in brackets the {level:.0%} interval, by bootstrap over events"
+    return Table(caption, [Column("estimator"), *COLUMNS.values()], rows(runs, [[overall(run)] for run in runs], ORDER))
+
+
+def containment_tables(runs: Sequence[Mapping]) -> list[Table]:
+    """The short metrics of contained jets beside those of the others, for runs with the same; none if it is unknown."""
+    parts = [[region for region in run["regions"] if region["by"] in CONTAINMENT] for run in runs]
+    if not parts[0]:
+        return []
+    counts = ", ".join(f"{region['jets']:,} {region['by']}" for region in parts[0])
+    heads = [
+        Column(f"{COLUMNS[name].title}, {region['by']}", COLUMNS[name].unit) for region in parts[0] for name in SHORT
+    ]
+    caption = f"The same by containment: all three quarks of the top in the window ({counts})"
+    return [Table(caption, [Column("estimator"), *heads], rows(runs, parts, SHORT))]
+
+
+def rows(runs: Sequence[Mapping], regions: Sequence[Sequence[Mapping]], metrics: Sequence[str]) -> list[list]:
+    """A row for each network and for each other estimator: these metrics in one or more regions, given for each run."""
+    networks = [
+        [f"network {name_of(run)}", *numbers("network", each, metrics)] for run, each in zip(runs, regions, strict=True)
+    ]
+    known = [name for name in regions[0][0]["scores"] if name != "network"]
+    return networks + [[TITLES[name], *numbers(name, regions[0], metrics)] for name in known]
 
 
 def name_of(run: Mapping) -> str:
@@ -50,6 +72,6 @@ def name_of(run: Mapping) -> str:
     return f"{run['experiment']}, seed {run['seed']}"
 
 
-def numbers(found: Mapping) -> list[Number]:
+def numbers(estimator: str, regions: Sequence[Mapping], metrics: Sequence[str]) -> list[Number]:
     """The cells of one estimator."""
-    return [with_interval(found[name], column.unit) for name, column in COLUMNS.items()]
+    return [with_interval(each["scores"][estimator][name], COLUMNS[name].unit) for each in regions for name in metrics]

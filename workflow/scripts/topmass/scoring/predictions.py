@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from topmass.files import BadInput, damage, whole
+from topmass.jets import QUARKS
 from topmass.parquet import DAMAGED, open_parquet
 
 COLUMNS = {
     "event": np.dtype("i8"),
-    **dict.fromkeys(("mass", "predicted", "pt", "ieta", "jet_mass", "softdrop_mass"), np.dtype("f4")),
+    **dict.fromkeys(("mass", "predicted", "pt", "ieta", "jet_mass", "softdrop_mass", *QUARKS), np.dtype("f4")),
 }
 KNOWN = tuple(name for name in COLUMNS if name != "predicted")
 """What is copied from the shards."""
@@ -23,7 +24,7 @@ KNOWN = tuple(name for name in COLUMNS if name != "predicted")
 class Predictions:
     """Generated and predicted mass of N jets, and what else is known of them. GeV; NaN where it is not.
 
-    `ieta` is the number of the crystal in η, as in the jet table.
+    `ieta` is the number of the crystal in η, the last two count the quarks of the top, all as in the jet table.
     """
 
     event: np.ndarray
@@ -33,6 +34,8 @@ class Predictions:
     ieta: np.ndarray
     jet_mass: np.ndarray
     softdrop_mass: np.ndarray
+    quarks_in_window: np.ndarray
+    quarks_in_jet: np.ndarray
 
     def save(self, path: Path) -> None:
         """Write as parquet."""

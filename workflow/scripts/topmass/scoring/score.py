@@ -14,9 +14,9 @@ from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.metrics import METRICS
 from topmass.scoring.predictions import Predictions
-from topmass.scoring.regions import divide
+from topmass.scoring.regions import SPANS, divide
 
-VERSION = 2
+VERSION = 3
 TITLES = {
     "network": "network",
     "trees_image": "trees on sums over the image",
@@ -40,7 +40,7 @@ def score(
     `bins` are the edges of "mass" and "pt" in GeV. The form is that of workflow/schemas/metrics.schema.yaml. BadInput
     as from `regions.divide`.
     """
-    regions = list(divide(jets.mass, jets.pt, jets.event, mass_above, bins))
+    regions = divide(jets, mass_above, bins)
     known = {"network": jets.predicted, **others, **baselines(jets, mass_above)}
     guesses = {name: known[name] for name in TITLES if name in known}
     scores = bootstrap.score(jets.mass, guesses, [region.jets for region in regions], jets.event)
@@ -49,10 +49,11 @@ def score(
         "mass_above": mass_above,
         "bootstrap": asdict(bootstrap),
         "regions": [
-            {"by": region.by, "mass": region.mass, "pt": region.pt, "jets": len(region.jets), "scores": found}
+            {"by": region.by, **{name: getattr(region, name) for name in SPANS}, "jets": len(region.jets)}
+            | {"scores": found}
             for region, found in zip(regions, scores, strict=True)
         ],
-    }  # fmt: skip
+    }
 
 
 def read_metrics(path: Path) -> dict:
@@ -86,7 +87,7 @@ def shortfall(metrics: Mapping) -> str | None:
 def rows(metrics: Mapping) -> Iterator[dict]:
     """The same numbers as one row a region, estimator and metric."""
     for region in metrics["regions"]:
-        spans = {name: region[name] or ("", "") for name in ("mass", "pt")}
+        spans = {name: region[name] or ("", "") for name in SPANS}
         place = {f"{name}_{end}": spans[name][i] for name in spans for i, end in enumerate(("low", "high"))}
         for estimator, scores in region["scores"].items():
             for metric, number in scores.items():

@@ -36,7 +36,10 @@ class JetSettings:
 
 
 class Jets(NamedTuple):
-    """Selected jets, ordered by event, and the top quark each is matched to. GeV, radians."""
+    """Selected jets, ordered by event, and the top quark each is matched to. GeV, radians.
+
+    `quark_eta` and `quark_phi`, (N, 3), are those of the quarks of that top.
+    """
 
     event: np.ndarray
     pt: np.ndarray
@@ -46,6 +49,8 @@ class Jets(NamedTuple):
     softdrop_mass: np.ndarray
     mass: np.ndarray
     top_pt: np.ndarray
+    quark_eta: np.ndarray
+    quark_phi: np.ndarray
 
 
 def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
@@ -74,6 +79,7 @@ def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
     return Jets(
         event[keep], pt[keep], eta[keep], phi[keep], np.sqrt(np.maximum(mass_squared, 0))[keep],
         softdrop_mass(candidates[rows], offset, settings), tops.mass[top[keep]], tops.pt[top[keep]],
+        tops.quark_eta[top[keep]], tops.quark_phi[top[keep]],
     )  # fmt: skip
 
 
@@ -86,8 +92,7 @@ def match(event: np.ndarray, eta: np.ndarray, phi: np.ndarray, tops: Tops, dista
     count = np.searchsorted(tops.event, event, side="right") - first
     jet = np.repeat(np.arange(len(event)), count)
     top = np.arange(len(jet)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    delta_phi = (phi[jet] - tops.phi[top] + np.pi) % (2 * np.pi) - np.pi
-    delta = np.hypot(eta[jet] - tops.eta[top], delta_phi)
+    delta = np.hypot(eta[jet] - tops.eta[top], delta_phi(phi[jet], tops.phi[top]))
     matched = np.full(len(event), -1)
     taken = np.zeros(len(tops.event), bool)
     for k in np.argsort(delta, kind="stable"):
@@ -97,6 +102,11 @@ def match(event: np.ndarray, eta: np.ndarray, phi: np.ndarray, tops: Tops, dista
             matched[jet[k]] = top[k]
             taken[top[k]] = True
     return matched
+
+
+def delta_phi(phi: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`phi` − `other`, the short way around."""
+    return (phi - other + np.pi) % (2 * np.pi) - np.pi
 
 
 def softdrop_mass(candidates: np.ndarray, offset: np.ndarray, settings: JetSettings) -> np.ndarray:

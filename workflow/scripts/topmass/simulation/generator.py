@@ -61,13 +61,18 @@ class Particles(NamedTuple):
 
 
 class Tops(NamedTuple):
-    """Top quarks just before their decay, ordered by event; `event` is the index in the batch. GeV."""
+    """Top quarks just before their decay, ordered by event; `event` is the index in the batch. GeV.
+
+    `quark_eta` and `quark_phi`, (N, 3), are the directions of the quarks that each decays to, see `find_quarks`.
+    """
 
     event: np.ndarray
     mass: np.ndarray
     pt: np.ndarray
     eta: np.ndarray
     phi: np.ndarray
+    quark_eta: np.ndarray
+    quark_phi: np.ndarray
 
 
 class TopGun(pythia8mc.LHAup):
@@ -179,13 +184,36 @@ def read_out(record: ak.Array) -> tuple[Particles, Tops]:
         pdg[final], px[final], py[final], pz[final], ak.to_numpy(flat.p.e)[final],
         *vertex,
     )  # fmt: skip
+    start = np.repeat(offset[:-1], np.diff(offset))
+    daughters = np.stack([start + ak.to_numpy(flat[name]) for name in ("daughter1", "daughter2")])
     # A top that radiates has daughters too: the last copy is the one with a W among them.
     top = np.flatnonzero(np.abs(pdg) == TOP)
+    top = top[(np.abs(pdg[daughters[:, top]]) == W).any(axis=0)]
     event = np.searchsorted(offset, top, side="right") - 1
-    first = pdg[offset[event] + ak.to_numpy(flat.daughter1)[top]]
-    second = pdg[offset[event] + ak.to_numpy(flat.daughter2)[top]]
-    decays = (np.abs(first) == W) | (np.abs(second) == W)
-    top, event = top[decays], event[decays]
-    pt = np.hypot(px[top], py[top])
-    tops = Tops(event, ak.to_numpy(flat.m)[top], pt, np.arcsinh(pz[top] / pt), np.arctan2(py[top], px[top]))
-    return particles, tops
+    quarks = find_quarks(top, pdg, daughters)
+    (pt, eta, phi), (_, *towards) = (cylindrical(px[rows], py[rows], pz[rows]) for rows in (top, quarks))
+    return particles, Tops(event, ak.to_numpy(flat.m)[top], pt, eta, phi, *towards)
+
+
+def cylindrical(px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transverse momentum, η and φ."""
+    pt = np.hypot(px, py)
+    return pt, np.arcsinh(pz / pt), np.arctan2(py, px)
+
+
+def find_quarks(top: np.ndarray, pdg: np.ndarray, daughters: np.ndarray) -> np.ndarray:
+    """Rows of the three quarks of t → b W → b q q′ for each decaying top, (N, 3); `daughters` are (2, particles).
+
+    They are taken where top and W decay, before they radiate: there they are three, and have the mass of the top (but
+    for what the W recoils when the b radiates); what they radiate is part of the prongs that they become.
+    """
+    of_top = daughters[:, top]
+    w_first = np.abs(pdg[of_top[0]]) == W
+    b, w = np.where(w_first, of_top[::-1], of_top)
+    while True:
+        of_w = daughters[:, w]
+        # A W that takes a recoil or radiates a photon has a copy of itself among its daughters.
+        copies = np.abs(pdg[of_w]) == W
+        if not copies.any():
+            return np.stack([b, *of_w], axis=1)
+        w = np.where(copies[0], of_w[0], np.where(copies[1], of_w[1], w))

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from topmass.files import BadInput
-from topmass.jets import POSITION
+from topmass.jets import POSITION, QUARKS
 
 IMAGE = ("image",)
 SPARSE = ("pixel", "layer", "value")
 NEEDED = ("mass", "pt")
-WELCOME = ("event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
+WELCOME = ("event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS)
 """Taken where they are there; null in the jet table, or numbered by row, where not."""
 OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
 """Names of the known vintages of the CMS files, beside our own."""

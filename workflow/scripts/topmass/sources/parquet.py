@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from topmass.files import BadInput, damage
-from topmass.jets import PER_JET, ROW_GROUP, SPARSE, JetBatch, join_offsets
+from topmass.jets import PER_JET, QUARKS, ROW_GROUP, SPARSE, JetBatch, join_offsets
 from topmass.layers import Layer
 from topmass.parquet import DAMAGED, open_parquet
 from topmass.sources.checksum import record_of
@@ -99,7 +99,8 @@ class Source:
             if name in self.per_jet:
                 column = table[self.per_jet[name]].combine_chunks()
                 try:
-                    per_jet[name] = numbers(column, dtype, name)
+                    # As what may be null.
+                    per_jet[name] = numbers(column, np.dtype("f4") if name in QUARKS else dtype, name)
                 except BadRow as error:
                     raise BadInput(f"{self.path}: row {first + error.row}: {error.why}") from None
             elif name not in per_jet:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from topmass.jets import QUARKS
 from topmass.layers import SIDE, find_layer
 from topmass.preprocessing.shards import Shard, ShardMeta
 
@@ -30,6 +31,7 @@ def make_up(jets: int, layers: tuple[str, ...], seed: int = 1) -> Shard:
     arrays = {"pixel": pixel[order].astype("u2"), "layer": layer[order].astype("u1")}
     arrays["value"] = rng.exponential(0.1, len(row)).clip(0, 1).astype("f2")
     arrays |= {name: rng.uniform(0, 170, jets).astype("f4") for name in ("ieta", "iphi", "jet_mass", "softdrop_mass")}
+    arrays |= {name: np.full(jets, np.nan, "f4") for name in QUARKS}
     arrays |= {"mass": rng.uniform(85, 500, jets).astype("f4"), "pt": rng.uniform(400, 1000, jets).astype("f4")}
     arrays |= {"event": np.arange(jets), "weight": np.ones(jets, "f4")}
     cells = tuple(find_layer(name).cell for name in layers)
