@@ -10,6 +10,7 @@ import torch
 
 from topmass.layers import LAYERS, PIXEL_ETA, PIXEL_PHI
 from topmass.learning.benchmark.made_up import make_up
+from topmass.learning.feeding import batches
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.kinematics.hits import find_hits
 from topmass.learning.kinematics.quantities import CONES, JET, SUMS, TRACK_CONES, given
@@ -178,10 +179,23 @@ def test_what_jets_do_not_have_is_left_out_and_the_rest_stays(layers, position, 
     assert len(found) < len(SUMS) or layers == NAMES
 
 
-def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_threads():
+@pytest.fixture
+def with_threads():
+    """Have torch take so many threads, and in the end as many as before."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_threads(with_threads, monkeypatch):
+    monkeypatch.setattr(batches, "AT_ONCE", 4)
     shards = [made_up(REFERENCE, jets) for jets in (20, 9)]
     shards[1].arrays["jet_mass"][2] = np.nan
-    tables = [tabulate(shards, threads) for threads in (1, 3)]
+    tables = []
+    for threads in (1, 3):
+        with_threads(threads)
+        tables.append(tabulate(shards))
+        assert torch.get_num_threads() == threads
     assert tables[0].numbers.tobytes() == tables[1].numbers.tobytes()
     table = dict(zip((each.name for each in tables[0].quantities), tables[0].numbers.T, strict=True))
     assert list(table)[-len(JET) :] == ["pt", "eta", "abs_eta", "jet_mass", "softdrop_mass"]

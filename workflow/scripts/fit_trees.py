@@ -25,13 +25,12 @@ def fit_trees(
     "train", with the number of rounds that is best for "validation". Numbers that the jets do not have are left out,
     and named. The same shards give the same bytes, with any number of threads.
     """
-    # The threads take batches each.
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     tables: dict[str, Table] = {}
     for split in SPLITS:
         paths = tqdm(shards[split], f"sums over {split} jets", unit="shard", leave=False, disable=None)
         expected = tables["train"].meta if tables else None
-        tables[split] = tabulate(load_shards(paths, digest_of(statistics), expected), threads)
+        tables[split] = tabulate(load_shards(paths, digest_of(statistics), expected))
     for name, quantities in (("trees_jet", JET), ("trees_image", SUMS + JET)):
         with tqdm(desc=name, unit="round", leave=False, disable=None) as rounds:
             trees = Trees.fit(tables["train"], tables["validation"], quantities, threads, rounds.update)

@@ -1,7 +1,9 @@
 """Where and how precisely a network runs."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -40,6 +42,17 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
     """Run convolutions in this precision; weights and sums stay in float32."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+@contextmanager
+def threads_of_one() -> Iterator[Executor]:
+    """As many threads as torch has, each with one of torch's: steps too small to be divided gain more by that."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def make_repeatable(device: torch.device) -> None:

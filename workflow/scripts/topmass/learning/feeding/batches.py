@@ -1,6 +1,6 @@
 """Jets of many shards as one set of tensors, and batches of them, as networks take them, on their device."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from topmass.learning.device import threads_of_one
 from topmass.preprocessing.shards import MASS_SCALE, SPARSE, Shard, ShardMeta
 
 LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
@@ -148,15 +149,21 @@ class SparseJets:
         offset = torch.from_numpy(first).to(self.device)
         return SparseJets(self.meta, offset, *arrays, first, self.weights[jets], self.event[jets])
 
-    @torch.no_grad()
-    def seen_by(self, taker: Taker) -> Tensor:
-        """The numbers (N, K) that the taker makes of all jets."""
-        found = [self.numbers.new_zeros(0, taker.numbers)]
-        for first in range(0, len(self), AT_ONCE):
+    def seen(self, look: Callable[[SparseBatch], Tensor]) -> Tensor:
+        """What `look` makes of all jets, (N, …), batch by batch; on a CPU each thread takes batches of its own."""
+
+        @torch.no_grad()
+        def of_batch(first: int) -> Tensor:
             last = min(len(self), first + AT_ONCE)
             values = int(self.first[last] - self.first[first])
-            found.append(taker.look(self.gather(torch.arange(first, last, device=self.device), values)))
-        return torch.cat(found)
+            return look(self.gather(torch.arange(first, last, device=self.device), values))
+
+        # One batch at least, so that nothing has the shape of something.
+        starts = range(0, max(1, len(self)), AT_ONCE)
+        if self.device.type == "cuda":
+            return torch.cat([*map(of_batch, starts)])
+        with threads_of_one() as pool:
+            return torch.cat([*pool.map(of_batch, starts)])
 
     @classmethod
     def build(
@@ -182,7 +189,7 @@ class SparseJets:
         for shard in shards:
             here = slice(jet, jet + len(shard))
             if taker and taker.numbers:
-                tensors["numbers"][here] = cls.of(shard, device).seen_by(taker)
+                tensors["numbers"][here] = cls.of(shard, device).seen(taker.look)
             if taker and not taker.hits:
                 shard = shard.without_values()
             of_values = slice(value, value + int(shard.offset[-1]))

@@ -1,23 +1,18 @@
 """The numbers of all jets of a split as one array."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.feeding.cutting import cut
-from topmass.learning.feeding.sources import InMemory
 from topmass.learning.kinematics.hits import eta_of, find_hits
 from topmass.learning.kinematics.quantities import JET, SUMS, Quantity, given
 from topmass.learning.kinematics.sums import sums
-from topmass.learning.team import Team
 from topmass.preprocessing.shards import PER_JET, Shard, ShardMeta
 
-AT_ONCE = 512
-"""Jets a batch: their columns are some 10 MB, which a cache has room for."""
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -33,20 +28,17 @@ class Table:
         return len(self.numbers)
 
 
-def tabulate(shards: Iterable[Shard], threads: int) -> Table:
+def tabulate(shards: Iterable[Shard]) -> Table:
     """What is known of all jets of one or more shards, in their order: sums over the image first, then the rest.
 
-    One shard is in memory at a time. Each of the threads takes batches of its own, with one thread of torch.
+    One shard is in memory at a time.
     """
     numbers, known = [], []
-    with ThreadPoolExecutor(threads) as pool:
-        for shard in shards:
-            meta = shard.meta
-            source = InMemory(SparseJets.of(shard, torch.device("cpu")))
-            batches = (each.sparse for each in cut(source.in_order(), AT_ONCE, Team()))
-            of_image = pool.map(lambda batch, meta=meta: sums(find_hits(batch, meta), meta).numpy(), batches)
-            numbers.append(np.hstack([np.concatenate(list(of_image)), numbers_of_jets(shard)]))
-            known.append({name: shard.arrays[name] for name in PER_JET})
+    for shard in shards:
+        meta = shard.meta
+        of_image = SparseJets.of(shard, CPU).seen(lambda batch, meta=meta: sums(find_hits(batch, meta), meta))
+        numbers.append(np.hstack([of_image.numpy(), numbers_of_jets(shard)]))
+        known.append({name: shard.arrays[name] for name in PER_JET})
     joined = {name: np.concatenate([arrays[name] for arrays in known]) for name in PER_JET}
     return Table(meta, given(SUMS, meta) + given(JET, meta), np.concatenate(numbers), joined)
 
