@@ -49,7 +49,7 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
-    "more blocks than the sample has": ("experiments.laptop.blocks", 9, "the sample 'gun' has 8 only"),
+    "more blocks than the sample has": ("experiments.laptop.blocks", 99, "the sample 'gun' has 20 only"),
     "a setting of another network": (
         "experiments.laptop.network",
         {"name": "kinematics", "pool": 2},
@@ -146,7 +146,7 @@ def refused(*layers: Layer) -> str:
 
 
 def test_the_configuration_that_comes_with_it_is_right():
-    assert configure([])["run"] == {"experiments": ["laptop"], "seeds": [1]}
+    assert configure([])["run"] == {"experiments": ["fast"], "seeds": [1]}
 
 
 @pytest.mark.parametrize(("key", "value", "message"), WRONG.values(), ids=WRONG)
