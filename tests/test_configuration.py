@@ -38,7 +38,7 @@ WRONG = {
     "a top that cannot decay": ("samples.gun.simulate.generator.mass.0", 80, "80 is less than the minimum of 85"),
     "a layer that does not exist": ("datasets.flat.layers", ["ecal", "muon"], "'muon' is not one of"),
     "a layer twice": ("datasets.flat.layers", ["ecal", "ecal"], "has non-unique elements"),
-    "splits that do not add up": ("datasets.flat.split.test", 0.2, "fractions add up to 1.15, not to 1"),
+    "splits that do not add up": ("datasets.flat.split.test", 0.2, "fractions add up to 1.17, not to 1"),
     "more jets than a block can number": (
         "samples.gun.jets_per_block",
         2_000_000,
@@ -49,7 +49,7 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
-    "more blocks than the sample has": ("experiments.laptop.blocks", 99, "the sample 'gun' has 20 only"),
+    "more blocks than the sample has": ("experiments.fast.blocks", 99, "the sample 'gun' has 20 only"),
     "a setting of another network": (
         "experiments.laptop.network",
         {"name": "kinematics", "pool": 2},
@@ -278,7 +278,7 @@ def test_datasets_and_samples_may_be_like_others_too():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are laptop"),
+        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are fast"),
         ("experiments: {a: {like: a}}", "experiments.a.like: goes round in a circle: a is like a"),
         (
             "datasets: {a: {like: b}, b: {like: c}, c: {like: a}}",

@@ -43,11 +43,14 @@ def contradictions(config: Mapping) -> Iterator[Problem]:
         yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
         dataset = config["datasets"][experiment["dataset"]]
         yield from wrong_experiment(("experiments", name), experiment, dataset)
-        known = number_of_blocks(config["samples"][dataset["sample"]])
-        if experiment["blocks"] and experiment["blocks"] > known:
-            yield ("experiments", name, "blocks"), f"the sample '{dataset['sample']}' has {known:,} only"
     for i, name in enumerate(config["run"]["experiments"]):
         yield from exists(("run", "experiments", str(i)), name, config["experiments"])
+        experiment = config["experiments"][name]
+        sample = config["datasets"][experiment["dataset"]]["sample"]
+        known = number_of_blocks(config["samples"][sample])
+        # Of those that are not run, a smaller sample may be too small.
+        if experiment["blocks"] and experiment["blocks"] > known:
+            yield ("experiments", name, "blocks"), f"the sample '{sample}' has {known:,} only"
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
         yield ("compute", "device"), "several processes take the first GPUs: write cuda"
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
