@@ -15,6 +15,7 @@ from topmass.drawing.style import save, styled
 from topmass.layers import PIXEL_ETA
 from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
+from topmass.scoring.metrics import METRICS
 from topmass.scoring.predictions import Predictions, predicted_for
 from topmass.scoring.score import overall, read_metrics
 
@@ -53,7 +54,8 @@ def regions_by_eta(jets: Predictions, guesses: Mapping[str, np.ndarray], metrics
     used = jets.mass > metrics["mass_above"]
     edges = np.unique([0, *np.quantile(eta[used], np.linspace(0, 1, ETA_BINS + 1)[1:])])
     regions = [np.flatnonzero(used & (eta > low) & (eta <= high)) for low, high in pairwise(edges)]
-    scores = Bootstrap(**metrics["bootstrap"]).score(jets.mass, guesses, regions, jets.event)
+    columns = {name: (jets.mass, guess) for name, guess in guesses.items()}
+    scores = Bootstrap(**metrics["bootstrap"]).score(METRICS, columns, regions, jets.event)
     for span, found in zip(pairwise(edges), scores, strict=True):
         yield {"by": "eta", "eta": span, "scores": found}
 

@@ -42,8 +42,8 @@ def score(
     """
     regions = divide(jets, mass_above, bins)
     known = {"network": jets.predicted, **others, **baselines(jets, mass_above)}
-    guesses = {name: known[name] for name in TITLES if name in known}
-    scores = bootstrap.score(jets.mass, guesses, [region.jets for region in regions], jets.event)
+    columns = {name: (jets.mass, known[name]) for name in TITLES if name in known}
+    scores = bootstrap.score(METRICS, columns, [region.jets for region in regions], jets.event)
     return {
         "version": VERSION,
         "mass_above": mass_above,
