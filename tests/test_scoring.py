@@ -345,7 +345,7 @@ def test_other_estimators_are_rows_of_their_own(tmp_path):
 def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     jets = made_up(400)
     rows = {"fewer": slice(1, None), "in another order": slice(None, None, -1)}.get(which, slice(None))
-    other = Predictions(**{name: values[rows] for name, values in vars(jets).items()})
+    other = Predictions(**{name: getattr(jets, name)[rows] for name in COLUMNS})
     other.event = other.event + (which == "of other events")
     other.save(tmp_path / "trees.parquet")
     with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network"):
