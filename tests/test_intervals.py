@@ -136,7 +136,7 @@ def test_every_number_of_an_interval_is_what_numpy_makes_of_the_predictions(scor
             if name == "quarks":
                 here &= (each >= low) & (each <= high)
             elif name in ("eta", "half_width"):
-                here &= ((each > low) | (each <= values[name].min())) & (each <= high) if region[name] else True
+                here &= ((each > low) if low > each.min() else (each >= low)) & (each <= high)
             else:
                 here &= (each >= low) & (each < high)
         assert here.sum() == region["jets"], region

@@ -30,7 +30,8 @@ def interval_tables(runs: Sequence[Mapping]) -> list[Table]:
         ]
         for run, part in zip(with_intervals, parts, strict=True)
     ]
-    return [Table("Intervals of the masses, as each network gives them for each jet", columns, rows)]
+    worst = f"worst is what is the farthest from nominal in a bin with {ENOUGH} jets"
+    return [Table(f"Intervals of the mass, as each network gives them for each jet; {worst}", columns, rows)]
 
 
 def heads(known: Sequence[str]) -> Iterator[Column]:
@@ -40,7 +41,7 @@ def heads(known: Sequence[str]) -> Iterator[Column]:
         for name in metrics_of(by):
             yield Column(f"{name.replace('_', ' ')}{of}", METRICS[name].unit)
     for name in CELLS.values():
-        yield Column(f"coverage farthest off, {name} with {ENOUGH} jets", "%")
+        yield Column(f"worst coverage, {name}", "%")
 
 
 def cells(intervals: Mapping, part: Mapping[str, Mapping], known: Sequence[str]) -> Iterator[Number]:
