@@ -104,9 +104,10 @@ def by_eta(jets: Predictions, used: np.ndarray) -> Iterator[Region]:
 def equal_parts(values: np.ndarray, used: np.ndarray, parts: int) -> Iterator[tuple[tuple[float, float], np.ndarray]]:
     """The jets with these indices by their values (N,) ≥ 0, as many in each part: its ends, and their indices.
 
-    The upper end belongs to a part, the lower one in the first alone. There are fewer where many values are equal.
+    The first begins at 0; the upper end belongs to a part, the lower one in the first alone. There are fewer where many
+    values are equal.
     """
-    edges = np.unique(np.quantile(values[used], np.linspace(0, 1, parts + 1)).astype(np.float64))
+    edges = np.unique([0, *np.quantile(values[used], np.linspace(0, 1, parts + 1)[1:])])
     place = np.maximum(np.searchsorted(edges, values[used]), 1)
     for i, (low, high) in enumerate(pairwise(edges), 1):
         yield (float(low), float(high)), used[place == i]
