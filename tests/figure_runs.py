@@ -5,6 +5,7 @@ from pathlib import Path
 from draw_containment import draw_containment
 from draw_history import draw_history
 from draw_images import draw_images
+from draw_intervals import draw_intervals
 from draw_largest_errors import draw_largest_errors
 from draw_layers import draw_layers
 from draw_masses import draw_masses
@@ -18,6 +19,7 @@ FIGURES = {
     draw_history: ("loss", "validation"),
     draw_predictions: ("predicted", "spectrum", "median_error"),
     draw_containment: ("containment",),
+    draw_intervals: ("intervals",),
     draw_metrics: ("response", "mean_errors", "map_of"),
     draw_layers: ("values",),
     draw_largest_errors: ("largest",),

@@ -114,7 +114,7 @@ def test_seeds_with_other_jets_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("which", "text", "message"),
     [
-        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 3"),
+        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 4"),
         (0, "[]", r"m\.json: not the metrics of a network"),
         (1, "{}", r"t\.json: not about a training"),
     ],

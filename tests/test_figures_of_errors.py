@@ -238,8 +238,8 @@ def test_the_values_of_a_layer_are_all_counted_before_and_after(tmp_path):
     [
         ("", "not the metrics"),
         ("[]", "not the metrics"),
-        ('{"version": 3, "regions": []}', "not the metrics"),
-        ('{"version": 1}', "metrics of version 1, this code reads 3"),
+        ('{"version": 4, "regions": []}', "not the metrics"),
+        ('{"version": 1}', "metrics of version 1, this code reads 4"),
     ],
 )
 def test_metrics_that_cannot_be_drawn(content, message, tmp_path):

@@ -65,7 +65,8 @@ def write_predictions(path: Path) -> None:
 
 
 def read_predictions(path: Path) -> bytes:
-    return b"".join(array.tobytes() for array in vars(Predictions.load(path)).values())
+    predictions = Predictions.load(path)
+    return b"".join(getattr(predictions, name).tobytes() for name in COLUMNS)
 
 
 def read_cms(path: Path) -> None:

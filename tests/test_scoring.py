@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from evaluate import evaluate
 from topmass.files import BadInput
 from topmass.scoring.baselines import baselines, weighted_median
-from topmass.scoring.bootstrap import Bootstrap
+from topmass.scoring.bootstrap import Bootstrap, Draws
 from topmass.scoring.metrics import METRICS, absolute, relative
 from topmass.scoring.predictions import COLUMNS, Predictions
 from topmass.scoring.score import TITLES, shortfall
@@ -72,7 +72,8 @@ def test_a_mass_that_the_source_does_not_know_is_no_baseline():
 def intervals(values: np.ndarray, event: np.ndarray, resamples: int = 1000) -> dict[str, dict]:
     """All metrics of errors of these values, (N,), around a mass of 300 GeV."""
     mass = np.full(len(values), 300.0)
-    return Bootstrap(resamples, 0.6827, 1).score(mass, {"it": mass + values}, [np.arange(len(values))], event)[0]["it"]
+    columns = {"it": (mass, mass + values)}
+    return Bootstrap(resamples, 0.6827, 1).score(METRICS, columns, [np.arange(len(values))], event)[0]["it"]
 
 
 def half_width(number: dict) -> float:
@@ -98,6 +99,19 @@ def test_an_interval_covers_the_truth_as_often_as_it_says():
         found = intervals(rng.normal(0, 1, 200), np.arange(200), 200)["bias"]
         hit.append(found["low"] <= 0 <= found["high"])
     assert np.mean(hit) == pytest.approx(0.68, abs=0.12)
+
+
+@pytest.mark.parametrize("jets", [1, 2, 3, 50, 121])
+def test_quantiles_of_a_draw_are_those_of_its_jets_each_as_often_as_it_is_drawn(jets):
+    rng = np.random.default_rng(jets)
+    values, weights = rng.integers(0, 40, jets).astype(float), rng.poisson(1, (jets, 60)).astype(np.uint8)
+    weights[:, :2], levels = 0, (0.16, 0.5, 0.84)
+    weights[0, 1] = 200
+    found = Draws(weights).quantiles(values, np.argsort(values), levels)
+    for drawn, each in zip(found.T, weights.T, strict=True):
+        repeated = np.repeat(values, each)
+        expected = np.quantile(repeated, levels, method="inverted_cdf") if len(repeated) else [np.nan] * 3
+        np.testing.assert_array_equal(drawn, expected)
 
 
 def test_jets_of_one_event_are_drawn_together():
@@ -331,7 +345,7 @@ def test_other_estimators_are_rows_of_their_own(tmp_path):
 def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     jets = made_up(400)
     rows = {"fewer": slice(1, None), "in another order": slice(None, None, -1)}.get(which, slice(None))
-    other = Predictions(**{name: values[rows] for name, values in vars(jets).items()})
+    other = Predictions(**{name: getattr(jets, name)[rows] for name in COLUMNS})
     other.event = other.event + (which == "of other events")
     other.save(tmp_path / "trees.parquet")
     with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network"):

@@ -171,6 +171,10 @@ CHANGES = {
     "touch of the configuration": (touch("config.yaml", "tests/tiny.yaml"), set()),
     "a comment in the configuration": (append("config.yaml"), set()),
     "more jets": (configure(samples__gun__jets=400), {"simulate", "statistics"} | AFTER_STATISTICS),
+    "quantiles beside the mass": (
+        configure(experiments__tiny__recipe__quantiles=[0.16, 0.5, 0.84]),
+        TRAINING | {"figure_intervals"},
+    ),
     "another seed of the simulation": (configure(samples__gun__seed=2), ALL),
     "another detector": (configure(samples__gun__simulate={"detector": {"magnetic_field": 2.0}}), ALL),
     "another zero suppression": (configure(datasets__flat__zero_suppression=1.0e-3), AFTER_STATISTICS),

@@ -180,14 +180,23 @@ def simulated(experiment):
     return "files" not in config["samples"][config["datasets"][dataset]["sample"]]
 
 
+def gives_intervals(experiment):
+    """Whether an experiment's network gives quantiles of the mass."""
+    return bool(config["experiments"][experiment]["recipe"].get("quantiles"))
+
+
 def figures_of_results(names):
-    """Figures by these names for each experiment and seed; containment of simulated jets alone: files need not know it."""
+    """Figures by these names for each experiment and seed, but for those that need what it lacks.
+
+    Containment is for simulated jets alone, since files need not know it; intervals are for networks that give them.
+    """
+    needs = {"containment": simulated, "intervals": gives_intervals}
     return [
         f"results/figures/{experiment}/{seed}/{name}.png"
         for experiment in config["run"]["experiments"]
         for seed in config["run"]["seeds"]
         for name in names
-        if name != "containment" or simulated(experiment)
+        if name not in needs or needs[name](experiment)
     ]
 
 

@@ -4,7 +4,7 @@ reads   results/jets/, results/preprocess/, results/shards/, results/train/, res
 writes  results/figures/{sample}/average_images, single_jets
         results/figures/{dataset}/masses, layer_values
         results/figures/{experiment}/{seed}/loss, errors, predicted, spectrum, median_error, response, mean_errors,
-        resolution_map, containment, largest_errors
+        resolution_map, intervals, containment, largest_errors
 """
 
 
@@ -151,6 +151,24 @@ rule figure_containment:
         code=code_hash("draw_containment.py"),
     script:
         "../scripts/draw_containment.py"
+
+
+rule figure_intervals:
+    input:
+        metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+    output:
+        intervals=figure("{experiment}/{seed}/intervals", "Results", "coverage and width of the intervals"),
+    log:
+        "results/log/figure_intervals/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/figure_intervals/{experiment}/{seed}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        colours=lookup(within=config, dpath="figures/colours"),
+        code=code_hash("draw_intervals.py"),
+    script:
+        "../scripts/draw_intervals.py"
 
 
 rule figure_largest_errors:

@@ -11,6 +11,7 @@ RESULTS = (
     "median_error",
     "spectrum",
     "mean_errors",
+    "intervals",
     "containment",
     "largest_errors",
 )

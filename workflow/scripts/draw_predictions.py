@@ -1,7 +1,6 @@
 """Draw the predicted masses of the test jets: against the generated ones, their spectra, and where they are wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,12 @@ from topmass.drawing.estimators import ESTIMATORS
 from topmass.drawing.predictions import predicted_against_true
 from topmass.drawing.spectra import spectra
 from topmass.drawing.style import save, styled
-from topmass.layers import PIXEL_ETA
 from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
+from topmass.scoring.metrics import METRICS
 from topmass.scoring.predictions import Predictions, predicted_for
+from topmass.scoring.regions import by_eta
 from topmass.scoring.score import overall, read_metrics
-
-ETA_BINS = 5
-"""Of equally many jets each."""
 
 
 def draw_predictions(
@@ -46,16 +43,13 @@ def draw_predictions(
 
 def regions_by_eta(jets: Predictions, guesses: Mapping[str, np.ndarray], metrics: Mapping) -> Iterator[dict]:
     """Scores in bins of |η|, which the metrics do not have; none, and a line, if it is not known of all jets."""
-    eta = np.abs(jets.ieta + 0.5) * PIXEL_ETA
-    if not np.isfinite(eta).all():
+    regions = list(by_eta(jets, np.flatnonzero(jets.mass > metrics["mass_above"])))
+    if not regions:
         say("no errors by |η|: it is not known where in the detector the jets are")
-        return
-    used = jets.mass > metrics["mass_above"]
-    edges = np.unique([0, *np.quantile(eta[used], np.linspace(0, 1, ETA_BINS + 1)[1:])])
-    regions = [np.flatnonzero(used & (eta > low) & (eta <= high)) for low, high in pairwise(edges)]
-    scores = Bootstrap(**metrics["bootstrap"]).score(jets.mass, guesses, regions, jets.event)
-    for span, found in zip(pairwise(edges), scores, strict=True):
-        yield {"by": "eta", "eta": span, "scores": found}
+    columns = {name: (jets.mass, guess) for name, guess in guesses.items()}
+    scores = Bootstrap(**metrics["bootstrap"]).score(METRICS, columns, [each.jets for each in regions], jets.event)
+    for region, found in zip(regions, scores, strict=True):
+        yield {"by": region.by, "eta": region.eta, "scores": found}
 
 
 def errors_of(metrics: Mapping) -> list[str]:

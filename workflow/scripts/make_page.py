@@ -9,6 +9,7 @@ from topmass.reporting import provenance
 from topmass.reporting.comparison import comparison_tables
 from topmass.reporting.figures import Room, by_run, load
 from topmass.reporting.history import history_table, training_table
+from topmass.reporting.intervals import interval_tables
 from topmass.reporting.page import MOST, TEXT, render
 from topmass.reporting.scores import MEANINGS, name_of, score_tables
 from topmass.reporting.summary import summary
@@ -46,7 +47,7 @@ def make_page(
     costs = [cost for cost in timings(page.parent / "benchmark") if cost.stage != page.stem]
     parts = {
         "summary": summary(runs, about["experiments"]),
-        "scores": score_tables(runs),
+        "scores": [*score_tables(runs), *interval_tables(runs)],
         "meanings": MEANINGS,
         "shortfalls": [f"{name_of(run)}: {line}" for run in runs if (line := shortfall(run))],
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
@@ -73,6 +74,7 @@ def read_run(path: Path) -> dict:
     run = read_metrics(path)
     with reading(path, "all metrics of a network"):
         score_tables([run])
+        interval_tables([run])
     return run
 
 

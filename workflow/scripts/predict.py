@@ -11,23 +11,25 @@ from topmass.learning.device import find_device, find_precision
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.feeding.sources import InMemory
 from topmass.learning.networks.model import Model
+from topmass.learning.training.calibration import widened
 from topmass.learning.training.validation import middle
 from topmass.learning.training.validation import predict as predict_all
 from topmass.preprocessing.shards import MASS_SCALE, Shard
-from topmass.scoring.predictions import KNOWN, Predictions, write_predictions
+from topmass.scoring.predictions import KNOWN, Intervals, Predictions, write_predictions
 
 
 def predict(model: Path, shards: Sequence[Path], predictions: Path, device: str, precision: str, threads: int) -> None:
     """Write the predictions for all jets of the shards, in their order. BadInput if the model takes other shards.
 
-    One shard is in memory at a time.
+    The outer quantiles of a model that has some, calibrated, are the intervals of the masses. One shard is in memory
+    at a time.
     """
     torch.set_num_threads(threads)
     place = find_device(device)
     trained = Model.load(model)
     trained.network.to(place, memory_format=torch.channels_last)
     parts = predict_shards(trained, shards, place, find_precision(precision, place))
-    jets = write_predictions(predictions, parts)
+    jets = write_predictions(predictions, parts, trained.quantiles[::2])
     say(f"{jets:,} jets")
 
 
@@ -42,10 +44,11 @@ def predict_shards(
             continue
         found = True
         jets = SparseJets.of(shard, device)
-        outputs = predict_all(trained.network, InMemory(jets), device, precision)
-        predicted = middle(outputs).cpu().numpy() * MASS_SCALE
+        outputs = widened(predict_all(trained.network, InMemory(jets), device, precision), trained.widening)
+        masses = outputs.cpu().numpy() * MASS_SCALE
         known = {name: shard.arrays[name] for name in KNOWN}
-        yield Predictions(predicted=predicted, **known)
+        intervals = Intervals(masses[:, 0], masses[:, -1], trained.quantiles[::2]) if trained.quantiles else None
+        yield Predictions(predicted=middle(masses), intervals=intervals, **known)
     if not found:
         raise BadInput(f"{shards[0].parent}: no jet in any shard")
 

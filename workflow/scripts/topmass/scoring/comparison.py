@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from topmass.files import BadInput
-from topmass.scoring.bootstrap import Bootstrap, Measured
+from topmass.scoring.bootstrap import Bootstrap, Draws, Measured
+from topmass.scoring.metrics import METRICS
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import overall
 
@@ -89,12 +90,13 @@ def difference(
     """
     event, mass = (getattr(first.predictions[0], name)[mine] for name in ("event", "mass"))
     measured = [
-        [Measured(mass, each.predicted[rows]) for each in experiment.predictions]
+        [Measured(METRICS, mass, each.predicted[rows]) for each in experiment.predictions]
         for experiment, rows in ((first, mine), (other, theirs))
     ]
     for weights in bootstrap.draws(event):
+        draws = Draws(weights)
         for each in (*measured[0], *measured[1]):
-            each.resample(weights)
+            each.resample(draws)
     rng = np.random.default_rng(bootstrap.seed)
     draw = np.arange(bootstrap.resamples)
     picks = [rng.integers(len(seeds), size=(len(seeds), bootstrap.resamples)) for seeds in measured]

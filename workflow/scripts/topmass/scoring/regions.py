@@ -1,4 +1,4 @@
-"""Which jets are scored together: all of them, those of each bin of mass, of pT, and of both, and by their quarks."""
+"""Which jets are scored together: all of them, those of each bin of mass, of pT, and of both, by quarks, by |η|."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,12 +7,17 @@ from itertools import chain, pairwise
 import numpy as np
 
 from topmass.files import BadInput
+from topmass.layers import PIXEL_ETA
 from topmass.scoring.predictions import Predictions
 
 SPANS = ("mass", "pt", "quarks")
 """What a region may have a lower and an upper end of."""
+INTERVAL_SPANS = (*SPANS, "predicted", "eta", "half_width")
+"""The same, where intervals are scored."""
 CONTAINMENT = {"contained": (3, 3), "not contained": (0, 2)}
 """The least and the most of the three quarks of the top in the window."""
+ETA_BINS = 5
+"""Of equally many jets each."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Region:
 
     `by` is what a plot would have on its axes: "all", "mass", "pt" or "mass and pt"; "uncut" are all jets, also those
     that the cut on the mass leaves out. By "quarks", those of the top in the window, and by CONTAINMENT alone and
-    "… and mass", `quarks` are the least and the most of them.
+    "… and mass", `quarks` are the least and the most of them. By "predicted" mass, "predicted and pt", "eta" and
+    "half_width" of the interval in GeV, the spans of the same names.
     """
 
     by: str
@@ -29,6 +35,9 @@ class Region:
     mass: tuple[float, float] | None = None
     pt: tuple[float, float] | None = None
     quarks: tuple[int, int] | None = None
+    predicted: tuple[float, float] | None = None
+    eta: tuple[float, float] | None = None
+    half_width: tuple[float, float] | None = None
 
 
 def bin_of(name: str, values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
@@ -82,3 +91,23 @@ def by_quarks(region: Region, quarks: np.ndarray) -> Iterator[Region]:
         here = region.jets[(quarks[region.jets] >= low) & (quarks[region.jets] <= high)]
         if len(here):
             yield replace(region, by=name if of_any_mass else f"{name} and mass", jets=here, quarks=(low, high))
+
+
+def by_eta(jets: Predictions, used: np.ndarray) -> Iterator[Region]:
+    """Parts of the jets with these indices by |η|; none if it is not known of all jets."""
+    eta = np.abs(jets.ieta + 0.5) * PIXEL_ETA
+    if np.isfinite(eta).all():
+        for span, here in equal_parts(eta, used, ETA_BINS):
+            yield Region("eta", here, eta=span)
+
+
+def equal_parts(values: np.ndarray, used: np.ndarray, parts: int) -> Iterator[tuple[tuple[float, float], np.ndarray]]:
+    """The jets with these indices by their values (N,) ≥ 0, as many in each part: its ends, and their indices.
+
+    The first begins at 0; the upper end belongs to a part, the lower one in the first alone. There are fewer where many
+    values are equal.
+    """
+    edges = np.unique([0, *np.quantile(values[used], np.linspace(0, 1, parts + 1)[1:])])
+    place = np.maximum(np.searchsorted(edges, values[used]), 1)
+    for i, (low, high) in enumerate(pairwise(edges), 1):
+        yield (float(low), float(high)), used[place == i]

@@ -12,11 +12,13 @@ import numpy as np
 from topmass.files import BadInput
 from topmass.scoring.baselines import baselines
 from topmass.scoring.bootstrap import Bootstrap
-from topmass.scoring.metrics import METRICS
+from topmass.scoring.intervals import METRICS as OF_INTERVALS
+from topmass.scoring.intervals import score_intervals, told
+from topmass.scoring.metrics import METRICS, Metric
 from topmass.scoring.predictions import Predictions
-from topmass.scoring.regions import SPANS, divide
+from topmass.scoring.regions import INTERVAL_SPANS, SPANS, divide
 
-VERSION = 3
+VERSION = 4
 TITLES = {
     "network": "network",
     "trees_image": "trees on sums over the image",
@@ -42,8 +44,8 @@ def score(
     """
     regions = divide(jets, mass_above, bins)
     known = {"network": jets.predicted, **others, **baselines(jets, mass_above)}
-    guesses = {name: known[name] for name in TITLES if name in known}
-    scores = bootstrap.score(jets.mass, guesses, [region.jets for region in regions], jets.event)
+    columns = {name: (jets.mass, known[name]) for name in TITLES if name in known}
+    scores = bootstrap.score(METRICS, columns, [region.jets for region in regions], jets.event)
     return {
         "version": VERSION,
         "mass_above": mass_above,
@@ -53,6 +55,7 @@ def score(
             | {"scores": found}
             for region, found in zip(regions, scores, strict=True)
         ],
+        "intervals": score_intervals(jets, regions, bins, bootstrap),
     }
 
 
@@ -87,13 +90,22 @@ def shortfall(metrics: Mapping) -> str | None:
 def rows(metrics: Mapping) -> Iterator[dict]:
     """The same numbers as one row a region, estimator and metric."""
     for region in metrics["regions"]:
-        spans = {name: region[name] or ("", "") for name in SPANS}
-        place = {f"{name}_{end}": spans[name][i] for name in spans for i, end in enumerate(("low", "high"))}
-        for estimator, scores in region["scores"].items():
-            for metric, number in scores.items():
-                values = number or dict.fromkeys(("value", "low", "high"), "")
-                about = {"estimator": estimator, "metric": metric, "unit": METRICS[metric].unit.replace("%", "1")}
-                yield {"by": region["by"], **place, "jets": region["jets"], **about, **values}
+        yield from rows_of(region, METRICS)
+    # What is scored above already stands there.
+    more = {name: metric for name, metric in OF_INTERVALS.items() if name not in METRICS}
+    for region in metrics["intervals"]["regions"] if metrics["intervals"] else ():
+        yield from rows_of(region, more)
+
+
+def rows_of(region: Mapping, metrics: Mapping[str, Metric]) -> Iterator[dict]:
+    """The rows of these metrics of a region."""
+    spans = {name: region.get(name) or ("", "") for name in INTERVAL_SPANS}
+    place = {f"{name}_{end}": spans[name][i] for name in spans for i, end in enumerate(("low", "high"))}
+    for estimator, scores in region["scores"].items():
+        for name, metric in metrics.items():
+            values = scores[name] or dict.fromkeys(("value", "low", "high"), "")
+            about = {"estimator": estimator, "metric": name, "unit": metric.unit.replace("%", "1")}
+            yield {"by": region["by"], **place, "jets": region["jets"], **about, **values}
 
 
 def as_csv(metrics: Mapping) -> str:
@@ -115,6 +127,7 @@ def table(title: str, metrics: Mapping) -> str:
     for estimator, scores in region["scores"].items():
         numbers = (f"{interval(scores[name], 100 if unit == '%' else 1):26}" for name, unit in units.items())
         lines.append(f"{TITLES[estimator]:30}{''.join(numbers)}".rstrip())
+    lines += [told(metrics["intervals"])] if metrics["intervals"] else []
     lines.append(shortfall(metrics) or "")
     return "\n".join(lines).rstrip() + "\n"
 
