@@ -26,6 +26,7 @@ from training_runs import CPU, RECIPE, RESNET15, find, run
 SMALL = {
     "resnet15": RESNET15,
     "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
+    "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "blocks": 1},
 }
 """One of each, with few operations."""
 
