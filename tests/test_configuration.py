@@ -55,6 +55,11 @@ WRONG = {
         {"name": "kinematics", "pool": 2},
         "no such key; there are name, width, depth",
     ),
+    "a setting that only another network has": (
+        "experiments.laptop.network",
+        {"name": "transformer", "pool": 2},
+        "no such key; there are name, towers, width, heads, blocks",
+    ),
     "quantiles out of order": (
         "experiments.laptop.recipe.quantiles",
         [0.84, 0.5, 0.16],
@@ -259,12 +264,13 @@ def test_a_bare_name_of_a_network_is_its_defaults_and_another_name_begins_anew()
     assert found["again"]["network"] == {"name": "kinematics", "width": 7, "depth": 2}
 
 
-def test_a_network_is_refused_layers_that_are_not_enough_for_it():
+@pytest.mark.parametrize("network", ["kinematics", "transformer"])
+def test_a_network_is_refused_layers_that_are_not_enough_for_it(network):
     text = "{datasets: {blind: {like: flat, layers: [track_pt]}}, "
-    text += "experiments: {new: {like: laptop, dataset: blind, network: kinematics}}}"
+    text += f"experiments: {{new: {{like: laptop, dataset: blind, network: {network}}}}}}}"
     said = refused(Layer("mine.yaml", parse(text)))
     assert said == (
-        "mine.yaml: experiments.new.network: kinematics takes ecal or hcal, and the dataset 'blind' has track_pt only"
+        f"mine.yaml: experiments.new.network: {network} takes ecal or hcal, and the dataset 'blind' has track_pt only"
     )
 
 

@@ -23,7 +23,11 @@ from topmass.preprocessing.shards import Shard
 from topmass.scoring.predictions import Predictions
 from training_runs import CPU, RECIPE, RESNET15, find, run
 
-SMALL = {"resnet15": RESNET15, "kinematics": {"name": "kinematics", "width": 8, "depth": 2}}
+SMALL = {
+    "resnet15": RESNET15,
+    "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
+    "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "blocks": 1},
+}
 """One of each, with few operations."""
 
 
@@ -160,9 +164,10 @@ def test_the_loss_of_quantiles_is_least_at_the_quantiles():
 def test_numbers_are_standardised_by_the_jets_of_the_training(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
     network = Model.load(best).network
+    standard = network.standard
     seen = find(dataset).taken_by(network).read([0, 1, 2], CPU).numbers
-    assert torch.allclose(network.mean, seen.mean(0), atol=1e-4)
-    assert torch.allclose(network.deviation, seen.std(0, correction=0) + 1e-3, atol=1e-4)
+    assert torch.allclose(standard.mean, seen.mean(0), atol=1e-4)
+    assert torch.allclose(standard.deviation, seen.std(0, correction=0) + 1e-3, atol=1e-4)
 
 
 def test_a_network_that_keeps_numbers_is_mirrored_all_the_same(dataset, tmp_path):

@@ -12,6 +12,8 @@ from topmass.workflow.checking import Problem
 SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a file that is saved: it cannot climb out of its folder."""
 CALORIMETERS = {"ecal", "hcal"}
+OF_CALORIMETERS = {"kinematics", "transformer"}
+"""Networks that take either of them."""
 MOST_BLOCKS = 100_000
 """Of a sample: the plan of a workflow of so many takes minutes, and of many more does not end."""
 
@@ -123,7 +125,7 @@ def wrong_dataset(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> It
 def wrong_experiment(key: tuple[str, ...], experiment: Mapping, dataset: Mapping) -> Iterator[Problem]:
     """A network that the layers are not enough for, and recipes that cannot be followed."""
     network, recipe = experiment["network"]["name"], experiment["recipe"]
-    if network == "kinematics" and not CALORIMETERS & set(dataset["layers"]):
+    if network in OF_CALORIMETERS and not CALORIMETERS & set(dataset["layers"]):
         lacking = f"the dataset '{experiment['dataset']}' has {', '.join(dataset['layers'])} only"
         yield (*key, "network"), f"{network} takes {' or '.join(sorted(CALORIMETERS))}, and {lacking}"
     if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:

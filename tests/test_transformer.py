@@ -1,0 +1,92 @@
+"""What the towers of a jet are to a network of attention, one by one and two by two."""
+
+import fastjet
+import numpy as np
+import pytest
+import torch
+
+from test_kinematics import EMPTY, made_up
+from test_networks import SMALL, batch_of, network_for
+from topmass.learning.kinematics.hardest import COLUMNS, LEAST, features, hardest, pairs
+from topmass.learning.kinematics.hits import find_hits
+from topmass.learning.kinematics.towers import find_towers
+from topmass.learning.networks.build import build_network
+from topmass.learning.networks.kinematics import MEAN_MASS
+from topmass.preprocessing.shards import Shard
+
+SOME = 12
+
+
+def towers_of(shard: Shard, count: int = SOME) -> torch.Tensor:
+    return hardest(find_towers(find_hits(batch_of(shard), shard.meta)), count)
+
+
+def test_the_hardest_towers_come_first():
+    shard = made_up()
+    found, everything = towers_of(shard), find_towers(find_hits(batch_of(shard), shard.meta))
+    pt = torch.hypot(found[:, 0], found[:, 1])
+    assert found.shape == (len(shard), COLUMNS, SOME) and (pt.diff(dim=1) <= 0).all()
+    assert torch.allclose(pt.double(), everything.pt.sort(dim=1, descending=True).values[:, :SOME], rtol=1e-6)
+    assert not found[EMPTY].any() and features(found).isfinite().all() and pairs(found[:, :4]).isfinite().all()
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_terms_of_two_towers_are_those_of_fastjet(precision):
+    momenta = towers_of(made_up())[0, :4]
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        found = pairs(momenta[None])[0].exp().numpy()
+    jets = [fastjet.PseudoJet(*map(float, momentum)) for momentum in momenta.T]
+    for first, one in enumerate(jets):
+        for second, other in enumerate(jets):
+            if first != second:
+                softer, r = min(one.pt(), other.pt()), one.delta_R(other)
+                expected = [r, softer * r, softer / (one.pt() + other.pt()), max((one + other).m(), LEAST) ** 2]
+                assert found[first, second] == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_jet_has_the_same_mass_in_any_order_of_its_towers():
+    shard = made_up()
+    network = network_for(SMALL["transformer"], shard)
+    numbers, towers = network.parted(batch_of(shard))
+    order = torch.from_numpy(np.random.default_rng(1).permutation(towers.shape[2]))
+    with torch.no_grad():
+        assert torch.allclose(network.body(numbers, towers[:, :, order]), network.body(numbers, towers), atol=1e-5)
+
+
+def test_places_without_a_tower_change_nothing():
+    shard = made_up()
+    network = network_for(SMALL["transformer"], shard)
+    numbers, towers = network.parted(batch_of(shard))
+    with torch.no_grad():
+        expected = network.body(numbers, towers)
+        padded = torch.cat([towers, torch.zeros(len(shard), COLUMNS, 5)], dim=2)
+        found = network.body(numbers, padded)
+    has = towers[:, 3].any(1)
+    assert has.sum() == len(shard) - 1
+    assert torch.allclose(found[has], expected[has], atol=1e-5)
+
+
+def test_an_untrained_network_says_the_mean_mass():
+    shard = made_up()
+    network = build_network(SMALL["transformer"], shard.meta, 1)
+    network.adapt(batch_of(shard))
+    assert torch.allclose(network(batch_of(shard)), torch.tensor(MEAN_MASS))
+
+
+def test_bfloat16_gives_nearly_the_same_mass():
+    shard = made_up()
+    network = network_for(SMALL["transformer"], shard)
+    with torch.no_grad():
+        expected = network(batch_of(shard))
+        with torch.autocast("cpu", torch.bfloat16):
+            found = network(batch_of(shard))
+    assert found.dtype == torch.float32 and (found - expected).abs().mean() < 0.1 * expected.std()
+
+
+def test_towers_are_standardised_by_those_that_there_are():
+    shard = made_up()
+    network = network_for(SMALL["transformer"] | {"towers": 100}, shard)
+    _, towers = network.parted(batch_of(shard))
+    real = towers[:, 3] > 0
+    assert 0 < real.float().mean() < 0.99
+    assert torch.allclose(network.body.features(features(towers))[real].mean(0), torch.zeros(1), atol=0.05)
