@@ -21,7 +21,6 @@ with any number of processes. Its MAE can be drawn into learning curves: `figure
 """
 
 import argparse
-import csv
 import math
 import multiprocessing
 import os
@@ -36,11 +35,11 @@ from tqdm import tqdm
 
 from topmass.console import say, show, stage
 from topmass.files import BadInput, whole
-from topmass.learning.trees import boost
 from topmass.preprocessing.split import SPLITS, split_of, uniform
 from topmass.preprocessing.unbias import count, edges_of, flatten
+from topmass.reporting.floor import REGIONS, Scores, as_csv, as_markdown, named
 from topmass.reporting.provenance import commit, processor
-from topmass.scoring.bootstrap import Bootstrap, Number
+from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.regions import CONTAINMENT
 from topmass.simulation.partons import Partons, Smearing, join, numbers_of, partons_of_block
 from topmass.workflow.configuration import HOUSE, configure
@@ -56,10 +55,6 @@ SMEARINGS = (
 """The floor proper, and detectors from a good one to one that tells little more than subjets of 0.3."""
 SPLIT = {"train": 0.7, "validation": 0.1, "test": 0.2}
 """Of the events. The test jets of a dataset that keeps a smaller share for the test are among these."""
-REGIONS = ("all", *CONTAINMENT)
-SHOWN = {"mae": ("MAE, GeV", 1), "mre": ("MRE, %", 100)}
-Scores = dict[str, dict[str, Number]]
-"""By region and metric."""
 
 
 def measure_floor(
@@ -75,18 +70,16 @@ def measure_floor(
     sample = settings["samples"][chosen["sample"]]
     partons, part = flat(simulate(sample, jets, seed, workers), chosen["sample"], chosen["unbias"])
     test = partons.take(np.flatnonzero(part == SPLITS.index("test")))
-    inside = test.inside.sum(axis=1)
-    regions = [np.arange(len(inside)), *(np.flatnonzero((inside >= low) & (inside <= high))
-                                         for low, high in CONTAINMENT.values())]  # fmt: skip
     guesses = {str(i): predict(partons, part, each, seed, workers) for i, each in enumerate(smearings)}
-    found = Bootstrap(**settings["evaluate"]["bootstrap"]).score(test.mass, guesses, regions, test.event)
-    scores = [dict(zip(REGIONS, (of_region[name] for of_region in found), strict=True)) for name in guesses]
-    write(out / "floor.csv", smearings, scores, list(map(len, regions)))
-    about = f"{jets:,} jets simulated as for `{dataset}`, seed {seed}; {np.sum(part == 0):,} trained on, {len(inside):,} tested"
-    text = describe(about, smearings, scores, len(regions[1]) / len(inside))
-    with whole(out / "floor.md") as file:
-        file.write_text(text, encoding="utf-8")
-    return text
+    scores, sizes = score(test, guesses, Bootstrap(**settings["evaluate"]["bootstrap"]))
+    trained = np.count_nonzero(part == SPLITS.index("train"))
+    used = f"{trained:,} trained on, {sizes[0]:,} tested, {sizes[1] / sizes[0]:.1%} contained"
+    about = f"{jets:,} jets simulated as for `{dataset}`, seed {seed}: {used}. Commit {commit(HOUSE)}, {processor()}."
+    table = as_markdown(about, smearings, scores)
+    for name, text in {"floor.csv": as_csv(smearings, scores, sizes), "floor.md": table}.items():
+        with whole(out / name) as written:
+            written.write_text(text, encoding="utf-8")
+    return table
 
 
 def refuse_nonsense(
@@ -139,6 +132,8 @@ def flat(partons: Partons, sample: str, unbias: Mapping) -> tuple[Partons, np.nd
 
 def predict(partons: Partons, part: np.ndarray, smearing: Smearing, seed: int, threads: int) -> np.ndarray:
     """Masses of the test jets, GeV, by trees that see the quarks like that."""
+    from topmass.learning.trees import boost  # not at the top: torch, which each process that simulates would load
+
     numbers = numbers_of(partons, smearing, np.random.default_rng(seed))
     train, validation, test = (part == i for i in range(len(SPLITS)))
     given = ((numbers[jets], partons.mass[jets], np.ones(jets.sum())) for jets in (train, validation))
@@ -148,48 +143,14 @@ def predict(partons: Partons, part: np.ndarray, smearing: Smearing, seed: int, t
     return trees.predict(numbers[test], num_threads=threads)
 
 
-def write(path: Path, smearings: Sequence[Smearing], scores: Sequence[Scores], jets: Sequence[int]) -> None:
-    """A row for each smearing and region, which has so many jets; the MRE is a fraction."""
-    with whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        ends = [f"{metric}{end}" for metric in SHOWN for end in ("", "_low", "_high")]
-        rows.writerow([*Smearing._fields, "region", "jets", *ends])
-        for smearing, by_region in zip(smearings, scores, strict=True):
-            for (region, metrics), number in zip(by_region.items(), jets, strict=True):
-                found = [value for metric in SHOWN for value in (metrics[metric] or dict.fromkeys("vlh")).values()]
-                rows.writerow([*smearing, region, number, *("" if each is None else f"{each:.6g}" for each in found)])
-
-
-def describe(about: str, smearings: Sequence[Smearing], scores: Sequence[Scores], contained: float) -> str:
-    """The table as Markdown, with what it was made of."""
-    heads = [f"{region}: {title}" for region in REGIONS for title, _ in SHOWN.values()]
-    lines = [
-        f"{about}; {contained:.1%} contained. Commit {commit(HOUSE)}, {processor()}.", "",
-        f"| quarks inside the window | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}",
-    ]  # fmt: skip
-    for smearing, by_region in zip(smearings, scores, strict=True):
-        cells = [
-            shown(by_region[region][metric], factor) for region in REGIONS for metric, (_, factor) in SHOWN.items()
-        ]
-        lines.append(f"| {named(smearing)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def named(smearing: Smearing) -> str:
-    """A smearing in words."""
-    if not any(smearing):
-        return "as they are"
-    words = f"energies ± {100 * smearing.energy:g} %, directions ± {smearing.direction:g}"
-    words += f", none up to {smearing.pt_min:g} GeV" if smearing.pt_min else ""
-    return words + (f", one within {smearing.distance:g}" if smearing.distance else "")
-
-
-def shown(number: Number, factor: float) -> str:
-    """A number with its interval; a dash where there is none."""
-    if number is None:
-        return "–"
-    value, low, high = (f"{factor * number[name]:.1f}" for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+def score(test: Partons, guesses: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> tuple[list[Scores], list[int]]:
+    """The scores of each guess (N,) GeV by region and metric, and the number of jets in each region."""
+    inside = test.inside.sum(axis=1)
+    contained = [np.flatnonzero((inside >= low) & (inside <= high)) for low, high in CONTAINMENT.values()]
+    regions = [np.arange(len(inside)), *contained]
+    found = bootstrap.score(test.mass, guesses, regions, test.event)
+    scores = [dict(zip(REGIONS, (of_region[name] for of_region in found), strict=True)) for name in guesses]
+    return scores, list(map(len, regions))
 
 
 if __name__ == "__main__":
@@ -200,7 +161,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1, help="of simulation and smearing")
     parser.add_argument(
         "--smearing", type=float, nargs=4, action="append", metavar=("ENERGY", "DIRECTION", "PT", "DISTANCE"),
-        help="relative, in η and φ, GeV up to which quarks are lost, ΔR within which they merge; more than once for more",
+        help="relative; in η and φ; GeV up to which quarks are lost; ΔR within which they merge; may be given again",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--out", type=Path, default=Path("results/floor"))
