@@ -83,7 +83,7 @@ def test_three_quarks_in_the_window_have_the_mass_of_the_top_and_fewer_have_less
 
 def test_a_top_decays_to_one_b_quark_and_two_light_ones(simulated):
     mass = np.sort(simulated.quarks[..., 3], axis=1)
-    assert mass[:, 2] == pytest.approx(4.8, abs=0.1) and (mass[:, :2] < 2).mean() > 0.98
+    assert (np.abs(mass[:, 2] - 4.8) < 0.1).mean() > 0.98 and (mass[:, :2] < 2).mean() > 0.98
 
 
 def test_quarks_are_told_the_hardest_first_and_what_is_not_there_is_no_number():
@@ -167,7 +167,7 @@ def end_here(*_) -> None:
 
 def test_a_process_that_is_killed_ends_the_study_with_a_line(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "partons_of_block", end_here)
-    with pytest.raises(BadInput, match="a process that simulates was killed, .* fewer --workers"):
+    with pytest.raises(BadInput, match=r"a process that simulates was killed, .* fewer --workers"):
         measure_floor(SETTINGS, "flat", 100, 1, [AS_THEY_ARE], 1, tmp_path)
 
 
