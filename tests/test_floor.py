@@ -54,7 +54,7 @@ def simulated() -> Partons:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> tuple[pd.DataFrame, str, bytes]:
     folder = tmp_path_factory.mktemp("floor")
-    text = measure_floor(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE, COARSE], 2, folder)
+    text = measure_floor(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE, COARSE], 1, folder)
     assert (folder / "floor.md").read_text(encoding="utf-8") == text
     return pd.read_csv(folder / "floor.csv"), text, (folder / "floor.csv").read_bytes()
 
@@ -137,8 +137,8 @@ def test_the_tables_have_each_smearing_in_each_region_with_its_interval(measured
 
 
 def test_the_numbers_do_not_depend_on_how_many_processes_there_are(measured, tmp_path):
-    measure_floor(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE, COARSE], 1, tmp_path)
-    assert (tmp_path / "floor.csv").read_bytes() == measured[2]
+    measure_floor(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE], 2, tmp_path)
+    assert measured[2].startswith((tmp_path / "floor.csv").read_bytes())
 
 
 @pytest.mark.parametrize(

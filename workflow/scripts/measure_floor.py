@@ -97,7 +97,7 @@ def refuse_nonsense(
     for each in smearings:
         if not all(math.isfinite(number) and number >= 0 for number in each):
             raise BadInput(
-                f"--smearing {' '.join(f'{number:g}' for number in each)}: four finite numbers, none below 0"
+                f"--smearing {' '.join(f'{number:g}' for number in each)}: must be four finite numbers, none below 0"
             )
 
 
