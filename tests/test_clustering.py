@@ -19,7 +19,7 @@ SETTINGS = JetSettings(**SELECTION)
 
 def make_tops(event: list[int], pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> Tops:
     """Tops of 173 GeV that decay along their own direction."""
-    quarks = (np.repeat(np.asarray(angle)[:, None], 3, axis=1) for angle in (eta, phi))
+    quarks = (np.repeat(np.asarray(each)[:, None], 3, axis=1) for each in (pt, eta, phi, np.zeros(len(event))))
     return Tops(np.array(event, int), np.full(len(event), 173.0), *map(np.asarray, (pt, eta, phi)), *quarks)
 
 

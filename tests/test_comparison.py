@@ -151,7 +151,7 @@ def test_a_learning_curve_has_a_point_for_each_network_and_number_of_jets(tmp_pa
             files[1].write_text(json.dumps(about | {"jets": number}))
             runs.append(files)
     put_side_by_side(tmp_path, runs, ["few", "many"], [1, 2])
-    draw_learning_curve(tmp_path / "comparison.json", tmp_path / "curve.png", COLOURS)
+    draw_learning_curve(tmp_path / "comparison.json", tmp_path / "curve.png", None, COLOURS)
     rows = pd.read_csv(tmp_path / "curve.csv")
     of_mae = rows[rows["metric"] == "mae"]
     assert of_mae[["jets", "value"]].to_numpy() == pytest.approx(np.array([[1000, 31.5], [8000, 21.5]]))
@@ -159,14 +159,32 @@ def test_a_learning_curve_has_a_point_for_each_network_and_number_of_jets(tmp_pa
     assert (tmp_path / "curve.png").stat().st_size > 10_000 and (tmp_path / "curve.pdf").exists()
 
 
-def test_trees_have_their_curve_beside_the_networks(tmp_path):
+def curve_rows() -> list[dict]:
+    """Rows of a comparison of two numbers of jets, as far as learning curves take them."""
     rows = []
     for jets_seen, mae, of_trees in ((1000, 60, 50), (4000, 48, 47)):
         number = {"mean": mae, "deviation": None, "values": [mae]}
         training = {"network": "kinematics", "jets": {"mean": jets_seen}}
         scores = {"mae": number, "mre": number}
         rows.append({"training": training, "scores": scores, "trees": {"mae": of_trees, "mre": of_trees}})
-    numbers = learning_curves(rows).numbers
+    return rows
+
+
+@pytest.mark.parametrize("floor", [None, 31.0])
+def test_the_floor_is_a_line_in_the_panel_of_the_mae_where_it_is_known(floor):
+    figure, numbers = learning_curves(curve_rows(), floor)
+    dotted = [[line for line in axes.get_lines() if line.get_linestyle() == ":"] for axes in figure.axes]
+    labels = {text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()}
+    if floor is None:
+        assert dotted == [[], []] and "floor: quarks in the window" not in {*labels, *numbers["curve"]}
+    else:
+        assert [list(line.get_ydata()) for line in dotted[0]] == [[31, 31]] and not dotted[1]
+        assert "floor: quarks in the window" in labels and numbers["curve"][-1] == "floor: quarks in the window"
+        assert numbers["value"][-1] == 31 and np.isnan(numbers["jets"][-1])
+
+
+def test_trees_have_their_curve_beside_the_networks():
+    numbers = learning_curves(curve_rows(), None).numbers
     found = dict(
         zip(zip(numbers["curve"], numbers["metric"], numbers["jets"], strict=True), numbers["value"], strict=True)
     )

@@ -20,8 +20,8 @@ AROUND = 360
 
 def make_jets(eta, phi, quark_eta, quark_phi) -> Jets:
     """Jets with these axes (N,) and quarks (N, 3)."""
-    nothing = np.zeros(len(eta))
-    return Jets(nothing.astype(int), nothing, eta, phi, *[nothing] * 4, quark_eta, quark_phi)
+    nothing, none = np.zeros(len(eta)), np.zeros_like(quark_eta)
+    return Jets(nothing.astype(int), nothing, eta, phi, *[nothing] * 4, none, quark_eta, quark_phi, none)
 
 
 def around(jets: int, seed: int, width: float = 0.8) -> tuple[Jets, Images]:

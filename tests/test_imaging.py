@@ -43,7 +43,7 @@ def image(
 ) -> Images:
     """Images of jets of that event with these axes (η, φ)."""
     eta, phi = np.array(axes, float).T.copy()
-    other, quarks = [np.zeros(len(eta))] * 5, [np.zeros((len(eta), 3))] * 2
+    other, quarks = [np.zeros(len(eta))] * 5, [np.zeros((len(eta), 3))] * 4
     jets = Jets(np.zeros(len(eta), int), other[0], eta, phi, *other[1:], *quarks)
     return take_images(readout, jets, settings, np.random.default_rng(seed))
 

@@ -16,6 +16,7 @@ from simulation_settings import DETECTOR, GENERATOR, SELECTION
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join
 from topmass.layers import LAYERS
+from topmass.simulation import block as production
 from topmass.simulation.generator import Generator, GeneratorSettings
 
 SCRIPTS = Path(stage.__file__).parent
@@ -23,7 +24,8 @@ IN_ANOTHER_PROCESS = """
 import json, sys
 from pathlib import Path
 import simulate
-simulate.EVENTS_PER_BATCH = 20
+from topmass.simulation import block
+block.EVENTS_PER_BATCH = 20
 simulate.simulate(Path(sys.argv[1]), *json.loads(sys.argv[2]))
 """
 
@@ -31,7 +33,7 @@ simulate.simulate(Path(sys.argv[1]), *json.loads(sys.argv[2]))
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """Batches of twenty events, about 35 jets: a test sees several of them, and joints inside a row group."""
-    monkeypatch.setattr(stage, "EVENTS_PER_BATCH", 20)
+    monkeypatch.setattr(production, "EVENTS_PER_BATCH", 20)
 
 
 def make(path: Path, block: int = 0, jets: int = 100, seed: int = 1, **settings) -> JetBatch:
@@ -57,7 +59,7 @@ def block(tmp_path_factory) -> tuple[Path, JetBatch]:
     """Block 3 of the sample with seed 1: its file and its 100 jets."""
     path = tmp_path_factory.mktemp("block") / "3.parquet"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "EVENTS_PER_BATCH", 20)
+        patch.setattr(production, "EVENTS_PER_BATCH", 20)
         return path, make(path, block=3)
 
 
@@ -119,14 +121,14 @@ def test_the_table_says_where_its_jets_come_from(block):
 
 
 def test_an_impossible_selection_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "HOPELESS", 60)
+    monkeypatch.setattr(production, "HOPELESS", 60)
     with pytest.raises(BadInput, match=r"block 0: none of 60 events has a jet that passes the selection .*5000"):
         make(tmp_path / "none.parquet", pt_min=5000.0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_block_that_cannot_number_its_events_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "EVENTS_PER_BLOCK", 40)
+    monkeypatch.setattr(production, "EVENTS_PER_BLOCK", 40)
     with pytest.raises(BadInput, match="block 0: 40 events, all that a block can number"):
         make(tmp_path / "many.parquet")
 

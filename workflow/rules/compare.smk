@@ -65,6 +65,7 @@ rule figure_learning_curve:
     conda:
         "../../envs/figures.yaml"
     params:
+        floor=lookup(within=config, dpath="figures/floor"),
         colours=lookup(within=config, dpath="figures/colours"),
         code=code_hash("draw_learning_curve.py"),
     script:

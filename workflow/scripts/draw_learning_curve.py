@@ -9,10 +9,13 @@ from topmass.drawing.style import save, styled
 from topmass.scoring.comparison import read_comparison
 
 
-def draw_learning_curve(comparison: Path, figure: Path, colours: Sequence[str]) -> None:
-    """Draw MAE and MRE, a curve for each network among the experiments compared, and one for boosted trees."""
+def draw_learning_curve(comparison: Path, figure: Path, floor: float | None, colours: Sequence[str]) -> None:
+    """Draw MAE and MRE, a curve for each network among the experiments compared, and one for boosted trees.
+
+    `floor`, GeV, is an MAE below which no curve can go; None if it is not known.
+    """
     with styled(colours):
-        save(learning_curves(read_comparison(comparison)["rows"]), figure)
+        save(learning_curves(read_comparison(comparison)["rows"], floor), figure)
 
 
 if __name__ == "__main__":
@@ -20,5 +23,6 @@ if __name__ == "__main__":
         draw_learning_curve(
             Path(snakemake.input.comparison),
             Path(snakemake.output.figure[0]),
+            snakemake.params.floor,
             snakemake.params.colours,
         )

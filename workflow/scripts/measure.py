@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from topmass.console import say, stage
-from topmass.preprocessing.measuring import ANY_PT, measure_all
+from topmass.preprocessing.measuring import measure_all
 from topmass.preprocessing.statistics import Statistics
+from topmass.preprocessing.unbias import edges_of
 
 
 def measure(
@@ -26,14 +26,9 @@ def measure(
     `unbias` has the variables to flatten (`by`, of "mass" and "pt"), for each its range in GeV and number of bins, and
     the `method`, "reject" or "weights".
     """
-    edges = {name: np.linspace(*unbias[name]["range"], unbias[name]["bins"] + 1) for name in ("mass", "pt")}
-    if "mass" not in unbias["by"]:
-        edges["mass"] = edges["mass"][[0, -1]]
-    if "pt" not in unbias["by"]:
-        edges["pt"] = np.array(ANY_PT)
     found = measure_all(
-        tables, sample, split, layers, scales, scale_quantile, edges["mass"],
-        edges["pt"], unbias["method"], lambda paths: tqdm(paths, "statistics", unit="block", disable=None),
+        tables, sample, split, layers, scales, scale_quantile, *edges_of(unbias),
+        unbias["method"], lambda paths: tqdm(paths, "statistics", unit="block", disable=None),
     )  # fmt: skip
     found.save(statistics)
     report(found)

@@ -8,19 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from topmass.console import say, stage
-from topmass.files import BadInput
-from topmass.jets import EVENTS_PER_BLOCK, ROW_GROUP, JetBatch, join, write_jets
+from topmass.jets import ROW_GROUP, JetBatch, join, write_jets
 from topmass.layers import LAYERS
-from topmass.simulation.clustering import Jets, JetSettings, find_jets
+from topmass.simulation.block import image_block
+from topmass.simulation.clustering import Jets
 from topmass.simulation.containment import quarks_in_jet, quarks_in_window
-from topmass.simulation.detector import DetectorSettings, detect
-from topmass.simulation.generator import Generator, GeneratorSettings
-from topmass.simulation.imaging import Images, take_images
-
-EVENTS_PER_BATCH = 500
-"""Few enough to keep a batch in the cache, many enough to make its fixed cost small."""
-HOPELESS = 20_000
-"""Events without a single selected jet after which a block is given up."""
+from topmass.simulation.imaging import Images
 
 
 def simulate(
@@ -42,34 +35,16 @@ def simulate(
 
 def produce(block: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> Iterator[JetBatch]:
     """The selected jets of one block, batch by batch of events, without end."""
-    for_generator, for_detector = np.random.SeedSequence((seed, block)).spawn(2)
-    events = Generator(GeneratorSettings(**generator), for_generator)
-    rng = np.random.default_rng(for_detector)
-    detector_settings, jet_settings = (
-        DetectorSettings(**{name: float(value) for name, value in detector.items()}),
-        JetSettings(**selection),
-    )
-    found = 0
-    for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
-        if first >= HOPELESS and not found:
-            raise BadInput(
-                f"block {block}: none of {first:,} events has a jet that passes the selection {dict(selection)}"
-            )
-        particles, tops = events.batch(EVENTS_PER_BATCH)
-        readout = detect(particles, detector_settings, rng)
-        jets = find_jets(readout, tops, jet_settings)
-        images = take_images(readout, jets, detector_settings, rng)
-        found += len(jets.event)
-        yield to_batch(jets, images, jet_settings.radius, block * EVENTS_PER_BLOCK + first)
-    raise BadInput(f"block {block}: {EVENTS_PER_BLOCK:,} events, all that a block can number, have only {found:,} jets")
+    for jets, images in image_block(block, seed, generator, detector, selection):
+        yield to_batch(jets, images, selection["radius"])
 
 
-def to_batch(jets: Jets, images: Images, radius: float, first_event: int = 0) -> JetBatch:
+def to_batch(jets: Jets, images: Images, radius: float) -> JetBatch:
     """Jets of this radius as rows of a jet table."""
     return JetBatch(
         images.offset, *(images.hits[name] for name in ("pixel", "layer", "value")),
         mass=jets.mass, pt=jets.pt, ieta=images.ieta, iphi=images.iphi, eta=jets.eta, phi=jets.phi,
-        jet_mass=jets.jet_mass, softdrop_mass=jets.softdrop_mass, top_pt=jets.top_pt, event=first_event + jets.event,
+        jet_mass=jets.jet_mass, softdrop_mass=jets.softdrop_mass, top_pt=jets.top_pt, event=jets.event,
         quarks_in_window=quarks_in_window(jets, images), quarks_in_jet=quarks_in_jet(jets, radius),
     )  # fmt: skip
 

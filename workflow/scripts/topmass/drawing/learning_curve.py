@@ -12,10 +12,11 @@ from topmass.drawing.style import LABEL, Drawn
 
 PANELS = (("mae", "MAE (GeV)", 1), ("mre", "MRE (%)", 100))
 TREES = "trees on sums over the image"
+FLOOR = "floor: quarks in the window"
 
 
 class Point(NamedTuple):
-    """A metric of what was trained on so many jets, and its standard deviation over seeds; NaN of one seed."""
+    """A metric of what was trained on so many jets, NaN for any number, and its deviation over seeds, NaN of one."""
 
     curve: str
     metric: str
@@ -24,8 +25,11 @@ class Point(NamedTuple):
     deviation: float
 
 
-def learning_curves(rows: Sequence[Mapping]) -> Drawn:
-    """A curve for each network, and one for boosted trees on the same jets; `rows` are those of a comparison."""
+def learning_curves(rows: Sequence[Mapping], floor: float | None) -> Drawn:
+    """A curve for each network, and one for boosted trees on the same jets; `rows` are those of a comparison.
+
+    The MAE `floor`, GeV, is a line of any number of jets; there is none for None.
+    """
     points = sorted({point for row in rows for point in points_of(row)})
     curves = [*dict.fromkeys(row["training"]["network"] for row in rows)]
     figure = Figure(figsize=(15, 6.5), layout="constrained")
@@ -34,10 +38,14 @@ def learning_curves(rows: Sequence[Mapping]) -> Drawn:
             here = [point for point in points if (point.curve, point.metric) == (curve, metric)]
             look = {"color": "0.4", "linestyle": "--"} if curve == TREES else {"color": f"C{i}"}
             draw(axes, curve, here, factor, look)
+        if metric == "mae" and floor is not None:
+            axes.axhline(floor, color="0.2", linestyle=":", linewidth=1, label=FLOOR)
         axes.set_ylabel(title)
         label_jets(axes, sorted({point.jets for point in points}))
         axes.legend()
     figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
+    if floor is not None:
+        points.append(Point(FLOOR, "mae", np.nan, floor, np.nan))
     columns = zip(*points, strict=True)
     return Drawn(figure, dict(zip(Point._fields, columns, strict=True)))
 

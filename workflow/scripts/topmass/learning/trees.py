@@ -39,11 +39,7 @@ class Trees:
         there = [each for each in wanted if each in train.quantities]
         empty = np.isnan(train.numbers[:, places(train, there)]).all(axis=0)
         quantities = tuple(each for each, none in zip(there, empty, strict=True) if not none)
-        settings = SETTINGS | {"num_threads": threads}
-        fitted = dataset(train, quantities, settings)
-        checked = dataset(validation, quantities, settings, fitted)
-        stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-        booster = lightgbm.train(settings, fitted, ROUNDS, [checked], callbacks=[lambda _: show(), stop])
+        booster = boost(*(arrays(jets, quantities) for jets in (train, validation)), threads, show)
         return cls(booster, quantities, threads)
 
     @property
@@ -57,12 +53,22 @@ class Trees:
         return self.booster.predict(numbers, num_threads=self.threads).astype("f4")
 
 
-def dataset(
-    jets: Table, quantities: Sequence[Quantity], settings: dict, like: lightgbm.Dataset | None = None
-) -> lightgbm.Dataset:
-    """As LightGBM takes jets; with the bins of `like`."""
-    numbers = jets.numbers[:, places(jets, quantities)]
-    return lightgbm.Dataset(numbers, jets.known["mass"], like, jets.known["weight"], params=settings)
+def boost(
+    train: Sequence[np.ndarray], validation: Sequence[np.ndarray], threads: int, show: Callable[[], object]
+) -> lightgbm.Booster:
+    """Fit to numbers (N, K), masses (N,) GeV and weights (N,), with the number of rounds that is best for others."""
+    settings = SETTINGS | {"num_threads": threads}
+    fitted, checked = (
+        lightgbm.Dataset(numbers, mass, weight=weight, params=settings) for numbers, mass, weight in (train, validation)
+    )
+    checked.set_reference(fitted)  # its bins
+    stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+    return lightgbm.train(settings, fitted, ROUNDS, [checked], callbacks=[lambda _: show(), stop])
+
+
+def arrays(jets: Table, quantities: Sequence[Quantity]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """These quantities of the jets, their masses and weights."""
+    return jets.numbers[:, places(jets, quantities)], jets.known["mass"], jets.known["weight"]
 
 
 def places(jets: Table, quantities: Sequence[Quantity]) -> list[int]:

@@ -14,7 +14,6 @@ from topmass.preprocessing.split import SPLITS, split_of
 from topmass.preprocessing.statistics import Statistics
 from topmass.preprocessing.unbias import chi_squared, count, flatten
 
-ANY_PT = (0.0, 1e6)
 """The one bin in pT, GeV, of a flattening in mass alone."""
 
 

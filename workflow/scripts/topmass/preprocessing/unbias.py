@@ -1,11 +1,13 @@
 """The distribution of the mass, or of mass and pT together, made flat: by accept–reject or by weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from topmass.files import BadInput
+
+ANY_PT = (0.0, 1e6)
 
 
 @dataclass
@@ -52,6 +54,15 @@ def count(
     shape = (len(mass_edges) - 1, len(pt_edges) - 1)
     weights = None if weight is None else weight[inside]
     return np.bincount((mass_bin * shape[1] + pt_bin)[inside], weights, shape[0] * shape[1]).reshape(shape)
+
+
+def edges_of(unbias: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """Edges in GeV of the bins of mass and of pT that are made flat; one bin of what is not in `by`.
+
+    `unbias` has the variables to flatten (`by`, of "mass" and "pt"), and for each its range in GeV and number of bins.
+    """
+    mass, pt = (np.linspace(*unbias[name]["range"], unbias[name]["bins"] + 1) for name in ("mass", "pt"))
+    return mass if "mass" in unbias["by"] else mass[[0, -1]], pt if "pt" in unbias["by"] else np.array(ANY_PT)
 
 
 def flatten(mass_edges: Sequence[float], pt_edges: Sequence[float], counts: np.ndarray) -> Flattening:

@@ -38,7 +38,7 @@ class JetSettings:
 class Jets(NamedTuple):
     """Selected jets, ordered by event, and the top quark each is matched to. GeV, radians.
 
-    `quark_eta` and `quark_phi`, (N, 3), are those of the quarks of that top.
+    `quark_pt`, `quark_eta`, `quark_phi` and `quark_mass`, (N, 3), are those of the quarks of that top.
     """
 
     event: np.ndarray
@@ -49,8 +49,10 @@ class Jets(NamedTuple):
     softdrop_mass: np.ndarray
     mass: np.ndarray
     top_pt: np.ndarray
+    quark_pt: np.ndarray
     quark_eta: np.ndarray
     quark_phi: np.ndarray
+    quark_mass: np.ndarray
 
 
 def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
@@ -79,7 +81,7 @@ def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
     return Jets(
         event[keep], pt[keep], eta[keep], phi[keep], np.sqrt(np.maximum(mass_squared, 0))[keep],
         softdrop_mass(candidates[rows], offset, settings), tops.mass[top[keep]], tops.pt[top[keep]],
-        tops.quark_eta[top[keep]], tops.quark_phi[top[keep]],
+        *(each[top[keep]] for each in (tops.quark_pt, tops.quark_eta, tops.quark_phi, tops.quark_mass)),
     )  # fmt: skip
 
 

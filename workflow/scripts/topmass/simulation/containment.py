@@ -14,10 +14,24 @@ def quarks_in_jet(jets: Jets, radius: float) -> np.ndarray:
 
 
 def quarks_in_window(jets: Jets, images: Images) -> np.ndarray:
-    """Quarks in the window of each jet's image, (N,), int8: up to half a side from its middle, in η and in φ."""
+    """Quarks in the window of each jet's image, (N,), int8."""
+    return count(in_window(*from_middle(jets, images)))
+
+
+def from_middle(jets: Jets, images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """Δη and Δφ, (N, 3), from the middle of the window of each jet's image to its quarks."""
+    return away_from(*middle(images), jets)
+
+
+def middle(images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """η and φ, (N,), of the middle of each window."""
     # `ieta` and `iphi` are of a pixel, whose middle is that of the window.
-    eta, phi = away_from((images.ieta + 0.5) * PIXEL_ETA, (images.iphi + 0.5) * PIXEL_PHI, jets)
-    return count((np.abs(eta) < SIDE / 2 * PIXEL_ETA) & (np.abs(phi) < SIDE / 2 * PIXEL_PHI))
+    return (images.ieta + 0.5) * PIXEL_ETA, (images.iphi + 0.5) * PIXEL_PHI
+
+
+def in_window(eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Whether what is so far, Δη and Δφ, from the middle of a window is inside: up to half a side, in η and in φ."""
+    return (np.abs(eta) < SIDE / 2 * PIXEL_ETA) & (np.abs(phi) < SIDE / 2 * PIXEL_PHI)
 
 
 def away_from(eta: np.ndarray, phi: np.ndarray, jets: Jets) -> tuple[np.ndarray, np.ndarray]:

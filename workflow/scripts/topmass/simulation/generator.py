@@ -63,7 +63,8 @@ class Particles(NamedTuple):
 class Tops(NamedTuple):
     """Top quarks just before their decay, ordered by event; `event` is the index in the batch. GeV.
 
-    `quark_eta` and `quark_phi`, (N, 3), are the directions of the quarks that each decays to, see `find_quarks`.
+    `quark_pt`, `quark_eta`, `quark_phi` and `quark_mass`, (N, 3), are those of the quarks that each decays to, see
+    `find_quarks`.
     """
 
     event: np.ndarray
@@ -71,8 +72,10 @@ class Tops(NamedTuple):
     pt: np.ndarray
     eta: np.ndarray
     phi: np.ndarray
+    quark_pt: np.ndarray
     quark_eta: np.ndarray
     quark_phi: np.ndarray
+    quark_mass: np.ndarray
 
 
 class TopGun(pythia8mc.LHAup):
@@ -191,8 +194,9 @@ def read_out(record: ak.Array) -> tuple[Particles, Tops]:
     top = top[(np.abs(pdg[daughters[:, top]]) == W).any(axis=0)]
     event = np.searchsorted(offset, top, side="right") - 1
     quarks = find_quarks(top, pdg, daughters)
-    (pt, eta, phi), (_, *towards) = (cylindrical(px[rows], py[rows], pz[rows]) for rows in (top, quarks))
-    return particles, Tops(event, ak.to_numpy(flat.m)[top], pt, eta, phi, *towards)
+    mass = ak.to_numpy(flat.m)
+    of_top, of_quarks = (cylindrical(px[rows], py[rows], pz[rows]) for rows in (top, quarks))
+    return particles, Tops(event, mass[top], *of_top, *of_quarks, mass[quarks])
 
 
 def cylindrical(px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
