@@ -4,8 +4,7 @@
 
 Jets are simulated as for a dataset of the configuration, by as many processes as there are cores, and made flat in mass
 as there; with the seed of its sample they are the very jets that networks are trained and tested on. Of each, boosted
-trees are given the quarks of its top that are inside the window of its image, and fitted for the least MAE. That is the
-floor for all that look at the window alone.
+trees are given the quarks of its top that are inside the window of its image, and fitted for the least MAE.
 
 The floor proper is that of quarks as Pythia has them, before they radiate. What is lost for good there is what lies
 outside the window. No jet shows its quarks like that: quarks radiate and become hadrons, some of which leave the
