@@ -41,8 +41,11 @@ class Region:
 
 
 def bin_of(name: str, values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
-    """The bin that each value (N,) GeV lies in; the last edge belongs to the last bin. BadInput if one is in none."""
-    outside = np.count_nonzero((values < edges[0]) | (values > edges[-1]))
+    """The bin that each value (N,) GeV lies in; the last edge belongs to the last bin. BadInput if one is in none.
+
+    Of pT what lies above is in the last bin too: its tail is as long as there are jets.
+    """
+    outside = np.count_nonzero((values < edges[0]) | ((values > edges[-1]) & (name != "pt")))
     if outside:
         span = f"{outside:,} of {len(values):,} jets lie outside {edges[0]:g} to {edges[-1]:g} GeV"
         raise BadInput(f"evaluate.{name}_bins: {span}; they have {values.min():.0f} to {values.max():.0f} GeV")
