@@ -302,6 +302,13 @@ def test_a_bin_has_its_lower_edge_and_the_last_also_its_upper(tmp_path):
     assert [region["jets"] for region in regions if region["by"] == "mass"] == [2, 2, 4]
 
 
+def test_the_last_bin_of_pt_has_all_that_lies_above(tmp_path):
+    jets = made_up(200)
+    jets.pt[:3] = 5000
+    spans = [region["jets"] for region in score(jets, tmp_path)[0]["regions"] if region["by"] == "pt"]
+    assert sum(spans) == 200 and spans[-1] >= 3
+
+
 @pytest.mark.parametrize(
     ("bins", "message"),
     [
