@@ -39,6 +39,7 @@ from topmass.preprocessing.unbias import count, edges_of, flatten
 from topmass.reporting.floor import REGIONS, Scores, as_csv, as_markdown, named
 from topmass.reporting.provenance import commit, processor
 from topmass.scoring.bootstrap import Bootstrap
+from topmass.scoring.metrics import METRICS
 from topmass.scoring.regions import CONTAINMENT
 from topmass.simulation.partons import Partons, Smearing, join, numbers_of, partons_of_block
 from topmass.workflow.configuration import HOUSE, configure
@@ -147,7 +148,8 @@ def score(test: Partons, guesses: Mapping[str, np.ndarray], bootstrap: Bootstrap
     inside = test.inside.sum(axis=1)
     contained = [np.flatnonzero((inside >= low) & (inside <= high)) for low, high in CONTAINMENT.values()]
     regions = [np.arange(len(inside)), *contained]
-    found = bootstrap.score(test.mass, guesses, regions, test.event)
+    columns = {name: (test.mass, guess) for name, guess in guesses.items()}
+    found = bootstrap.score({name: METRICS[name] for name in ("mae", "mre")}, columns, regions, test.event)
     scores = [dict(zip(REGIONS, (of_region[name] for of_region in found), strict=True)) for name in guesses]
     return scores, list(map(len, regions))
 
