@@ -206,8 +206,10 @@ def if_several(path):
 
 
 def if_curves(path):
-    """A file that shows errors by the number of jets, where experiments are trained on different numbers of blocks."""
-    return [path] if len(set(map(blocks_of, config["run"]["experiments"]))) > 1 else []
+    """A file that shows errors by the number of jets, where a network is trained on different numbers of blocks."""
+    names = config["run"]["experiments"]
+    points = {(config["experiments"][name]["network"]["name"], blocks_of(name)) for name in names}
+    return [path] if len(points) > len({network for network, _ in points}) else []
 
 
 def figure(path, category, what):
