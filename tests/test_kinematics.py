@@ -1,6 +1,7 @@
 """Sums over sparse images: what they are, for which jets there are which, and that nothing else decides on them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import fastjet
@@ -13,7 +14,7 @@ from topmass.learning.benchmark.made_up import make_up
 from topmass.learning.feeding import batches
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.kinematics.hits import find_hits
-from topmass.learning.kinematics.quantities import CONES, JET, SUMS, TRACK_CONES, given
+from topmass.learning.kinematics.quantities import CONES, JET, SUMS, TRACK_CONES, Quantity, given
 from topmass.learning.kinematics.sums import sums
 from topmass.learning.kinematics.table import tabulate
 from topmass.preprocessing.scaling import restore_values
@@ -41,15 +42,20 @@ def made_up(layers: tuple[str, ...] = NAMES, jets: int = 20, **changes) -> Shard
     return Shard(np.concatenate([[0], np.cumsum(kept)]), shard.arrays | arrays, shard.meta)
 
 
-def sums_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
+def numbers_of(make: Callable, known: tuple[Quantity, ...], shard: Shard, device: str, at_once: int) -> dict:
+    """What `make` makes of hits, by the names of these quantities, (N,) each."""
     jets, found = SparseJets.of(shard, torch.device("cpu")), []
     for first in range(0, len(shard), at_once):
         index = torch.arange(first, min(first + at_once, len(shard)))
         batch = jets.gather(index, int((jets.first[index + 1] - jets.first[index]).sum()))
         hits = find_hits(batch.to(torch.device(device)), shard.meta)
-        found.append(sums(hits, shard.meta).cpu().numpy())
-    assert found[0].dtype == np.float32
-    return dict(zip((each.name for each in given(SUMS, shard.meta)), np.concatenate(found).T, strict=True))
+        found.append(make(hits, shard.meta).cpu().numpy())
+    assert found[0].dtype == np.float32 and all(np.isfinite(each).all() for each in found)
+    return dict(zip((each.name for each in given(known, shard.meta)), np.concatenate(found).T, strict=True))
+
+
+def sums_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
+    return numbers_of(sums, SUMS, shard, device, at_once)
 
 
 def hits_of(shard: Shard, jet: int):

@@ -9,12 +9,10 @@ import pytest
 import torch
 
 from subjets_by_loop import slowly, towers_of
-from test_kinematics import EMPTY, NAMES, REFERENCE, made_up
+from test_kinematics import EMPTY, NAMES, REFERENCE, made_up, numbers_of
 from topmass.layers import PIXEL_PHI
 from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.kinematics.hits import find_hits
-from topmass.learning.kinematics.quantities import JET, SUBJETS, SUMS, given
+from topmass.learning.kinematics.quantities import JET, SUBJETS, SUMS
 from topmass.learning.kinematics.subjets import subjets
 from topmass.learning.kinematics.towers import MOST, find_towers
 from topmass.preprocessing.shards import Shard
@@ -24,15 +22,8 @@ KINDS = ("flow", "cells", "tracks", "pixel_hits", "track_number", "tower_number"
 SCALES = (100.0, 5.0, 1.0, 10.0, 2.0, 3.0, 3.0, 3.0)
 
 
-def numbers_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
-    jets, found = SparseJets.of(shard, torch.device("cpu")), []
-    for first in range(0, len(shard), at_once):
-        index = torch.arange(first, min(first + at_once, len(shard)))
-        batch = jets.gather(index, int((jets.first[index + 1] - jets.first[index]).sum()))
-        hits = find_hits(batch.to(torch.device(device)), shard.meta)
-        found.append(subjets(find_towers(hits), shard.meta).cpu().numpy())
-    assert found[0].dtype == np.float32 and all(np.isfinite(each).all() for each in found)
-    return dict(zip((each.name for each in given(SUBJETS, shard.meta)), np.concatenate(found).T, strict=True))
+def subjets_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
+    return numbers_of(lambda hits, meta: subjets(find_towers(hits), meta), SUBJETS, shard, device, at_once)
 
 
 def shard_of(jets: list[list[tuple[str, int, int, float]]], ieta: float = 20, layers: tuple[str, ...] = NAMES) -> Shard:
@@ -72,7 +63,7 @@ def thinned(layers: tuple[str, ...] = NAMES, **changes) -> Shard:
 @pytest.mark.parametrize("layers", [NAMES, REFERENCE, ("track_pt", "hcal"), ("ecal", "hcal"), ("ecal", "bpix1")])
 def test_subjets_are_those_of_a_loop_and_of_fastjet(layers, device):
     shard = thinned(layers)
-    found = numbers_of(shard, device)
+    found = subjets_of(shard, device)
     for jet in range(len(shard)):
         expected = slowly(shard, jet)
         for name, values in found.items():
@@ -82,7 +73,7 @@ def test_subjets_are_those_of_a_loop_and_of_fastjet(layers, device):
 
 def flow_of(*hits: tuple[str, int, int, float]) -> dict[str, float]:
     """The hardest subjet of one jet of these hits, by the last words of the names."""
-    numbers, name = numbers_of(shard_of([list(hits)], ieta=-0.5)), "subjets_0.3_"
+    numbers, name = subjets_of(shard_of([list(hits)], ieta=-0.5)), "subjets_0.3_"
     return {key.removeprefix(name): values[0] for key, values in numbers.items() if key.startswith(name)}
 
 
@@ -137,7 +128,7 @@ def test_far_from_each_other_they_are_those_of_anti_kt():
         for _ in range(20)
     ]
     shard = shard_of([list({hit[1:3]: hit for hit in jet}.values()) for jet in jets], ieta=30)
-    numbers = numbers_of(shard)
+    numbers = subjets_of(shard)
     for jet in range(len(shard)):
         towers = [tower["momenta"]["flow"] for tower in towers_of(shard, jet)]
         clustered = fastjet.ClusterSequence(towers, fastjet.JetDefinition(fastjet.antikt_algorithm, 0.3))
@@ -159,7 +150,7 @@ def test_neither_order_nor_batch_decides(at_once):
     shard, rng = made_up(), np.random.default_rng(3)
     order = np.concatenate([rng.permutation(np.arange(*ends)) for ends in pairwise(shard.offset)])
     arrays = {name: shard.arrays[name][order] for name in ("pixel", "layer", "value")}
-    close(numbers_of(replace(shard, arrays=shard.arrays | arrays), at_once=at_once), numbers_of(shard))
+    close(subjets_of(replace(shard, arrays=shard.arrays | arrays), at_once=at_once), subjets_of(shard))
 
 
 def test_a_value_of_zero_changes_nothing():
@@ -173,13 +164,13 @@ def test_a_value_of_zero_changes_nothing():
         for name, each in added.items()
     }
     offset = shard.offset + 50 * np.arange(len(shard) + 1)
-    close(numbers_of(Shard(offset, shard.arrays | arrays, shard.meta)), numbers_of(shard))
+    close(subjets_of(Shard(offset, shard.arrays | arrays, shard.meta)), subjets_of(shard))
 
 
 def test_a_jet_without_a_value_or_with_one_has_zeros_for_what_it_lacks():
-    assert all(values[EMPTY] == 0 for values in numbers_of(made_up()).values())
-    assert all((values == 0).all() for values in numbers_of(shard_of([[], []])).values())
-    found = numbers_of(shard_of([[("ecal", 62, 62, 20)], [("bpix1", 62, 62, 3)]]))
+    assert all(values[EMPTY] == 0 for values in subjets_of(made_up()).values())
+    assert all((values == 0).all() for values in subjets_of(shard_of([[], []])).values())
+    found = subjets_of(shard_of([[("ecal", 62, 62, 20)], [("bpix1", 62, 62, 3)]]))
     assert found["subjets_0.3_flow_pt_1"][0] > 1 and found["subjets_0.15_tower_number_1"][0] == 1
     assert all(values[1] == 0 for values in found.values())
 
@@ -197,13 +188,13 @@ def test_a_jet_without_a_value_or_with_one_has_zeros_for_what_it_lacks():
     ],
 )
 def test_what_jets_do_not_have_is_left_out(layers, position, kinds):
-    found = numbers_of(made_up(layers, position=position))
+    found = subjets_of(made_up(layers, position=position))
     have = {name for name in KINDS if any(f"_{name}_" in each for each in found)}
     assert have == set(kinds.split())
 
 
 def test_without_tracks_particle_flow_is_the_cells():
-    found = numbers_of(made_up(("ecal", "hcal")))
+    found = subjets_of(made_up(("ecal", "hcal")))
     for name, values in found.items():
         if "_flow_" in name and name.replace("_flow_", "_cells_") in found:
             assert values.tolist() == found[name.replace("_flow_", "_cells_")].tolist()
@@ -213,15 +204,15 @@ def test_of_more_towers_than_are_kept_the_softest_are_lost():
     soft = np.random.default_rng(6).permutation(MOST + 40) < 40
     hits = [("hcal", *divmod(tower, 25), 0.125 if soft[tower] else 2.0) for tower in range(MOST + 40)]
     kept = [hit for hit in hits if hit[3] == 2]
-    close(numbers_of(shard_of([hits], layers=REFERENCE)), numbers_of(shard_of([kept], layers=REFERENCE)))
+    close(subjets_of(shard_of([hits], layers=REFERENCE)), subjets_of(shard_of([kept], layers=REFERENCE)))
 
 
 def test_torch_has_a_deterministic_way():
     shard = made_up()
-    expected = numbers_of(shard)
+    expected = subjets_of(shard)
     torch.use_deterministic_algorithms(True)
     try:
-        found = numbers_of(shard)
+        found = subjets_of(shard)
     finally:
         torch.use_deterministic_algorithms(False)
     assert all((values == found[name]).all() for name, values in expected.items())

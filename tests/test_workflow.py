@@ -183,6 +183,11 @@ CHANGES = {
     "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), {"report"}),
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
     "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate"} | OF_METRICS | PAGES),
+    "another pT edge": (configure(evaluate__pt_bins=[400, 500, 1200]), {"evaluate"} | OF_METRICS | PAGES),
+    "another seed beside the first": (
+        configure(run__seeds=[1, 2]),
+        TRAINING | {"compare", "figure_comparison"},
+    ),
     "another figure colour": (configure(figures__colours=5 * ["#000000"]), FIGURES | PAGES),
     "another slope of the falling spectrum": (configure(figures__falling_slope=70), {"figure_predictions"} | PAGES),
     "another caption": (append("workflow/report/loss.rst", "More.\n"), PAGES),
@@ -215,6 +220,8 @@ def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path
             if path.read_bytes() != content:
                 path.write_bytes(content)
     assert set(found) == rules
+    if "another seed beside" in os.environ["PYTEST_CURRENT_TEST"]:
+        assert found["train"] == found["predict"] == found["evaluate"] == 1
     if "more jets" in os.environ["PYTEST_CURRENT_TEST"]:
         assert found["simulate"] == 1 and found["shards"] == 4
 

@@ -181,8 +181,9 @@ def calibrate(model: Model, validation: Source, device: torch.device, precision:
     """Let the quantiles of a model, if it has any, hold for the validation jets."""
     if not model.quantiles:
         return
-    outputs = predict(model.network, validation, device, precision)
-    known = [each.sparse for each in cut(validation.in_order(), TYPICAL, Team())]
+    # On the host, wherever the jets are kept.
+    outputs = predict(model.network, validation, device, precision).cpu()
+    known = [each.sparse.to(outputs.device) for each in cut(validation.in_order(), TYPICAL, Team())]
     target, weight = (torch.cat([getattr(each, name) for each in known]) for name in ("target", "weight"))
     model.widening = find_widening(outputs, target, weight, model.quantiles)
 
