@@ -20,6 +20,7 @@ rule baselines:
         "results/benchmark/baselines/{dataset}/{blocks}.tsv"
     conda:
         "../../envs/baselines.yaml"
+    threads: 8
     params:
         code=code_hash("fit_trees.py"),
     script:
