@@ -12,8 +12,8 @@ from topmass.workflow.brief import be_brief
 from topmass.workflow.code_hash import content_hash, hash_of
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
-from topmass.workflow.predicting import file_of_masses, is_trained_here
 from topmass.workflow.facts import differences, experiments_of, inputs_of, packages
+from topmass.workflow.predicting import file_of_masses, is_trained_here
 from topmass.workflow.reading import Layer, read_arguments, read_file
 from topmass.workflow.turns import take_turn
 
