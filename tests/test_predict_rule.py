@@ -1,5 +1,6 @@
 """`snakemake predict`: what the configuration may say, and what comes of it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_snakemake_trains_and_downloads_what_is_missing_and_says_what_to_give(fo
     ended = snakemake(folder, *tiny)
     assert ended.returncode == 0, ended.stderr
     jobs = ended.stdout + ended.stderr
-    assert all(rule in jobs for rule in ("train", "download", "simulate")) and "predict_test" not in jobs
-    assert "results/download/predict/more.parquet" in jobs and "results/predicted/tiny/1/gun.parquet" in jobs
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", jobs, re.MULTILINE))
+    assert all(counts[rule] == "1" for rule in ("train", "download", "predict")) and "predict_test" not in counts
     ended = snakemake(folder)
     assert ended.returncode == 1 and ended.stderr.splitlines()[-1].startswith("nothing to predict: say in a file")

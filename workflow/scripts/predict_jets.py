@@ -138,7 +138,10 @@ def arguments() -> argparse.Namespace:
         help=f"columns that are not found by their names; of {', '.join(sorted(TAKEN))}",
     )  # fmt: skip
     parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1; auto, the default, is a GPU if there is one"
+        "--device",
+        type=device_name,
+        default="auto",
+        help="cpu, cuda, cuda:1; auto, the default, is a GPU if there is one",
     )
     return parser.parse_args()
 
