@@ -5,9 +5,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +18,7 @@ from topmass.files import BadInput
 from topmass.learning.feeding.foreign import FAR, ForeignJets
 from topmass.learning.training.prediction import Predictor
 from topmass.scoring.beside import check_output, is_written, join_parts, schema_beside, write_part
-from topmass.sources.places import PARTS, expanded
-from topmass.sources.remote import Patience
-from topmass.sources.transfer import fetch
+from topmass.sources.given import files_of
 
 TAKEN = {"image", "pixel", "layer", "value", "ieta", "iphi"}
 """What a model takes of a file; all else is none of its business."""
@@ -50,7 +47,7 @@ def predict_jets(
     """
     check_output(out)
     predictor = Predictor(model, device, precision)
-    folder = out.with_name(f"{out.name}.parts")
+    folder = out.with_name(f".{out.name}.parts")
     files = [file for number, each in enumerate(jets) for file in files_of(each, folder / f"from_{number}")]
     schema = common_schema(files, predictor, layers, columns)
     known = {"model": sha256(model.read_bytes()).hexdigest(), "precision": str(predictor.precision)}
@@ -65,18 +62,6 @@ def predict_jets(
         write_part(part, predictions(opened, predictor), schema, about)
     say(f"{join_parts(parts, out, schema):,} jets")
     shutil.rmtree(folder)
-
-
-def files_of(jets: str, downloads: Path) -> list[Path]:
-    """The files that are meant; what is at a URL is downloaded into a folder. BadInput for a folder without any."""
-    if "://" in jets:
-        file = downloads / (PurePosixPath(urlsplit(jets).path).name or "jets.parquet")
-        fetch(jets, file, None, None, Patience())
-        return [file]
-    files = [Path(file) for file in expanded(jets)]
-    if files[0].is_dir():
-        raise BadInput(f"{jets}: a folder without any {PARTS}")
-    return files
 
 
 def common_schema(

@@ -112,7 +112,7 @@ class Source:
 
     def assemble(self, values: Sequence, known: Sequence[pa.RecordBatch], first: int) -> JetBatch:
         """One batch of the values and numbers of consecutive rows from row `first` on."""
-        table = pa.Table.from_batches(known).combine_chunks()
+        table = pa.Table.from_batches(known).select(list(self.per_jet.values())).combine_chunks()
         jets = sum(len(offset) - 1 for offset, _ in values)
         per_jet = {"event": first + np.arange(jets)}
         for name, dtype in PER_JET.items():
