@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,14 @@ def test_columns_of_any_type_come_back_and_lists_do_not(model, dense, tmp_path):
     found = told(model, [dense], tmp_path / "out.parquet")
     assert found.column_names == ["pt", "ieta", "iphi", "run", "good", "kind", "m", "am", "predicted"]
     assert all(found[name].to_pylist() == column.to_pylist() for name, column in beside.items())
+
+
+def test_a_model_that_knows_no_position_asks_for_none(dense, tmp_path):
+    model = save_model(tmp_path / "model.safetensors", replace(META, position=False))
+    with_position = told(model, [dense], tmp_path / "out.parquet")
+    pq.write_table(pq.read_table(dense).select(["X_jets"]), dense)
+    found = told(model, [dense], tmp_path / "out.parquet")
+    assert found.column_names == ["predicted"] and found["predicted"].equals(with_position["predicted"])
 
 
 def test_batches_and_files_and_folders_are_the_jets_one_after_the_other(model, tmp_path, monkeypatch):

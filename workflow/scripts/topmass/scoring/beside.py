@@ -34,8 +34,9 @@ def write_part(path: Path, parts: Iterable[tuple[pa.Table, np.ndarray]], schema:
     told = (schema.metadata or {}) | {b"topmass_part": json.dumps(about, sort_keys=True).encode()}
     with whole(path) as part, pq.ParquetWriter(part, schema.with_metadata(told), **OPTIONS) as writer:
         for kept, masses in parts:
-            columns = [masses[:, masses.shape[1] // 2], *([masses[:, 0], masses[:, -1]] if len(masses[0]) > 1 else [])]
-            added = [pa.array(column.astype("f4")) for column in columns]
+            outputs = masses.shape[1]
+            chosen = [outputs // 2, *([0, outputs - 1] if outputs > 1 else [])]
+            added = [pa.array(masses[:, output].astype("f4")) for output in chosen]
             writer.write_table(pa.Table.from_arrays([*kept.columns, *added], schema=writer.schema))
 
 
