@@ -25,7 +25,7 @@ def submit(plugin: Path, folder: Path, *arguments: str, gpus: int = 1, **setting
     """The small workflow in this folder, through the stand-in pool: status, and what was said."""
     profile = yaml.safe_load((REPOSITORY / "profiles/htcondor/config.v9+.yaml").read_text())
     profile["set-resources"]["train"]["request_gpus"] = gpus
-    profile["set-threads"] = {"train": 2, "predict": 2}
+    profile["set-threads"] = {"train": 2, "predict_test": 2}
     profile |= {"seconds-between-status-checks": 1, "latency-wait": 5, "htcondor-held-timeout": 1, **settings}
     (folder / "site").mkdir(exist_ok=True)
     (folder / "site/config.v9+.yaml").write_text(yaml.safe_dump(profile))

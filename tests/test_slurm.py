@@ -29,9 +29,9 @@ def site_profile(folder: Path, gpus: int) -> str:
     profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.v9+.yaml").read_text())
     # The network trains on the CPU here, and so the configuration asks for no GPU.
     profile["set-resources"]["train"]["gpu"] = gpus
-    profile["set-threads"] = {"train": 1, "predict": 1}
+    profile["set-threads"] = {"train": 1, "predict_test": 1}
     # Too little, at first.
-    profile["set-resources"]["predict"]["mem_mb"] = "300 * attempt"
+    profile["set-resources"]["predict_test"]["mem_mb"] = "300 * attempt"
     profile |= {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1, "latency-wait": 5}
     profile |= {"slurm-keep-successful-logs": True, "retries": 3 if gpus < 3 else 0}
     path = folder / f"{gpus}_gpus/config.v9+.yaml"
@@ -171,11 +171,11 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(run, t
 
 
 def test_a_job_that_was_killed_for_memory_is_submitted_again_with_more(run):
-    attempts = [job for _, job in sorted(run.jobs.items()) if job["Comment"].startswith("rule_predict")]
+    attempts = [job for _, job in sorted(run.jobs.items()) if job["Comment"].startswith("rule_predict_test")]
     asked = [int(job["MinMemoryNode"].removesuffix("M")) for job in attempts]
     assert len(attempts) > 1 and asked == [300 * (attempt + 1) for attempt in range(len(attempts))]
     assert attempts[0]["JobState"] != attempts[-1]["JobState"] == "COMPLETED"
-    (log,) = (run.folder / ".snakemake/slurm_logs/rule_predict").glob(f"*/{attempts[0]['JobId']}.log")
+    (log,) = (run.folder / ".snakemake/slurm_logs/rule_predict_test").glob(f"*/{attempts[0]['JobId']}.log")
     assert "exceeded memory limit" in log.read_text()
 
 

@@ -267,7 +267,7 @@ FLAWS = {
     "NaN in a tower": ({"hcal": np.nan}, "value in layer 'hcal' is not finite"),
     "more than a float32": ({"ecal": 1e300}, "value in layer 'ecal' is not finite"),
     "no pixel": ({"image": 0}, "no pixel is set"),
-    "no mass": ({"mass": np.nan}, "mass is not finite"),
+    "a mass without an end": ({"mass": np.inf}, "mass is not finite"),
     "a negative mass": ({"mass": -173.0}, "the mass is not positive"),
     "four quarks": ({"quarks_in_window": 4.0}, "quarks_in_window is 4, not 0, 1, 2, 3 or null"),
     "half a quark": ({"quarks_in_jet": 0.5}, "quarks_in_jet is 0.5, not 0, 1, 2, 3 or null"),
@@ -291,6 +291,25 @@ def test_or_left_out_and_counted(numbers, message, tmp_path, caplog):
     assert f"1 of 10 jets cannot be used and are left out (row 3: {message})" in caplog.text
     assert same(read(tmp_path / "jets.parquet"), make_jets(10).take(np.delete(np.arange(10), 3)))
     assert JetTable(tmp_path / "jets.parquet").layers == LAYERS
+
+
+def test_a_mass_may_be_unknown_but_drop_leaves_out_the_jets_that_nothing_can_be_learnt_from(tmp_path):
+    spoiled(tmp_path, mass=np.nan)
+    masses = pq.read_table(tmp_path / "jets.parquet")["mass"]
+    assert masses.null_count == 1 and not masses[3].is_valid
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", layers=NAMES, unusable="drop")
+    assert len(read(tmp_path / "jets.parquet")) == 9
+
+
+@pytest.mark.parametrize("unusable", ["refuse", "drop"])
+def test_a_file_may_know_no_masses_and_says_so(unusable, tmp_path, said):
+    write_dense(tmp_path / "dense.parquet", make_jets(10), columns={"image": "X_jet", "pt": "pt"})
+    settings = {"layers": NAMES, "unusable": unusable, "position": "none"}
+    sparsify(tmp_path / "dense.parquet", tmp_path / "jets.parquet", **settings)
+    assert pq.read_table(tmp_path / "jets.parquet")["mass"].null_count == 10
+    assert "no column known as mass: enough to predict it" in said()
+    with refused(r"jets\.parquet: row 0: mass is not finite"):
+        read(tmp_path / "jets.parquet")
 
 
 def test_rows_are_those_of_the_file_in_every_part(tmp_path):
@@ -360,7 +379,7 @@ BROKEN = {
     "an empty file": (lambda path: path.write_text(""), "not a parquet file but empty"),
     "no jet": (rewrite(lambda table: table.slice(0, 0)), "no jet in this file"),
     "a hole": (lambda path: path.write_bytes(b"PAR1" + bytes(1500) + path.read_bytes()[1504:]), "damaged after row 0"),
-    "no mass": (rewrite(lambda table: table.drop_columns("m")), "no column known as mass; name it under 'columns'"),
+    "no pT": (rewrite(lambda table: table.drop_columns("pt")), "no column known as pt; name it under 'columns'"),
     "no image": (rewrite(lambda table: table.drop_columns("X_jet")), "neither dense images nor lists of values"),
     "two masses": (rewrite(lambda t: t.append_column("am", t["m"])), "m and am could both be the mass: say which"),
     "a mass of text": (

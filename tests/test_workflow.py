@@ -128,7 +128,7 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
 
 PAGES = {"report", "workflow_report"}
 OF_METRICS = {"figure_predictions", "figure_metrics", "figure_containment"}
-LAST = {"predict", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
+LAST = {"predict_test", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
 AFTER_TREES = {"baselines", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
 AFTER_STATISTICS = {"shards", "baselines", "figure_masses", "figure_layers"} | TRAINING
@@ -221,7 +221,7 @@ def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path
                 path.write_bytes(content)
     assert set(found) == rules
     if "another seed beside" in os.environ["PYTEST_CURRENT_TEST"]:
-        assert found["train"] == found["predict"] == found["evaluate"] == 1
+        assert found["train"] == found["predict_test"] == found["evaluate"] == 1
     if "more jets" in os.environ["PYTEST_CURRENT_TEST"]:
         assert found["simulate"] == 1 and found["shards"] == 4
 

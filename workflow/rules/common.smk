@@ -13,6 +13,7 @@ from topmass.workflow.code_hash import content_hash, hash_of
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
 from topmass.workflow.facts import differences, experiments_of, inputs_of, packages
+from topmass.workflow.predicting import file_of_masses, is_trained_here
 from topmass.workflow.reading import Layer, read_arguments, read_file
 from topmass.workflow.turns import take_turn
 
@@ -147,6 +148,34 @@ def blocks_of(experiment):
 def statistics(wildcards):
     """The statistics of a rule's dataset."""
     return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
+
+
+def to_predict():
+    """What the configuration asks `predict` for; ends with one line where it asks for nothing."""
+    if config["predict"] is None:
+        example = "predict: { model: fast/1, jets: jets.parquet, layers: [track_pt, ecal, hcal] }"
+        sys.exit(
+            f"nothing to predict: say in a file of yours, given with --configfile, by which model and what: {example}"
+        )
+    return config["predict"]
+
+
+def model_to_use(wildcards):
+    """The model by which masses are to be predicted, one of ours or the user's own."""
+    model = to_predict()["model"]
+    return f"results/train/{model}/model.safetensors" if is_trained_here(model, config) else local(model)
+
+
+def jets_to_predict(wildcards):
+    """The files of the jets whose masses are to be predicted, in their order."""
+    found = []
+    for entry in to_predict()["jets"]:
+        if "sample" in entry:
+            sample = entry["sample"]
+            found += expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
+        else:
+            found.append(local(entry["path"]) if "path" in entry else f"results/download/predict/{file_name(entry)}")
+    return found
 
 
 def trees(wildcards):

@@ -42,16 +42,16 @@ rule train:
         "../scripts/train.py"
 
 
-rule predict:
+rule predict_test:
     input:
         model="results/train/{experiment}/{seed}/model.safetensors",
         shards=shards("test"),
     output:
         predictions="results/predict/{experiment}/{seed}/predictions.parquet",
     log:
-        "results/log/predict/{experiment}/{seed}.log",
+        "results/log/predict_test/{experiment}/{seed}.log",
     benchmark:
-        "results/benchmark/predict/{experiment}/{seed}.tsv"
+        "results/benchmark/predict_test/{experiment}/{seed}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: 8

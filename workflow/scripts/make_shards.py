@@ -7,7 +7,7 @@ import numpy as np
 
 from topmass.console import say, stage
 from topmass.jets import JetTable
-from topmass.preprocessing.conversion import Preprocessing
+from topmass.preprocessing.selection import Preprocessing
 from topmass.preprocessing.shards import Shard
 from topmass.preprocessing.split import SPLITS, uniform
 from topmass.preprocessing.statistics import Statistics, digest_of

@@ -9,10 +9,12 @@ from tqdm import tqdm
 
 from topmass.console import say, stage
 from topmass.files import BadInput
-from topmass.jets import EVENTS_PER_BLOCK, LARGEST_BLOCK, JetBatch, JetTable, flaws, write_jets
-from topmass.layers import Layer, find_layer
+from topmass.jets import EVENTS_PER_BLOCK, LARGEST_BLOCK, POSITION, JetBatch, flaws, write_jets
+from topmass.layers import Layer
+from topmass.sources.columns import NEEDED
 from topmass.sources.dense import NotUniform
 from topmass.sources.parquet import Source
+from topmass.sources.usable import layers_of, oddities
 
 
 def sparsify(
@@ -29,11 +31,12 @@ def sparsify(
     """Write one of so many equal parts of the source's rows as a jet table.
 
     `number` is that of the file in its sample, from 0; `layers` name those of the images, in the order of the file.
-    Jets that cannot be used are refused, or with `unusable` "drop" left out. With `position` "none" it is unknown where
-    in the detector they are. Lossless, but for values that are no float32.
+    Jets that cannot be used are refused, or with `unusable` "drop" left out; a mass may be unknown, but "drop" leaves
+    out the jets of a file with masses that have none. With `position` "none" it is unknown where in the detector they
+    are. Lossless, but for values that are no float32.
     """
     known_position = position != "none"
-    opened = Source(source, columns, known_position)
+    opened = Source(source, columns, [name for name in NEEDED if known_position or name not in POSITION])
     if not len(opened):
         raise BadInput(f"{source}: no jet in this file")
     known = layers_of(opened, layers)
@@ -52,6 +55,8 @@ def sparsify(
         f"{source.name}: rows {first:,} to {last:,}; "
         + ", ".join(f"{ours}: {name}" for ours, name in opened.columns.items())
     )
+    if "mass" not in opened.columns:
+        say(f"{source.name}: no column known as mass: enough to predict it; to train, name it under 'columns'")
     about = {"file": source.name, "rows": [first, last], "columns": opened.columns}
 
     def write(layers: Sequence[Layer]) -> None:
@@ -69,23 +74,15 @@ def sparsify(
         say(f"{source.name}: {opened.rounded:,} values were no float32 and have been rounded to the nearest")
 
 
-def layers_of(source: Source, names: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers of a file's images: those that a jet table of ours names, else those of the sample."""
-    if not source.dense and b"topmass" in (source.file.schema_arrow.metadata or {}):
-        return JetTable(source.path).layers
-    if not names:
-        raise BadInput(f"{source.path}: it does not say what its layers are: list them, in its order, under 'layers'")
-    return tuple(find_layer(name) for name in names)
-
-
 def usable(
     source: Source, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, unusable: str
 ) -> Iterator[JetBatch]:
     """The jets of batches that begin with row `first`, less those with a flaw; BadInput if those are refused."""
+    needed = ("mass", "pt") if unusable == "drop" and "mass" in source.columns else ("pt",)
     row, left_out, why = first, 0, ""
     for batch in batches:
         kept = np.ones(len(batch), bool)
-        for rows, flaw in (*flaws(batch, layers), *oddities(batch)):
+        for rows, flaw in (*flaws(batch, layers, needed), *oddities(batch)):
             if unusable == "refuse":
                 advice = "to leave such jets out, give the sample 'unusable: drop'"
                 raise BadInput(f"{source.path}: row {row + rows[0]}: {flaw}; {advice}")
@@ -94,17 +91,6 @@ def usable(
         yield batch if kept.all() else batch.take(np.flatnonzero(kept))
     if left_out:
         say(f"{source.path.name}: {left_out:,} of {row - first:,} jets cannot be used and are left out ({why})")
-
-
-def oddities(batch: JetBatch) -> Iterator[tuple[np.ndarray, str]]:
-    """What no jet of a detector has, as `flaws`."""
-    for wrong, what in (
-        (np.diff(batch.offset) == 0, "no pixel is set"),
-        (batch.mass <= 0, "the mass is not positive"),
-        (batch.pt <= 0, "pt is not positive"),
-    ):
-        if wrong.any():
-            yield np.flatnonzero(wrong), what
 
 
 def numbered(batches: Iterator[JetBatch], source: Source, number: int, progress: tqdm) -> Iterator[JetBatch]:

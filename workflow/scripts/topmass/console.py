@@ -17,32 +17,39 @@ say = logging.getLogger("topmass").info
 
 
 @contextmanager
-def stage(name: str, log: str) -> Iterator[None]:
-    """Run one stage under this name, with its messages on the terminal and in the file `log`.
+def stage(name: str, log: str | None = None) -> Iterator[None]:
+    """Run one stage under this name, with its messages on the terminal and in the file `log`, if one is given.
 
     Input that cannot be used, a disk that refuses, and a machine that has too little of something, end the process with
     one line and status 1; for any other error that line names the log, which has the traceback.
     """
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     to_terminal = logging.StreamHandler()
     to_terminal.setFormatter(logging.Formatter(f"{name}: %(message)s"))
     logger = logging.getLogger("topmass")
     logger.setLevel(logging.INFO)
-    logger.handlers = [to_file, to_terminal]
+    logger.handlers = [*([to_file(log)] if log else []), to_terminal]
     try:
         yield
     except Exception as error:
         if isinstance(error, (BadInput, OSError)) or shortage(error):
             logger.error(f"error: {describe(error)}")
             sys.exit(1)
+        if not log:
+            raise
         logger.removeHandler(to_terminal)
         logger.exception("unexpected error")
         to_terminal.emit(
             logging.makeLogRecord({"msg": f"error: unexpected {type(error).__name__}: {error} (details: {log})"})
         )
         sys.exit(1)
+
+
+def to_file(log: str) -> logging.Handler:
+    """What writes messages to this file, anew."""
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    return handler
 
 
 def show(text: str) -> None:

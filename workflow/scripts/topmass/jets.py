@@ -29,6 +29,8 @@ PER_JET = {
 }  # fmt: skip
 QUARKS = ("quarks_in_window", "quarks_in_jet")
 """How many of the three quarks of the top: 0 to 3, where the source of the jets knows it."""
+NEEDED = ("mass", "pt")
+"""Numbers that a jet has to have that a network is trained or scored with."""
 POSITION = ("ieta", "iphi")
 """Null in all rows of a table whose source does not know where the jets are."""
 
@@ -98,8 +100,11 @@ def join_offsets(offsets: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.concatenate([np.diff(offset) for offset in offsets]))])
 
 
-def flaws(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray, str]]:
-    """What makes jets unusable: the rows (at least one) that have a flaw, in order, and what it is in the first."""
+def flaws(batch: JetBatch, layers: Sequence[Layer], needed: Sequence[str] = NEEDED) -> Iterator[tuple[np.ndarray, str]]:
+    """What makes jets unusable: the rows (at least one) that have a flaw, in order, and what it is in the first.
+
+    Of the numbers of a jet those that are `needed` have to be finite.
+    """
     size = np.zeros(256, np.uint16)
     size[: len(layers)] = [(SIDE // layer.cell) ** 2 for layer in layers]
     beyond = np.flatnonzero(batch.pixel >= size[batch.layer])
@@ -114,7 +119,7 @@ def flaws(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray
             if what == "value" and len(layers) > batch.layer[first]:
                 what = f"value in layer '{layers[batch.layer[first]].name}'"
             yield np.unique(np.searchsorted(batch.offset, values, side="right") - 1), f"{what} {trouble}"
-    for name in ("mass", "pt"):
+    for name in needed:
         rows = np.flatnonzero(~np.isfinite(getattr(batch, name)))
         if len(rows):
             yield rows, f"{name} is not finite"

@@ -1,50 +1,38 @@
-"""What is done to each jet on its way from a table to a shard."""
+"""What is done to each jet on its way from a table, or from somebody's file, to a shard."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from topmass.jets import JetBatch, JetTable, take_values
-from topmass.preprocessing.measuring import find_positions
+from topmass.files import BadInput
+from topmass.jets import JetBatch, take_values
+from topmass.layers import Layer
 from topmass.preprocessing.scaling import scale_values
 from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
-from topmass.preprocessing.split import SPLITS, split_of
-from topmass.preprocessing.statistics import Statistics
 
 
-class Preprocessing:
-    """The preprocessing of one table's jets: unbias, split, choose layers, suppress, scale, clip."""
+class Conversion:
+    """Jets of a file with these layers made those of shards with this metadata: choose layers, suppress, scale, clip.
 
-    def __init__(
-        self, table: JetTable, known: Statistics, digest: str, zero_suppression: float, compression: str
-    ) -> None:
-        positions = find_positions(table, known.layers)
-        self.known, self.zero_suppression, self.compression = known, zero_suppression, compression
+    BadInput if the file lacks a layer, or has it in smaller cells than the shards.
+    """
+
+    def __init__(self, path: Path, layers: Sequence[Layer], meta: ShardMeta) -> None:
+        positions = find_positions(path, layers, meta.layers)
+        self.meta = meta
         self.number = np.full(256, len(positions), np.uint8)
         self.number[positions] = np.arange(len(positions))
-        self.scales = np.array(known.scales, np.float32)
-        self.cells = np.array([table.layers[position].cell for position in positions])
-        self.meta = ShardMeta(
-            layers=tuple(known.layers),
-            cells=tuple(known.cells),
-            scales=tuple(known.scales),
-            zero_suppression=zero_suppression,
-            compression=compression,
-            statistics=digest,
-            position=table.position,
-        )
+        self.scales = np.array(meta.scales, np.float32)
+        self.cells = np.array([layers[position].cell for position in positions])
+        for name, cell, wanted in zip(meta.layers, self.cells, meta.cells, strict=True):
+            if cell < wanted:
+                raise BadInput(f"{path}: {name} has cells of {cell} pixel a side, and those of {wanted} are wanted")
 
     def nothing(self) -> Shard:
         """A shard without a jet."""
         arrays = {name: np.zeros(0, dtype) for name, dtype in (SPARSE | PER_JET).items()}
         return Shard(np.zeros(1, np.int64), arrays, self.meta)
-
-    def apply(self, batch: JetBatch) -> dict[str, Shard]:
-        """The jets of a batch that unbiasing keeps, by split."""
-        split, found = split_of(self.known.sample, batch.event, self.known.split), {}
-        for i, name in enumerate(SPLITS):
-            jets = np.flatnonzero(split == i)
-            weight = self.known.weights(name, batch.mass[jets], batch.pt[jets], batch.event[jets])
-            found[name] = self.to_shard(batch, jets[weight > 0], weight[weight > 0])
-        return found
 
     def to_shard(self, batch: JetBatch, jets: np.ndarray, weight: np.ndarray) -> Shard:
         """The chosen layers of these jets, numbered in the dataset's order, suppressed, scaled and clipped."""
@@ -52,7 +40,8 @@ class Preprocessing:
         layer = self.number[batch.layer[values]]
         chosen = np.flatnonzero(layer < len(self.scales))
         layer, values = layer[chosen], values[chosen]
-        scaled, kept = scale_values(batch.value[values], self.scales[layer], self.zero_suppression, self.compression)
+        settings = self.meta.zero_suppression, self.meta.compression
+        scaled, kept = scale_values(batch.value[values], self.scales[layer], *settings)
         chosen, values, layer = chosen[kept], values[kept], layer[kept]
         offset = np.searchsorted(chosen, offset)
         arrays = {"pixel": batch.pixel[values], "layer": layer, "value": scaled[kept], "weight": weight}
@@ -61,6 +50,15 @@ class Preprocessing:
             offset, {name: arrays[name].astype(dtype) for name, dtype in (SPARSE | PER_JET).items()}, self.meta
         )
         return shard if tuple(self.cells) == self.meta.cells else spread(shard, self.cells)
+
+
+def find_positions(path: Path, layers: Sequence[Layer], wanted: Sequence[str]) -> list[int]:
+    """Positions of the wanted layers among those of a file; BadInput with both lists if it lacks one."""
+    names = [layer.name for layer in layers]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise BadInput(f"{path}: no layer '{missing[0]}'; it has {', '.join(names)}; wanted are {', '.join(wanted)}")
+    return [names.index(name) for name in wanted]
 
 
 def spread(shard: Shard, cells: np.ndarray) -> Shard:

@@ -8,6 +8,7 @@ import numpy as np
 
 from topmass.files import BadInput
 from topmass.jets import JetBatch, JetTable
+from topmass.preprocessing.conversion import find_positions
 from topmass.preprocessing.repeats import refuse_repeats
 from topmass.preprocessing.scaling import BINS, magnitude_histogram, quantile
 from topmass.preprocessing.split import SPLITS, split_of
@@ -41,7 +42,7 @@ class Counts:
 
     def add_table(self, table: JetTable, sample: str, split: Mapping[str, float]) -> None:
         """Count all jets of a table. A magnitude counts once for each pixel of its cell, as in the dense image."""
-        positions = find_positions(table, self.layers)
+        positions = find_positions(table.path, table.layers, self.layers)
         cells = [table.layers[position].cell for position in positions]
         low, high = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         for batch in table.batches():
@@ -95,15 +96,6 @@ def measure_all(
     )  # fmt: skip
     statistics.kept = what_is_kept(tables, statistics)
     return statistics
-
-
-def find_positions(table: JetTable, layers: Sequence[str]) -> list[int]:
-    """Positions of the layers in the table; BadInput if it lacks one."""
-    names = [layer.name for layer in table.layers]
-    missing = [name for name in layers if name not in names]
-    if missing:
-        raise BadInput(f"{table.path}: no layer '{missing[0]}'; it has {', '.join(names)}")
-    return [names.index(name) for name in layers]
 
 
 def scale_of(layer: str, histogram: np.ndarray, share: float) -> float:

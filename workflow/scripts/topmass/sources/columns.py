@@ -8,23 +8,29 @@ from topmass.jets import POSITION, QUARKS
 
 IMAGE = ("image",)
 SPARSE = ("pixel", "layer", "value")
-NEEDED = ("mass", "pt")
-WELCOME = ("event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS)
+NEEDED = ("pt", *POSITION)
+WELCOME = ("mass", "event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS)
 """Taken where they are there; null in the jet table, or numbered by row, where not."""
 OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
 """Names of the known vintages of the CMS files, beside our own."""
 
 
-def find_columns(path: Path, names: Sequence[str], given: Mapping[str, str], position: bool = True) -> dict[str, str]:
+def find_columns(
+    path: Path,
+    names: Sequence[str],
+    given: Mapping[str, str],
+    needed: Sequence[str] = NEEDED,
+    welcome: Sequence[str] = WELCOME,
+) -> dict[str, str]:
     """The file's column for each of ours: the one that is given, else the only one of a known name.
 
-    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE), and without `position` nobody asks
-    where they are. BadInput if a column is missing, or if several could be meant.
+    Jets come as dense images (IMAGE) or as lists of their non-zero values (SPARSE). BadInput if one of these or a
+    column that is `needed` is missing, or if several could be meant.
     """
-    if not position and given.keys() & set(POSITION):
+    if given.keys() & set(POSITION) - {*needed, *welcome}:
         raise BadInput(f"{path}: 'position' is none, and 'columns' names where it stands: leave one of them out")
-    found, needed = {}, (*NEEDED, *(POSITION if position else ()))
-    for ours in (*IMAGE, *SPARSE, *needed, *WELCOME):
+    found = {}
+    for ours in (*IMAGE, *SPARSE, *needed, *welcome):
         choices = [given[ours]] if ours in given else [ours, *OTHER_NAMES.get(ours, ())]
         there = [name for name in choices if name in names]
         if ours in given and not there:

@@ -15,6 +15,7 @@ from topmass.workflow.contradictions import contradictions
 from topmass.workflow.likeness import NotAlike, with_likenesses
 from topmass.workflow.meaning import as_meant
 from topmass.workflow.paths import missing, with_paths
+from topmass.workflow.predicting import unpredictable, with_prediction
 from topmass.workflow.reading import Layer, merged, parse, read_file
 
 HOUSE = Path(__file__).parents[4]
@@ -32,8 +33,9 @@ def configure(layers: Sequence[Layer], look: bool = True) -> dict:
         written = with_likenesses(reduce(merged, (layer.content for layer in layers), {}))
         meant = as_meant(written, SCHEMA, SCHEMA["$defs"])
         problem = misfit(meant, SCHEMA)
-        config = {} if problem else with_paths(meant)
-        problem = problem or next(chain(contradictions(config), missing(meant) if look else ()), None)
+        config = {} if problem else with_prediction(with_paths(meant))
+        looked = (missing, unpredictable) if look and not problem else ()
+        problem = problem or next(chain(contradictions(config), *(find(meant) for find in looked)), None)
     except NotAlike as error:
         problem = error.problem
     if problem:

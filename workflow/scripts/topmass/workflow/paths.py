@@ -4,12 +4,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
+from topmass.sources.places import PARTS, expanded
 from topmass.workflow.checking import Problem
-
-PARTS = "*.parquet"
-"""What belongs to a table that is a folder."""
 
 
 def with_paths(config: Mapping) -> dict:
@@ -26,12 +23,6 @@ def with_paths(config: Mapping) -> dict:
 def files_of(config: Mapping) -> Iterator[tuple[str, Sequence[Mapping]]]:
     """The files of each sample that has some, with its name."""
     return ((name, sample["files"]) for name, sample in config["samples"].items() if "files" in sample)
-
-
-def expanded(path: str) -> list[str]:
-    """The files that a path means: of a folder all parts, in the order of their names; else the one, there or not."""
-    place = os.path.expandvars(os.path.expanduser(path))
-    return [str(part) for part in sorted(Path(place).glob(PARTS)) if part.is_file()] or [place]
 
 
 def missing(config: Mapping) -> Iterator[Problem]:
