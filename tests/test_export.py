@@ -174,7 +174,7 @@ def test_what_cannot_be_exported_is_one_line_and_no_file(what, line, small, tmp_
         weights, about = read_tensors(small.model)
         small.model.write_bytes(to_bytes(weights, about.replace('"version": 2', '"version": 3')))
     elif what == "other statistics":
-        measure(small.tables, small.statistics, "other", SPLIT, [layer.name for layer in LAYERS], {}, 0.95, UNBIAS)
+        measure(small.tables, small.statistics, "made_up", SPLIT, [layer.name for layer in LAYERS], {}, 0.9, UNBIAS)
     elif what == "no test jet":
         write_jets(small.tables[0], [], LAYERS, {})
     elif what == "metrics":

@@ -14,9 +14,9 @@ from topmass.preprocessing.shards import ShardMeta
 
 LICENCE = "MIT"
 NOT_FOR = (
-    "The network has seen simulated jets alone, by default those of a toy detector without pile-up. It measures nothing "
-    "in data of a real detector, and nothing outside the masses and pT that it was trained with, before it has been "
-    "trained and validated for them."
+    "The network has seen simulated jets alone, by default those of a toy detector without pile-up. It measures "
+    "nothing in data of a real detector, and nothing outside the masses and pT that it was trained with, before it has "
+    "been trained and validated for them."
 )
 PACKAGES = ("torch", "onnx", "onnxruntime")
 UNITS = {"mass": "GeV", "quantiles": "GeV", "ieta": "pixels from η = 0", "iphi": "pixels"}
@@ -31,13 +31,7 @@ def describe(trained: Model, path: Path, metrics: Path | None) -> dict:
     ]
     about = {
         "layers": layers,
-        "window": {
-            "side": shards.side,
-            "pixel_eta": PIXEL_ETA,
-            "pixel_phi": PIXEL_PHI,
-            "rows": "eta",
-            "columns": "phi",
-        },
+        "window": {"side": shards.side, "pixel_eta": PIXEL_ETA, "pixel_phi": PIXEL_PHI},
         "preprocessing": {"zero_suppression": shards.zero_suppression, "compression": shards.compression},
         "network": trained.settings,
         "quantiles": trained.quantiles,
