@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 import torch
 
+from benchmark_inference import benchmark_inference
 from conftest import REPOSITORY, SPLIT, UNBIAS, make_jets
 from export import export
 from make_shards import make_shards
@@ -202,3 +204,10 @@ def test_what_onnx_lacks_is_made_in_double_precision(tmp_path):
     found = session_of(path.read_bytes(), 1).run(None, {"x": x.numpy(), "y": y.numpy()})
     for ours, theirs in zip(found, Angles()(x, y), strict=True):
         assert np.abs(ours - theirs.numpy()).max() < 1e-12
+
+
+def test_the_benchmark_of_inference_has_a_row_for_each_way(tmp_path):
+    table = benchmark_inference(3, 1, [1, 2], ["kinematics"], tmp_path)
+    rows = pd.read_csv(tmp_path / "inference.csv")
+    assert len(rows) == 6 and (rows[["jets_per_second", "milliseconds_of_one_jet"]] > 0).all(axis=None)
+    assert table.count("| kinematics |") == 6 and (tmp_path / "inference.md").read_text() == table
