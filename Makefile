@@ -13,7 +13,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training floor gpu-run clean
+.PHONY: help ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training benchmark-inference floor gpu-run clean
 
 help:
 	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
@@ -25,6 +25,7 @@ help:
 	@echo "make benchmark-simulation   rate of the simulation against that of Pythia alone"
 	@echo "make benchmark-data         rates from Pythia to shards, each against its yardstick"
 	@echo "make benchmark-training     rate of the training against the reference's way and the device's limit"
+	@echo "make benchmark-inference    rate at which trained networks are used, by torch and by onnxruntime"
 	@echo "make floor    how well the mass can be known from the quarks in a jet's window; some minutes"
 	@echo "make gpu-run JETS=2000000   simulate, preprocess, train and evaluate the reference's experiment, in one go"
 	@echo "make clean    remove results/ and what Snakemake remembers of it"
@@ -67,6 +68,9 @@ benchmark-data: ready
 
 benchmark-training: ready
 	@$(IN) workflow/scripts/benchmark_training.py
+
+benchmark-inference: ready
+	@$(IN) workflow/scripts/benchmark_inference.py
 
 floor: ready
 	@$(IN) workflow/scripts/measure_floor.py

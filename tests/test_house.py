@@ -28,7 +28,7 @@ TIERS_OF_LEARNING = [
     ["kinematics"],
     ["networks", "trees"],
     ["training"],
-    ["launching", "benchmark"],
+    ["launching", "benchmark", "handover"],
 ]
 """The same, of the wings within `learning`."""
 TORCH = {"torch", "safetensors"}

@@ -38,6 +38,19 @@ class SparseBatch(NamedTuple):
     weight: Tensor
     numbers: Tensor
 
+    def jet(self) -> Tensor:
+        """The jet (V,) of each value."""
+        jets = torch.arange(len(self.length), device=self.length.device)
+        return torch.repeat_interleave(jets, self.length, output_size=len(self.value))
+
+    def spread(self, image: Tensor, cells: Sequence[int]) -> Tensor:
+        """The same image (B, H, W, C), in which the first pixel of each cell is now the value of all its pixels."""
+        for number, size in enumerate(cells):
+            if size > 1:
+                parts = image[..., number].unflatten(2, (-1, size)).unflatten(1, (-1, size))
+                parts.copy_(parts[:, :, :1, :, :1].clone().expand_as(parts))
+        return image
+
     def to(self, device: torch.device) -> "SparseBatch":
         """The same on another device; the copy is asynchronous where the memory is pinned."""
         return SparseBatch(*(each.to(device, non_blocking=True) for each in self))
@@ -63,8 +76,7 @@ class Places(NamedTuple):
 
 def locate(batch: SparseBatch, meta: ShardMeta) -> tuple[Places, Tensor]:
     """Where the values are, and the side of the cell of each (V,), pixels."""
-    jets = torch.arange(len(batch.length), device=batch.length.device)
-    jet = torch.repeat_interleave(jets, batch.length, output_size=len(batch.value))
+    jet = batch.jet()
     layer, pixel = batch.layer.long(), batch.pixel.long()
     cell = torch.tensor(meta.cells).to(layer.device, non_blocking=True)[layer]
     across = meta.side // cell
@@ -80,15 +92,12 @@ def scatter(batch: SparseBatch, meta: ShardMeta) -> Tensor:
     and nothing here waits for a GPU.
     """
     side, layers = meta.side, len(meta.layers)
-    image = torch.zeros(len(batch.length), side, side, layers, device=batch.value.device)
+    jets = batch.length.shape[0]
+    image = torch.zeros(jets * side * side * layers, device=batch.value.device)
     places, cell = locate(batch, meta)
     first = (places.jet * side + places.row * cell) * side + places.column * cell
-    image.view(-1)[first * layers + places.layer] = batch.value.float()
-    for number, size in enumerate(meta.cells):
-        if size > 1:
-            cells = image[..., number].unflatten(2, (-1, size)).unflatten(1, (-1, size))
-            cells.copy_(cells[:, :, :1, :, :1].clone().expand_as(cells))
-    return image.permute(0, 3, 1, 2)
+    image[first * layers + places.layer] = batch.value.float()
+    return batch.spread(image.view(jets, side, side, layers), meta.cells).permute(0, 3, 1, 2)
 
 
 class Taker(Protocol):

@@ -49,7 +49,9 @@ def find_hits(batch: SparseBatch, meta: ShardMeta) -> Hits:
     # A tower that is stored once has the value of one of its pixels.
     value = torch.where(layer == NUMBER["hcal"], value * cell**2, value)
     eta, phi = ((place * cell + (cell - 1) / 2 - MIDDLE).double() for place in (places.row, places.column))
-    window = eta_of(batch.position[:, 1].double() * LARGEST_IETA) if meta.position else eta.new_zeros(len(batch.length))
+    window = (
+        eta_of(batch.position[:, 1].double() * LARGEST_IETA) if meta.position else eta.new_zeros(batch.length.shape)
+    )
     return Hits(places.jet, layer, value, eta * PIXEL_ETA, phi * PIXEL_PHI, window)
 
 

@@ -34,7 +34,9 @@ def subjets(towers: Towers, meta: ShardMeta) -> Tensor:
     for (radius, count), inside in zip(SUBJET_RADII.items(), cluster(towers).unbind(1), strict=True):
         found |= of_subjets(towers, inside[:, :count], f"subjets_{radius}")
     columns = [found[each.name] for each in given(SUBJETS, meta)]
-    return torch.stack(columns, dim=1).float() if columns else torch.zeros(len(towers.pt), 0, device=towers.pt.device)
+    return (
+        torch.stack(columns, dim=1).float() if columns else torch.zeros(towers.pt.shape[0], 0, device=towers.pt.device)
+    )
 
 
 def of_cones(towers: Towers) -> dict[str, Tensor]:
@@ -93,7 +95,7 @@ def cluster(towers: Towers) -> Tensor:
         for _ in range(STEPS):
             inside = (left & within(axis)).float()
             axis = (each[..., None] for each in directions(momentum @ inside.mT))
-        found.append(left & within(axis).scatter(2, seed, True) & (hardest >= LEAST_PT))
+        found.append(left & within(axis).scatter(2, seed, 1) & (hardest >= LEAST_PT))
         pt = pt.masked_fill(found[-1], 0.0)
     return torch.stack(found, dim=2)
 

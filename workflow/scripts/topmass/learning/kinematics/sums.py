@@ -26,7 +26,7 @@ def sums(hits: Hits, meta: ShardMeta) -> Tensor:
 
 def of_layers(hits: Hits) -> dict[str, Tensor]:
     """Cells with a value in each layer, and the energy in each calorimeter."""
-    jets, layers = len(hits.window_eta), len(LAYERS)
+    jets, layers = hits.window_eta.shape[0], len(LAYERS)
     columns = torch.stack([torch.ones_like(hits.value), hits.value], dim=1)
     hit, value = add_up(columns, hits.jet * layers + hits.layer, jets * layers).view(jets, layers, 2).unbind(2)
     found = {f"{layer.name}_hits": hit[:, number] for number, layer in enumerate(LAYERS)}
@@ -46,7 +46,7 @@ def of_cells(cells: Hits) -> dict[str, Tensor]:
         "mean_r": r, "mean_r_r_r": r**3, "concentration": energy,
     }  # fmt: skip
     columns = torch.stack([torch.ones_like(r), *means.values()], dim=1) * energy[:, None]
-    total, *weighted = add_up(columns, cells.jet, len(cells.window_eta)).unbind(1)
+    total, *weighted = add_up(columns, cells.jet, cells.window_eta.shape[0]).unbind(1)
     total = total.clamp(min=LEAST_ENERGY)
     found |= {name: each / total for name, each in zip(means, weighted, strict=True)}
     return found | {"concentration": found["concentration"] / total}
@@ -84,7 +84,7 @@ def transverse(momentum: Tensor) -> Tensor:
 
 def within(radii: Sequence[float], hits: Hits, columns: Tensor) -> list[Tensor]:
     """For each radius, which rise, the sums (B, K) of columns (V, K) over the hits within."""
-    jets, rings = len(hits.window_eta), len(radii) + 1
+    jets, rings = hits.window_eta.shape[0], len(radii) + 1
     # Each hit is added once, to its ring; a cone is made of rings.
     edges = torch.tensor(radii, dtype=torch.float64).to(columns.device, non_blocking=True)
     ring = torch.bucketize(torch.hypot(hits.eta, hits.phi), edges, right=True)

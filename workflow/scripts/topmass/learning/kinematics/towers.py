@@ -8,7 +8,7 @@ from torch import Tensor
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
 from topmass.learning.kinematics.hits import NUMBER, Hits
 from topmass.learning.kinematics.particle_flow import TINY, particle_flow
-from topmass.learning.kinematics.quantities import PIXEL_BARREL
+from topmass.learning.kinematics.quantities import CALORIMETERS, PIXEL_BARREL
 from topmass.learning.kinematics.sums import massless
 
 ACROSS = SIDE // TOWER
@@ -42,7 +42,7 @@ def find_towers(hits: Hits) -> Towers:
     # From here on it is the slot, of B × (MOST + 1), that a hit belongs to.
     hits = hits._replace(jet=slot)
     energy, eta, phi, hcal, pixel_hits = of_cells(hits, number)
-    tracks, jets = hits.of("track_pt"), len(number)
+    tracks, jets = hits.of("track_pt"), number.shape[0]
     charged = torch.stack([in_slots(each, tracks, jets) for each in massless(*tracks[2:5]).unbind(1)], dim=1)
     momenta = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
     pt = torch.hypot(momenta[0][:, 0], momenta[0][:, 1])
@@ -58,21 +58,23 @@ def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:
 
     The last slot of a jet is for what is in none of its hardest towers, which are in the order of their numbers.
     """
-    jets = len(hits.window_eta)
+    jets = hits.window_eta.shape[0]
     row, column = (
         (each / (TOWER * pixel)).add_(ACROSS / 2).long()
         for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
     )
     tower = (hits.jet * ACROSS + row) * ACROSS + column
     # About the transverse momentum.
-    per_value = torch.zeros(jets, len(NUMBER), dtype=torch.float64, device=tower.device)
-    per_value[:, NUMBER["track_pt"]] = 1.0
-    per_value[:, [NUMBER["ecal"], NUMBER["hcal"]]] = 1 / torch.cosh(hits.window_eta)[:, None]
-    hardness = hits.value * per_value.view(-1)[hits.jet * len(NUMBER) + hits.layer]
+    of_tracks, of_cells = (
+        torch.tensor([float(name in names) for name in NUMBER], dtype=torch.float64).to(tower.device, non_blocking=True)
+        for names in (("track_pt",), CALORIMETERS)
+    )
+    per_value = of_tracks + of_cells / torch.cosh(hits.window_eta)[:, None]
+    hardness = hits.value * per_value.flatten()[hits.jet * len(NUMBER) + hits.layer]
     hardness = hardness.new_zeros(jets * ACROSS**2).index_add_(0, tower, hardness).view(jets, ACROSS**2)
     kept = torch.zeros_like(hardness, dtype=torch.bool)
-    kept.scatter_(1, hardness.float().topk(MOST, dim=1, sorted=False).indices, True)
-    slot = (kept.cumsum(1) - 1).masked_fill_(~kept, MOST)
+    kept.scatter_(1, hardness.float().topk(MOST, dim=1, sorted=False).indices, 1)
+    slot = (kept.cumsum(1, dtype=torch.int64) - 1).masked_fill_(~kept, MOST)
     numbers = torch.arange(ACROSS**2, device=slot.device).expand(jets, -1)
     number = slot.new_zeros(jets, MOST + 1).scatter_(1, slot, numbers)[:, :-1]
     slot += torch.arange(jets, device=slot.device)[:, None] * (MOST + 1)
@@ -85,12 +87,12 @@ def of_cells(hits: Hits, number: Tensor) -> tuple[Tensor, ...]:
     for each, names in enumerate((("ecal",), ("hcal",), PIXEL_BARREL)):
         group[[NUMBER[name] for name in names]] = each
     # The layers of all cells at once: to choose some of the hits takes longer than to add up all.
-    slots = len(number) * (MOST + 1)
+    slots = number.shape[0] * (MOST + 1)
     where = group.to(number.device, non_blocking=True)[hits.layer] * slots + hits.jet
 
     def add_up(values: Tensor, groups: int) -> Tensor:
         found = values.new_zeros(4 * slots).index_add_(0, where, values)
-        return found.view(4, len(number), MOST + 1)[:groups, :, :-1]
+        return found.view(4, number.shape[0], MOST + 1)[:groups, :, :-1]
 
     energy, hcal, pixel_hits = add_up(hits.value, 3)
     # Without a crystal, the middle of the tower.

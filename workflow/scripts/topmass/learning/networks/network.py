@@ -24,7 +24,7 @@ class Network(nn.Module):
 
     def look(self, batch: SparseBatch) -> Tensor:
         """Numbers (B, `numbers`) float32 of a batch with its hits."""
-        return batch.position.new_zeros(len(batch.position), 0)
+        return batch.position.new_zeros(batch.position.shape[0], 0)
 
     def seen(self, batch: SparseBatch) -> Tensor:
         """The same, as they were kept if they were."""

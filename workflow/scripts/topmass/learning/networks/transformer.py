@@ -111,7 +111,7 @@ class Bias(nn.Module):
         # The pairs come last: so they lie in memory, and the attention takes them.
         hidden = functional.relu(torch.addmm(self.first.bias[:, None], self.first.weight, terms.flatten(1)))
         bias = torch.addmm(self.second.bias[:, None], self.second.weight, hidden)
-        return bias.unflatten(1, terms.shape[1:])
+        return bias.unflatten(1, (-1, *terms.shape[2:]))
 
 
 class Block(nn.Module):
@@ -133,7 +133,7 @@ class Block(nn.Module):
         looked = self.look(self.before(x)).unflatten(2, (3, self.heads, units))
         query, key, value = looked.permute(2, 3, 0, 1, 4).flatten(1, 2)
         score = torch.baddbmm(bias.flatten(0, 1), query, key.mT, alpha=units**-0.5)
-        found = (score.softmax(2) @ value).unflatten(0, (self.heads, len(x)))
+        found = (score.softmax(2) @ value).unflatten(0, (self.heads, x.shape[0]))
         x = x + self.found(found.permute(1, 2, 0, 3).flatten(2))
         return x + self.down(functional.gelu(self.up(self.between(x))))
 
