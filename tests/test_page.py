@@ -194,6 +194,11 @@ def test_the_numbers_of_the_table_are_those_of_the_metrics(made, browser):
     tab.close()
 
 
+def test_each_model_has_its_card_linked(made):
+    page = made.show()
+    assert all(f'<a href="train/{name}/1/MODEL.md">{name}, seed 1</a>' in page for name in ("a", "b"))
+
+
 def test_contained_jets_are_scored_beside_the_others_where_it_is_known(run):
     page = run.show()
     metrics = [json.loads(path.read_text()) for path in run.metrics]

@@ -127,7 +127,7 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
 
 
 PAGES = {"report", "workflow_report"}
-OF_METRICS = {"figure_predictions", "figure_metrics", "figure_containment"}
+OF_METRICS = {"figure_predictions", "figure_metrics", "figure_containment", "model_card"}
 LAST = {"predict_test", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
 AFTER_TREES = {"baselines", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
 from topmass.files import BadInput
 from topmass.workflow.brief import be_brief
+from topmass.workflow.card import card_of
 from topmass.workflow.code_hash import content_hash, hash_of
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks

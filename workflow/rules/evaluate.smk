@@ -1,7 +1,9 @@
-"""Score the predicted masses of the test jets.
+"""Score the predicted masses of the test jets, and write the card of the model that they are from.
 
 reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/{blocks}/trees_{image,jet}.parquet
+        results/train/{experiment}/{seed}/history.csv, training.json
 writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.txt
+        results/train/{experiment}/{seed}/MODEL.md
 """
 
 
@@ -32,3 +34,27 @@ rule evaluate:
         code=code_hash("evaluate.py"),
     script:
         "../scripts/evaluate.py"
+
+
+rule model_card:
+    input:
+        metrics="results/evaluate/{experiment}/{seed}/metrics.json",
+        history="results/train/{experiment}/{seed}/history.csv",
+        training="results/train/{experiment}/{seed}/training.json",
+    output:
+        card="results/train/{experiment}/{seed}/MODEL.md",
+    log:
+        "results/log/model_card/{experiment}/{seed}.log",
+    benchmark:
+        "results/benchmark/model_card/{experiment}/{seed}.tsv"
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        # From here, so that a copy of the folder is as good as the folder.
+        house=os.path.relpath(HOUSE),
+        text=hash_of([HOUSE / "workflow/report/model_card.md.jinja"]),
+        about=lambda wildcards: card_of(config, wildcards.experiment, HOUSE / "CITATION.cff"),
+        code=code_hash("write_model_card.py"),
+    script:
+        "../scripts/write_model_card.py"

@@ -24,6 +24,7 @@ rule results:
         summaries=runs("results/evaluate/{experiment}/{seed}/summary.txt"),
         histories=runs("results/train/{experiment}/{seed}/history.csv"),
         trainings=runs("results/train/{experiment}/{seed}/training.json"),
+        cards=runs("results/train/{experiment}/{seed}/MODEL.md"),
         comparison=if_several("results/compare/comparison.json"),
         comparison_summary=if_several("results/compare/comparison.txt"),
         # Of the figures the first ones find room on the page; the others are linked.

@@ -51,6 +51,7 @@ def make_page(
         "meanings": MEANINGS,
         "shortfalls": [f"{name_of(run)}: {line}" for run in runs if (line := shortfall(run))],
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
+        "cards": [(name_of(run), f"train/{run['experiment']}/{run['seed']}/MODEL.md") for run in runs],
         "comparison": [table for path in comparison for table in tables_of(path)],
         "histories": history_table(histories),
         "figures": {name: list(by_run(section)) for name, section in shown.items()},

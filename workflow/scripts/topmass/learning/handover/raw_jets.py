@@ -9,7 +9,7 @@ import torch
 from topmass.files import BadInput
 from topmass.jets import JetBatch, JetTable, take_values
 from topmass.learning.feeding.batches import SparseBatch, scatter
-from topmass.preprocessing.conversion import Preprocessing, spread
+from topmass.preprocessing.conversion import Conversion, spread
 from topmass.preprocessing.shards import Shard, ShardMeta
 from topmass.preprocessing.split import SPLITS, split_of
 from topmass.preprocessing.statistics import Statistics, digest_of
@@ -26,27 +26,27 @@ def find_test_jets(tables: Sequence[Path], statistics: Path, shards: ShardMeta, 
         raise BadInput(f"{statistics}: statistics {digest}, the model was trained with {shards.statistics}")
     raw, made, missing = [], [], most
     for table in map(JetTable, tables):
-        preprocessing = Preprocessing(table, known, digest, shards.zero_suppression, shards.compression)
+        conversion = Conversion(table.path, table.layers, shards)
         for batch in table.batches() if missing else ():
             test = split_of(known.sample, batch.event, known.split) == SPLITS.index("test")
             jets = np.flatnonzero(test)[:missing]
-            raw.append(raw_jets(preprocessing, batch, jets))
-            made.append(preprocessing.to_shard(batch, jets, np.ones(len(jets))))
+            raw.append(raw_jets(conversion, batch, jets))
+            made.append(conversion.to_shard(batch, jets, np.ones(len(jets))))
             missing -= len(jets)
     if missing == most:
         raise BadInput(f"{tables[0].parent}: no test jet in any table")
     return Shard.join(raw), Shard.join(made)
 
 
-def raw_jets(preprocessing: Preprocessing, batch: JetBatch, jets: np.ndarray) -> Shard:
+def raw_jets(conversion: Conversion, batch: JetBatch, jets: np.ndarray) -> Shard:
     """These jets of a batch with the layers of the model, neither scaled nor suppressed."""
     offset, values = take_values(batch.offset, jets)
-    layer = preprocessing.number[batch.layer[values]]
-    chosen = np.flatnonzero(layer < len(preprocessing.scales))
+    layer = conversion.number[batch.layer[values]]
+    chosen = np.flatnonzero(layer < len(conversion.scales))
     arrays = {"pixel": batch.pixel[values[chosen]], "layer": layer[chosen], "value": batch.value[values[chosen]]}
     arrays |= {name: getattr(batch, name)[jets] for name in ("event", "ieta", "iphi")}
-    shard = Shard(np.searchsorted(chosen, offset), arrays, preprocessing.meta)
-    return shard if tuple(preprocessing.cells) == shard.meta.cells else spread(shard, preprocessing.cells)
+    shard = Shard(np.searchsorted(chosen, offset), arrays, conversion.meta)
+    return shard if tuple(conversion.cells) == shard.meta.cells else spread(shard, conversion.cells)
 
 
 def inputs_of(raw: Shard, names: Sequence[str]) -> dict[str, np.ndarray]:
