@@ -18,6 +18,11 @@ from conftest import REPOSITORY, make_jets
 from onnxruntime_headers import find_headers
 from topmass.jets import write_jets
 from topmass.layers import LAYERS
+from topmass.learning.handover.about import describe
+from topmass.learning.handover.graph import make_graph
+from topmass.learning.handover.signatures import Sparse
+from topmass.learning.networks.model import Model
+from topmass.preprocessing.shards import ShardMeta
 
 HOME = REPOSITORY / "docs/cpp"
 TAKEN = ("hcal", "track_pt")
@@ -142,6 +147,17 @@ def hits_of(jets, jet: int) -> list[list[float]]:
             row, column = divmod(int(jets.pixel[i]), 125 // layer.cell)
             found.append([row, column, TAKEN.index(layer.name), jets.value[i]])
     return found
+
+
+def test_an_exported_network_is_the_same_in_cpp(program, table, tmp_path):
+    shards = ShardMeta(TAKEN, (5, 1), (1.0, 1.0), 1e-5, "log", "made up")
+    trained = Model.new({"name": "resnet15", "pool": 8}, shards, (0.16, 0.5, 0.84))
+    trained.save(tmp_path / "model.safetensors")
+    model = tmp_path / "model_sparse.onnx"
+    model.write_bytes(make_graph(Sparse(trained), describe(trained, tmp_path / "model.safetensors", None)))
+    assert convert(model, table, tmp_path / "jets.bin").returncode == 0
+    ended = masses(program, model, tmp_path / "jets.bin")
+    assert ended.stdout.splitlines() == by_python(model)
 
 
 @pytest.mark.parametrize("inputs", [["hits", "position"], ["hits"]], ids=["position", "no position"])
