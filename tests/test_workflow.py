@@ -1,6 +1,7 @@
 """The whole workflow, small, through the `snakemake` command; and which rules run again after which change."""
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -103,6 +104,16 @@ def test_the_report_holds_every_figure(house):
 def test_snakemakes_own_report_holds_every_figure_too(house):
     page = (house / "results/workflow.html").read_text(encoding="utf-8")
     assert all(f"{Path(name).name}.png" in page for name in FIGURE_FILES) and "summary.txt" in page
+
+
+def test_a_network_is_exported(house):
+    snakemake(house, "--", "export")
+    made = house / "results/export/tiny/1"
+    parity = json.loads((made / "parity.json").read_text())
+    largest = {name: max(found.values()) for name, found in parity["largest_difference"].items()}
+    assert set(largest) == {"model.onnx", "model_sparse.onnx"} and max(largest.values()) < parity["tolerance"]
+    # What is not asked for is not there in other tests.
+    shutil.rmtree(made.parents[1])
 
 
 def compare(here: Path, there: Path, folders: tuple[str, ...] = ("",)) -> None:

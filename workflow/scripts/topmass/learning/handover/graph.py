@@ -16,7 +16,7 @@ from topmass.learning.handover.signatures import Signature
 def make_graph(signature: Signature, about: Mapping) -> bytes:
     """The content of a file, with `about` in its metadata; any number of jets, and of hits, goes in. Checked by onnx.
 
-    By torch's older exporter: the newer one wants to know how many values a jet has.
+    By torch's older exporter, which asks for no further package.
     """
     content, inputs = io.BytesIO(), examples(signature)
     axes = {name: {0: "jets"} for name in (*signature.inputs, *signature.outputs())}
