@@ -31,6 +31,7 @@ from topmass.learning.handover.signatures import Dense, Sparse
 from topmass.learning.networks.build import NETWORKS
 from topmass.learning.networks.model import Model
 from topmass.learning.tensors import read_tensors, to_bytes
+from topmass.preprocessing.scaling import scale_values
 from topmass.preprocessing.shards import Shard
 
 QUANTILES = (0.16, 0.5, 0.84)
@@ -193,6 +194,16 @@ class Angles(torch.nn.Module):
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
         x, y = x.double(), y.double()
         return torch.atan2(y, x), torch.hypot(x, y), torch.atanh(x / 4), torch.sinh(x), torch.cosh(x)
+
+
+def test_values_are_rounded_as_in_shards(small):
+    """But for ten in a million: a number in the middle of two may go either way by the last digit of a logarithm."""
+    value = np.exp(np.random.default_rng(1).uniform(np.log(1e-5), 0, 1_000_000)).astype("f4")
+    signature = Sparse(Model.load(small.model))
+    compression = signature.model.shards.compression
+    expected, _ = scale_values(value, np.ones_like(value), 1e-5, compression)
+    found = signature.compress(torch.from_numpy(value)).numpy()
+    assert compression == "log" and np.mean(found != expected.astype("f2")) < 2e-5
 
 
 def test_what_onnx_lacks_is_made_in_double_precision(tmp_path):

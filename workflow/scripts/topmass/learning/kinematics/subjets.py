@@ -76,11 +76,13 @@ def cluster(towers: Towers) -> Tensor:
     A cone starts at the hardest tower that is left, the first of them if some are as hard, and goes to the momentum
     within it. It keeps the tower at which it started, and what it has is gone for those after it.
     """
-    # Both radii at once, (B, R, T) and in float32: there are many small steps.
-    radius = torch.tensor([*SUBJET_RADII]).to(towers.pt.device, non_blocking=True)[:, None]
-    momentum = towers.momenta[0].float()
+    # Both radii at once, (B, R, T): there are many small steps. Other software has to find the same: so edges are in
+    # float64, by whose rounding hardly any tower changes sides; and what is hardest in float32, in which towers with
+    # the same hits, which are many, are as hard as each other.
+    radius = torch.tensor([*SUBJET_RADII], dtype=torch.float64).to(towers.pt.device, non_blocking=True)[:, None]
+    momentum = towers.momenta[0]
     pt, y, phi = (
-        each.float()[:, None].expand(-1, len(radius), -1) for each in (towers.pt, towers.rapidity, towers.phi)
+        each[:, None].expand(-1, len(radius), -1) for each in (towers.pt.float(), towers.rapidity, towers.phi)
     )
 
     def within(axis: Iterable[Tensor]) -> Tensor:
@@ -93,7 +95,7 @@ def cluster(towers: Towers) -> Tensor:
         hardest, seed = pt.max(dim=2, keepdim=True)
         axis = (each.gather(2, seed) for each in (y, phi))
         for _ in range(STEPS):
-            inside = (left & within(axis)).float()
+            inside = (left & within(axis)).to(y.dtype)
             axis = (each[..., None] for each in directions(momentum @ inside.mT))
         found.append(left & within(axis).scatter(2, seed, 1) & (hardest >= LEAST_PT))
         pt = pt.masked_fill(found[-1], 0.0)
