@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from conftest import REPOSITORY, make_jets
 from predict import predict
@@ -17,6 +18,9 @@ from test_sparsify import THREE, only
 from topmass.files import BadInput
 from topmass.jets import JetTable, join, write_jets
 from topmass.layers import LAYERS
+from topmass.learning.handover.graph import make_graph
+from topmass.learning.handover.parity import TOLERANCE, session_of
+from topmass.learning.handover.signatures import Dense
 from topmass.learning.networks.model import Model
 from topmass.preprocessing.conversion import Conversion
 from topmass.preprocessing.shards import ShardMeta
@@ -37,6 +41,10 @@ KINEMATICS = {"name": "kinematics", "width": 8, "depth": 1}
 def save_model(path: Path, meta: ShardMeta = META, quantiles: tuple = (), network: dict = KINEMATICS) -> Path:
     model = Model.new(network, meta, quantiles)
     model.widening = 1.5
+    # Fresh heads say the same of all jets.
+    torch.manual_seed(1)
+    for parameter in model.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
     model.save(path)
     return path
 
@@ -80,6 +88,20 @@ def test_a_file_of_another_vintage_gives_the_masses_that_its_jets_have_in_shards
     assert found.column_names == ["pt", "ieta", "iphi", *names]
     assert found["pt"].equals(pq.read_table(dense)["pt"])
     assert (found.schema.metadata or {}).get(b"quantiles") == (wanted.schema.metadata or {}).get(b"quantiles")
+
+
+@pytest.mark.parametrize("network", [KINEMATICS, {"name": "resnet15", "pool": 8}], ids=lambda network: network["name"])
+def test_the_exported_graph_gives_them_the_same_masses(network, dense, tmp_path):
+    """It takes the pixels of the file as they are, layers in the order of the model."""
+    model = save_model(tmp_path / "model.safetensors", network=network)
+    found = told(model, [dense], tmp_path / "out.parquet", precision="float32")["predicted"].to_numpy()
+    file = pq.read_table(dense)
+    images = np.array(file["X_jets"].to_pylist(), "f4").reshape(20, 3, 125, 125)
+    order = [NAMES.index(name) for name in META.layers]
+    given = {name: file[name].to_numpy().astype("f4") for name in ("ieta", "iphi")}
+    session = session_of(make_graph(Dense(Model.load(model)), {}), 1)
+    (masses,) = session.run(["mass"], {"image": images[:, order], **given})
+    assert np.ptp(found) > 1 and np.abs(masses - found).max() < TOLERANCE
 
 
 def test_a_convolutional_network_takes_them_as_well(dense, tmp_path):
