@@ -29,7 +29,7 @@ def site_profile(folder: Path, gpus: int) -> str:
     profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.v9+.yaml").read_text())
     # The network trains on the CPU here, and so the configuration asks for no GPU.
     profile["set-resources"]["train"]["gpu"] = gpus
-    profile["set-threads"] = {"train": 1, "predict_test": 1}
+    profile["set-threads"] = {"train": 1, "predict_test": 1, "baselines": 1}
     # Too little, at first.
     profile["set-resources"]["predict_test"]["mem_mb"] = "300 * attempt"
     profile |= {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1, "latency-wait": 5}
