@@ -67,18 +67,42 @@ def test_a_cosine_rises_and_falls_to_zero():
     "change",
     [
         {"optimizer": "adamw", "weight_decay": 0.1},
+        {"optimizer": "muon"},
         {"schedule": "cosine", "warmup_epochs": 0.5},
         {"loss": "huber", "huber_delta": 10},
         {"average_decay": 0.9},
         {"gradient_clip": 0.01},
         {"flips": ["eta"]},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=lambda change: str(next(iter(change.items()))),
 )
 def test_each_choice_of_a_recipe_trains_and_changes_the_weights(change, dataset, tmp_path):
     plain, other = (run(dataset, tmp_path / name, recipe=RECIPE | extra) for name, extra in (("a", {}), ("b", change)))
     assert plain[1].read_bytes() != other[1].read_bytes()
     assert np.isfinite(pd.read_csv(other[2]).to_numpy()).all()
+
+
+def test_muon_makes_the_steps_of_matrices_orthogonal_and_is_adamw_for_all_else():
+    rng = torch.Generator().manual_seed(1)
+    start = [torch.randn(*shape, generator=rng) for shape in ((24, 64), (24, 8), (64,))]
+    # One direction of the matrix has nearly all of the gradient.
+    gradients = [each.clone() for each in start]
+    gradients[0] += 0.5 * torch.outer(start[0][:, 0], start[0][0])
+
+    def stepped(optimizer: str) -> list[torch.Tensor]:
+        parameters = [torch.nn.Parameter(each.clone()) for each in start]
+        made = Recipe(1, 1, 0.01, optimizer=optimizer, weight_decay=0.1).make_optimizer(parameters, fused=False)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient.clone()
+        made.step()
+        return [each.detach() for each in parameters]
+
+    muon, adamw = stepped("muon"), stepped("adamw")
+    assert torch.equal(muon[1], adamw[1]) and torch.equal(muon[2], adamw[2])
+    sizes = torch.linalg.svdvals(muon[0] - start[0] * (1 - 0.01 * 0.1)) / (0.01 * 0.2 * 64**0.5)
+    assert sizes.min() > 0.4 and sizes.max() < 1.3
+    whole = torch.linalg.svdvals(gradients[0])
+    assert whole.max() > 5 * whole.min()
 
 
 def test_training_stops_early_without_progress(dataset, tmp_path):

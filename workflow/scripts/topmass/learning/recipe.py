@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter, functional
 from torch.optim import Adam, AdamW, Optimizer
 
+from topmass.learning.muon import MuonAndAdamW
 from topmass.preprocessing.shards import MASS_SCALE
 
 
@@ -16,15 +17,16 @@ from topmass.preprocessing.shards import MASS_SCALE
 class Recipe:
     """Passes over the jets, jets a step, first learning rate, and how it goes on. Defaults are the reference's.
 
-    `optimizer` is "adam", or "adamw" with `weight_decay`. With `schedule` "plateau" the learning rate is multiplied by
-    `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs; with "cosine"
-    it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square below
-    `huber_delta`, GeV), "log_cosh" (the same, without a corner) or "relative". `average_decay` is that of the running
-    mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs without a
-    better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None is never.
-    `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a validation after every
-    `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of epochs without progress holds
-    for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle, the loss is theirs.
+    `optimizer` is "adam", or "adamw" or "muon" with `weight_decay`. With `schedule` "plateau" the learning rate is
+    multiplied by `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs;
+    with "cosine" it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square
+    below `huber_delta`, GeV), "log_cosh" (the same, without a corner) or "relative". `average_decay` is that of the
+    running mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs
+    without a better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None is
+    never. `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a validation
+    after every `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of epochs without
+    progress holds for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle, the loss is
+    theirs.
     """
 
     epochs: int
@@ -47,6 +49,8 @@ class Recipe:
 
     def make_optimizer(self, parameters: Sequence[Parameter], fused: bool) -> Optimizer:
         """The optimiser of these parameters; `fused` takes one kernel for all of them."""
+        if self.optimizer == "muon":
+            return MuonAndAdamW(parameters, self.learning_rate, self.weight_decay, fused)
         if self.optimizer == "adamw":
             return AdamW(parameters, self.learning_rate, weight_decay=self.weight_decay, fused=fused)
         return Adam(parameters, self.learning_rate, fused=fused)

@@ -41,15 +41,27 @@ class State:
 
     def __init__(self, network: nn.Module, recipe: Recipe, fused: bool) -> None:
         self.network, self.recipe = network, recipe
-        self.parameters = list(network.parameters())
-        self.device = self.parameters[0].device
-        self.optimizer = recipe.make_optimizer(self.parameters, fused)
+        parameters = list(network.parameters())
+        self.device = parameters[0].device
+        self.optimizer = recipe.make_optimizer(parameters, fused)
+        # In the order in which the optimizer numbers them.
+        self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         self.plateau = Plateau()
         self.average = [each.detach().clone() for each in self.parameters] if recipe.average_decay else []
         self.best: dict[str, Tensor] = {}
         self.rows: list[Epoch] = []
         self.epoch, self.step, self.first, self.seconds = 1, 0, 0, 0.0
         self.total = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -110,7 +122,7 @@ class State:
             "step": self.step,
             "first": self.first,
             "seconds": self.seconds,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.learning_rate,
             "plateau": asdict(self.plateau),
             "rows": [asdict(row) for row in self.rows],
         }
@@ -134,8 +146,8 @@ class State:
             for i, parameter in enumerate(self.parameters)
             if (moments := under(f"optimizer.{i}"))
         }
-        whole["param_groups"][0]["lr"] = numbers["learning_rate"]
         self.optimizer.load_state_dict(whole)
+        self.learning_rate = numbers["learning_rate"]
         self.plateau = Plateau(**require_numbers(numbers["plateau"]))
         self.rows = [Epoch(**require_numbers(row)) for row in numbers["rows"]]
         place = (numbers[name] for name in ("epoch", "step", "first", "seconds"))

@@ -45,7 +45,7 @@ class Progress:
 
     def so_far(self, loss: float) -> str:
         """Loss since the last validation, learning rate, and the errors of that."""
-        said = f"loss {loss:.4f}, rate {self.state.optimizer.param_groups[0]['lr']:.2g}"
+        said = f"loss {loss:.4f}, rate {self.state.learning_rate:.2g}"
         if self.state.rows:
             last = self.state.rows[-1]
             said += f", MAE {last.mae:.1f} GeV, MRE {last.mre:.1%}, {self.minutes_left():.0f} min for all epochs"

@@ -115,7 +115,7 @@ class Trainer:
     def one_step(self, cut: Cut) -> None:
         """Change the weights by one batch. Nothing here waits for a GPU."""
         state, recipe = self.state, self.recipe
-        state.optimizer.param_groups[0]["lr"] = self.rate(state.step)
+        state.learning_rate = self.rate(state.step)
         batch = cut.on(self.device, self.jets.meta)
         with autocast(self.device, self.precision):
             predicted = state.network(batch)
@@ -142,7 +142,7 @@ class Trainer:
         """The learning rate at a step of this epoch."""
         if self.recipe.schedule == "cosine":
             return self.recipe.rate((self.state.epoch - 1) * self.steps + step, self.steps)
-        return self.state.optimizer.param_groups[0]["lr"]
+        return self.state.learning_rate
 
     def mean_loss(self) -> float:
         """The mean loss of this epoch so far."""
@@ -157,7 +157,7 @@ class Trainer:
         if self.bad >= 0:
             step = int(self.bad)
             events = next(self.cuts(step)).event
-            rate = self.state.optimizer.param_groups[0]["lr"]
+            rate = self.state.learning_rate
             raise BadInput(describe_bad(self.state.epoch, step, events, self.bad_events, rate, self.team))
         if self.asked_alone() or self.stops > 0:
             self.end_early()
