@@ -27,6 +27,7 @@ SMALL = {
     "resnet15": RESNET15,
     "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
     "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "blocks": 1},
+    "prongs": {"name": "prongs", "particles": 16, "prongs": 3, "width": 8, "rounds": 2},
 }
 """One of each, with few operations."""
 
@@ -108,8 +109,9 @@ def test_what_is_kept_of_jets_is_what_is_seen_in_them(dataset, settings):
     assert kept.numbers.shape == (len(kept), network.numbers) and (len(kept.value) > 0) == network.hits
 
 
-def test_a_training_that_is_broken_off_ends_with_the_same_weights(dataset, tmp_path, settings, monkeypatch):
-    recipe = RECIPE | {"validate_every": 100, "quantiles": [0.16, 0.5, 0.84]}
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_training_that_is_broken_off_ends_with_the_same_weights(dataset, tmp_path, settings, monkeypatch, optimizer):
+    recipe = RECIPE | {"validate_every": 100, "quantiles": [0.16, 0.5, 0.84], "optimizer": optimizer}
     whole = run(dataset, tmp_path / "whole", network=settings, recipe=recipe)
     one_step, steps = Trainer.one_step, iter(range(1000))
 

@@ -1,7 +1,6 @@
 """What the towers of a jet are to a network of attention, one by one and two by two."""
 
 import fastjet
-import numpy as np
 import pytest
 import torch
 
@@ -10,8 +9,6 @@ from test_networks import SMALL, batch_of, network_for
 from topmass.learning.kinematics.hardest import COLUMNS, LEAST, features, hardest, pairs
 from topmass.learning.kinematics.hits import find_hits
 from topmass.learning.kinematics.towers import find_towers
-from topmass.learning.networks.build import build_network
-from topmass.learning.networks.kinematics import MEAN_MASS
 from topmass.preprocessing.shards import Shard
 
 SOME = 12
@@ -42,45 +39,6 @@ def test_terms_of_two_towers_are_those_of_fastjet(precision):
                 softer, r = min(one.pt(), other.pt()), one.delta_R(other)
                 expected = [r, softer * r, softer / (one.pt() + other.pt()), max((one + other).m(), LEAST) ** 2]
                 assert found[first, second] == pytest.approx(expected, rel=2e-3)
-
-
-def test_a_jet_has_the_same_mass_in_any_order_of_its_towers():
-    shard = made_up()
-    network = network_for(SMALL["transformer"], shard)
-    numbers, towers = network.parted(batch_of(shard))
-    order = torch.from_numpy(np.random.default_rng(1).permutation(towers.shape[2]))
-    with torch.no_grad():
-        assert torch.allclose(network.body(numbers, towers[:, :, order]), network.body(numbers, towers), atol=1e-5)
-
-
-def test_places_without_a_tower_change_nothing():
-    shard = made_up()
-    network = network_for(SMALL["transformer"], shard)
-    numbers, towers = network.parted(batch_of(shard))
-    with torch.no_grad():
-        expected = network.body(numbers, towers)
-        padded = torch.cat([towers, torch.zeros(len(shard), COLUMNS, 5)], dim=2)
-        found = network.body(numbers, padded)
-    has = towers[:, 3].any(1)
-    assert has.sum() == len(shard) - 1
-    assert torch.allclose(found[has], expected[has], atol=1e-5)
-
-
-def test_an_untrained_network_says_the_mean_mass():
-    shard = made_up()
-    network = build_network(SMALL["transformer"], shard.meta, 1)
-    network.adapt(batch_of(shard))
-    assert torch.allclose(network(batch_of(shard)), torch.tensor(MEAN_MASS))
-
-
-def test_bfloat16_gives_nearly_the_same_mass():
-    shard = made_up()
-    network = network_for(SMALL["transformer"], shard)
-    with torch.no_grad():
-        expected = network(batch_of(shard))
-        with torch.autocast("cpu", torch.bfloat16):
-            found = network(batch_of(shard))
-    assert found.dtype == torch.float32 and (found - expected).abs().mean() < 0.1 * expected.std()
 
 
 def test_towers_are_standardised_by_those_that_there_are():

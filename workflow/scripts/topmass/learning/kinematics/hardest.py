@@ -58,7 +58,7 @@ def pairs(momentum: Tensor) -> Tensor:
     r = to_y.square_().addcmul_(to_phi, to_phi).clamp_(min=LEAST**2).log_().mul_(0.5)
     z = softer - torch.add(*two_by_two(pt)).clamp_(min=LEAST).log_()
     square = squares(momentum.mT)
-    mass = torch.add(*two_by_two(square)).add_(products(momentum.mT), alpha=2).clamp_(min=LEAST**2).log_()
+    mass = torch.add(*two_by_two(square)).add_(products(momentum.mT, momentum.mT), alpha=2).clamp_(min=LEAST**2).log_()
     # Each of the terms stays in one piece: that is faster.
     return torch.stack([r, softer + r, z, mass]).movedim(0, 3)
 
@@ -68,11 +68,11 @@ def two_by_two(each: Tensor) -> tuple[Tensor, Tensor]:
     return each[:, :, None], each[:, None]
 
 
-def products(momenta: Tensor) -> Tensor:
-    """Invariant products (B, n, n) of momenta (B, n, 4)."""
+def products(momenta: Tensor, others: Tensor) -> Tensor:
+    """Invariant products (B, n, m) of momenta (B, n, 4) and others (B, m, 4)."""
     # bfloat16 would leave nothing of a mass.
     with torch.autocast(momenta.device.type, enabled=False):
-        return (momenta * momenta.new_tensor(METRIC)) @ momenta.mT
+        return (momenta * momenta.new_tensor(METRIC)) @ others.mT
 
 
 def squares(momenta: Tensor) -> Tensor:

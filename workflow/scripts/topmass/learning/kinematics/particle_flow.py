@@ -1,5 +1,7 @@
 """Particle flow by tower: what is charged as the tracks have it, the rest as the calorimeters do."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -11,10 +13,20 @@ TINY = 1e-30
 """In place of zero where something is divided by it."""
 
 
-def particle_flow(
-    charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor
-) -> tuple[Tensor, ...]:
-    """Momenta (B, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone.
+class Flow(NamedTuple):
+    """What T towers of B jets have.
+
+    `momenta` (B, 4, T) by FLAVOURS: of particle flow, of cells alone and of tracks alone; `neutral` (B, T) the share of
+    ECAL's energy that belongs to no track, `beyond` (B, 4, T) the momentum of what HCAL sees beyond the tracks.
+    """
+
+    momenta: tuple[Tensor, ...]
+    neutral: Tensor
+    beyond: Tensor
+
+
+def particle_flow(charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window: Tensor) -> Flow:
+    """Of the towers with these sums.
 
     `charged` (B, 4, T) of the tracks, `ecal` and `hcal` (B, T) energies, `eta` and `phi` (B, T) of what ECAL
     has, from the middle of the window, and `window` (B, 1) the η of that. Tracks measure charged energy best. What the
@@ -37,7 +49,7 @@ def particle_flow(
     neutral = (ecal - (seen - hcal).clamp(min=0)).clamp(min=0)
     cells = torch.addcmul(ecal[:, None] * per_ecal, hcal[:, None], per_hcal)
     mixed = torch.addcmul(torch.addcmul(charged, neutral[:, None], per_ecal), beyond[:, None], per_hcal)
-    return mixed, cells, charged
+    return Flow((mixed, cells, charged), neutral / ecal.clamp(min=TINY), beyond[:, None] * per_hcal)
 
 
 def energy_of(momentum: Tensor, cosh: Tensor, sinh: Tensor) -> Tensor:

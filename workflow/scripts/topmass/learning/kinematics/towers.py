@@ -7,7 +7,7 @@ from torch import Tensor
 
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
 from topmass.learning.kinematics.hits import NUMBER, Hits
-from topmass.learning.kinematics.particle_flow import TINY, particle_flow
+from topmass.learning.kinematics.particle_flow import TINY, Flow, particle_flow
 from topmass.learning.kinematics.quantities import CALORIMETERS, PIXEL_BARREL
 from topmass.learning.kinematics.sums import massless
 
@@ -24,16 +24,22 @@ D0_UNIT, MOST_D0 = 0.05, 3.0
 class Towers(NamedTuple):
     """The hardest T = MOST towers of B jets, float64; zeros where a jet has fewer.
 
-    `momenta` (B, 4, T) by FLAVOURS, as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and
-    `rapidity` and `phi` from the middle of the window, (B, T), of particle flow. Differences of rapidity, unlike
-    those of η, do not change with the frame along the beam.
+    Momenta are as `sums.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and `rapidity` and `phi` from the
+    middle of the window, (B, T), of particle flow. Differences of rapidity, unlike those of η, do not change with the
+    frame along the beam. `slot` (V,) is the tower of each hit, one of B × (MOST + 1); the last of a jet is none.
     """
 
-    momenta: tuple[Tensor, ...]
+    flow: Flow
     contents: Tensor
     pt: Tensor
     rapidity: Tensor
     phi: Tensor
+    slot: Tensor
+
+    @property
+    def momenta(self) -> tuple[Tensor, ...]:
+        """Momenta (B, 4, T) by FLAVOURS."""
+        return self.flow.momenta
 
 
 def find_towers(hits: Hits) -> Towers:
@@ -44,13 +50,13 @@ def find_towers(hits: Hits) -> Towers:
     energy, eta, phi, hcal, pixel_hits = of_cells(hits, number)
     tracks, jets = hits.of("track_pt"), number.shape[0]
     charged = torch.stack([in_slots(each, tracks, jets) for each in massless(*tracks[2:5]).unbind(1)], dim=1)
-    momenta = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
-    pt = torch.hypot(momenta[0][:, 0], momenta[0][:, 1])
+    flow = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
+    pt = torch.hypot(flow.momenta[0][:, 0], flow.momenta[0][:, 1])
     contents = [
         pixel_hits, in_slots((tracks.value > 0).double(), tracks, jets), (pt > 0).double(), energy,
         displaced(tracks, hits.of("track_d0"), jets),
     ]  # fmt: skip
-    return Towers(momenta, torch.stack(contents, dim=1), pt, *directions(momenta[0]))
+    return Towers(flow, torch.stack(contents, dim=1), pt, *directions(flow.momenta[0]), slot)
 
 
 def find_slots(hits: Hits) -> tuple[Tensor, Tensor]:

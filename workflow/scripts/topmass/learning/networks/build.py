@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from topmass.learning.networks.kinematics import Kinematics
 from topmass.learning.networks.network import Network
+from topmass.learning.networks.prongs import Prongs
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.networks.transformer import Transformer
 from topmass.preprocessing.shards import ShardMeta
 
-NETWORKS = {"resnet15": ResNet15, "kinematics": Kinematics, "transformer": Transformer}
+NETWORKS = {"resnet15": ResNet15, "kinematics": Kinematics, "transformer": Transformer, "prongs": Prongs}
 """By their names in the configuration."""
 
 

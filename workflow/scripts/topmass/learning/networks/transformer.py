@@ -148,6 +148,6 @@ def invariants(score: Tensor, momenta: Tensor) -> Tensor:
     with torch.autocast(momenta.device.type, enabled=False):
         total = score.float().sigmoid().mT @ momenta
     first, second = torch.triu_indices(SETS, SETS, device=total.device)
-    found = torch.cat([total[..., :2].square().sum(2), products(total)[:, first, second]], dim=1)
+    found = torch.cat([total[..., :2].square().sum(2), products(total, total)[:, first, second]], dim=1)
     # About as far from zero as what is standardised.
     return found.clamp(min=1.0).log() / 4 - 2
