@@ -284,7 +284,7 @@ def test_datasets_and_samples_may_be_like_others_too():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are fast"),
+        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are kinematics"),
         ("experiments: {a: {like: a}}", "experiments.a.like: goes round in a circle: a is like a"),
         (
             "datasets: {a: {like: b}, b: {like: c}, c: {like: a}}",
