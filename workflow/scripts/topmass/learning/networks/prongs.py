@@ -39,7 +39,7 @@ class Prongs(Network):
     hits = False
 
     def __init__(
-        self, shards: ShardMeta, outputs: int, particles: int = 80, prongs: int = 8, width: int = 48, rounds: int = 3
+        self, shards: ShardMeta, outputs: int, particles: int = 64, prongs: int = 8, width: int = 48, rounds: int = 3
     ) -> None:
         super().__init__(shards, outputs)
         self.known, self.particles = known_numbers(shards), particles
@@ -101,14 +101,14 @@ class Round(nn.Module):
 
     def __init__(self, prongs: int, width: int, first: bool) -> None:
         super().__init__()
-        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width)
         self.context = nn.Linear(JOINED, width)
         self.up = nn.Linear(width + (0 if first else RELATIONS * prongs), 2 * width)
         self.down = nn.Linear(2 * width, width)
         nn.init.zeros_(self.down.weight)
         nn.init.zeros_(self.down.bias)
         self.score, self.share = nn.Linear(width, prongs), nn.Linear(width, SHARES)
-        found = (SHARES + 1) * width + prongs * (prongs + 7) // 2
+        found = SHARES * width + prongs * (prongs + 7) // 2
         self.tell = nn.Sequential(nn.Linear(JOINED + found, JOINED), nn.GELU(), nn.Linear(JOINED, JOINED))
 
     def forward(
@@ -119,12 +119,10 @@ class Round(nn.Module):
         `momenta` (B, C, 4) are those of the particles, and `here` (B, C, 1) says which there are.
         """
         x = x + self.context(jet)[:, None]
-        x = x + self.down(functional.gelu(self.up(torch.cat([self.before(x), relations], dim=2))))
-        seen = self.after(x)
-        share = self.share(seen).masked_fill(~here, NOWHERE).softmax(1)
-        largest = (functional.relu(seen) * here).amax(1)
-        of_prongs, relations = gather(self.score(seen), self.score.out_features, momenta, here)
-        jet = jet + self.tell(torch.cat([jet, (share.mT @ seen).flatten(1), largest, of_prongs], dim=1))
+        x = x + self.down(functional.gelu(self.up(torch.cat([self.norm(x), relations], dim=2))))
+        share = self.share(x).masked_fill(~here, NOWHERE).softmax(1)
+        of_prongs, relations = gather(self.score(x), self.score.out_features, momenta, here)
+        jet = jet + self.tell(torch.cat([jet, (share.mT @ x).flatten(1), of_prongs], dim=1))
         return jet, x, relations
 
 
