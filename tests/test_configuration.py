@@ -49,7 +49,7 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
-    "more blocks than the sample has": ("experiments.fast.blocks", 99, "the sample 'gun' has 20 only"),
+    "more blocks than the sample has": ("experiments.fast.blocks", 99, "the sample 'gun' has 15 only"),
     "a setting of another network": (
         "experiments.laptop.network",
         {"name": "kinematics", "pool": 2},
