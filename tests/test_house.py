@@ -23,7 +23,8 @@ TIERS = [
 ]
 """What stands in a line may import from the lines above it, and from its own wing."""
 TIERS_OF_LEARNING = [
-    ["device", "tensors", "team", "recipe"],
+    ["device", "tensors", "team", "muon"],
+    ["recipe"],
     ["feeding", "resuming"],
     ["kinematics"],
     ["networks", "trees"],
