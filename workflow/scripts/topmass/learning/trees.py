@@ -37,7 +37,8 @@ class Trees:
         Numbers that no jet has are left out. The number of rounds is that which is best for the validation jets.
         """
         there = [each for each in wanted if each in train.quantities]
-        empty = np.isnan(train.numbers[:, places(train, there)]).all(axis=0)
+        # What is a number in any jet is one here.
+        empty = np.isnan(np.fmin.reduce(train.of(there)))
         quantities = tuple(each for each, none in zip(there, empty, strict=True) if not none)
         booster = boost(*(arrays(jets, quantities) for jets in (train, validation)), threads, show)
         return cls(booster, quantities, threads)
@@ -49,8 +50,7 @@ class Trees:
 
     def predict(self, jets: Table) -> np.ndarray:
         """Masses (N,) float32, GeV."""
-        numbers = jets.numbers[:, places(jets, self.quantities)]
-        return self.booster.predict(numbers, num_threads=self.threads).astype("f4")
+        return self.booster.predict(jets.of(self.quantities), num_threads=self.threads).astype("f4")
 
 
 def boost(
@@ -68,9 +68,4 @@ def boost(
 
 def arrays(jets: Table, quantities: Sequence[Quantity]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """These quantities of the jets, their masses and weights."""
-    return jets.numbers[:, places(jets, quantities)], jets.known["mass"], jets.known["weight"]
-
-
-def places(jets: Table, quantities: Sequence[Quantity]) -> list[int]:
-    """Where these quantities are in a table."""
-    return [jets.quantities.index(each) for each in quantities]
+    return jets.of(quantities), jets.known["mass"], jets.known["weight"]

@@ -45,9 +45,14 @@ class Experiment:
             },
             "scores": {name: spread([found["network"][name]["value"] for found in scores]) for name in COMPARED},
             # Of one fit, which all seeds share.
-            "trees": {name: scores[0]["trees_image"][name]["value"] for name in COMPARED}
-            if "trees_image" in scores[0] else None,
-        }  # fmt: skip
+            "trees": plain(scores[0], "trees_image"),
+            **({"trees_subjets": plain(scores[0], "trees_subjets")} if "trees_subjets" in scores[0] else {}),
+        }
+
+
+def plain(scores: Mapping, estimator: str) -> dict[str, float] | None:
+    """The metrics of one estimator without their intervals; None if it has not been scored."""
+    return {name: scores[estimator][name]["value"] for name in COMPARED} if estimator in scores else None
 
 
 def spread(values: Sequence[float]) -> dict:
