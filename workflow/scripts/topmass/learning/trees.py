@@ -14,6 +14,11 @@ SETTINGS = {
     # The same trees each time, with any number of threads.
     "seed": 1, "deterministic": True, "force_col_wise": True,
 }  # fmt: skip
+MANY = 100
+"""Numbers of a jet above which a tree takes not all of them, but the share of OF_MANY."""
+OF_MANY = {"feature_fraction": 0.3}
+"""With it the MAE for 325 numbers of 17,097 and of 85,878 jets was 0.13 and 0.12 GeV lower on 10,976 validation jets,
+0.45 and 0.18 higher on 10,950 test jets: the same, as far as these tell, in less than half of the time."""
 ROUNDS = 2000
 """At most; 48,000 jets take some two hundred."""
 PATIENCE = 30
@@ -57,7 +62,7 @@ def boost(
     train: Sequence[np.ndarray], validation: Sequence[np.ndarray], threads: int, show: Callable[[], object]
 ) -> lightgbm.Booster:
     """Fit to numbers (N, K), masses (N,) GeV and weights (N,), with the number of rounds that is best for others."""
-    settings = SETTINGS | {"num_threads": threads}
+    settings = SETTINGS | (OF_MANY if train[0].shape[1] > MANY else {}) | {"num_threads": threads}
     fitted, checked = (
         lightgbm.Dataset(numbers, mass, weight=weight, params=settings) for numbers, mass, weight in (train, validation)
     )
