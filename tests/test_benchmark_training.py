@@ -87,6 +87,7 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     config["datasets"]["flat"]["unbias"]["mass"]["bins"] = 2
     config["experiments"] = tiny["experiments"]
     config["evaluate"] |= tiny["evaluate"] | {"bootstrap": config["evaluate"]["bootstrap"] | {"resamples": 20}}
+    config["evaluate"]["trees_on_subjets"] = True
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, REPOSITORY / "workflow/scripts/gpu_run.py", "--config", tmp_path / "config.yaml"]
     command += ["--experiment", "tiny", "--workers", "1", "--out", tmp_path / "out", "--jets"]
@@ -99,7 +100,8 @@ def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
     about = json.loads((tmp_path / "out/run.json").read_text())
     parts = {"simulate", "preprocess", "train", "baselines", "evaluate"}
     assert about["jets"] == 200 and set(about["seconds"]) == parts
-    assert (tmp_path / "out/metrics.json").exists() and (tmp_path / "out/figures/predicted.png").exists()
+    assert "trees_subjets" in json.loads((tmp_path / "out/metrics.json").read_text())["differences"]
+    assert (tmp_path / "out/figures/predicted.png").exists()
     assert len(list((tmp_path / "out/figures").glob("*.csv"))) == 8
     (tmp_path / "out/metrics.json").unlink()
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npz")}

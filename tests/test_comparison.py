@@ -184,8 +184,14 @@ def test_the_floor_is_a_line_in_the_panel_of_the_mae_where_it_is_known(floor):
 
 
 def test_trees_have_their_curve_beside_the_networks():
-    numbers = learning_curves(curve_rows(), None).numbers
+    few, many = curve_rows()
+    many["trees_subjets"] = {"mae": 45, "mre": 45}
+    numbers = learning_curves([few, many], None).numbers
     found = dict(
         zip(zip(numbers["curve"], numbers["metric"], numbers["jets"], strict=True), numbers["value"], strict=True)
     )
     assert found["kinematics", "mae", 4000] == 48 and found["trees on sums over the image", "mae", 1000] == 50
+    assert [key for key in found if key[0] == "trees on sums and subjets"] == [
+        ("trees on sums and subjets", metric, 4000) for metric in ("mae", "mre")
+    ]
+    assert found["trees on sums and subjets", "mae", 4000] == 45

@@ -14,7 +14,7 @@ from topmass.learning.benchmark.made_up import make_up
 from topmass.learning.feeding import batches
 from topmass.learning.feeding.batches import SparseJets
 from topmass.learning.kinematics.hits import find_hits
-from topmass.learning.kinematics.quantities import CONES, JET, SUMS, TRACK_CONES, Quantity, given
+from topmass.learning.kinematics.quantities import CONES, JET, SUBJETS, SUMS, TRACK_CONES, Quantity, given
 from topmass.learning.kinematics.sums import sums
 from topmass.learning.kinematics.table import tabulate
 from topmass.preprocessing.scaling import restore_values
@@ -198,11 +198,13 @@ def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_th
     shards = [made_up(REFERENCE, jets) for jets in (20, 9)]
     shards[1].arrays["jet_mass"][2] = np.nan
     tables = []
-    for threads in (1, 3):
+    for threads, with_subjets in ((1, False), (3, False), (3, True)):
         with_threads(threads)
-        tables.append(tabulate(shards))
+        tables.append(tabulate(shards, with_subjets))
         assert torch.get_num_threads() == threads
     assert tables[0].numbers.tobytes() == tables[1].numbers.tobytes()
+    assert tables[2].of(tables[0].quantities).tobytes() == tables[0].numbers.tobytes()
+    assert tables[2].quantities == given(SUMS + SUBJETS + JET, shards[0].meta)
     table = dict(zip((each.name for each in tables[0].quantities), tables[0].numbers.T, strict=True))
     assert list(table)[-len(JET) :] == ["pt", "eta", "abs_eta", "jet_mass", "softdrop_mass"]
     joined = Shard.join(shards).arrays

@@ -91,6 +91,18 @@ def test_the_scores_are_those_of_the_metrics(results):
     assert rows[0][1] == wanted and f"**{mae['value']:.2f} GeV** [" in card
 
 
+def test_it_is_compared_with_trees_that_are_told_as_much(results):
+    metrics = results / "evaluate/a/1/metrics.json"
+    found = json.loads(metrics.read_text())
+    number = {"value": -1.25, "low": -2, "high": -0.5}
+    found["differences"] = {"trees_subjets": dict.fromkeys(("mae", "mre", "resolution", "bias"), number)}
+    metrics.write_text(json.dumps(found))
+    card = write(results)
+    ((_, _, row),) = [table for table in tables(card) if table[0][0] == "difference"]
+    assert row[:2] == ["network a, seed 1 − trees on sums and subjets", "−1.25 [−2.00, −0.50]"]
+    assert "Differences on the same jets; in brackets the 68% interval, by bootstrap over events:\n\n|" in card
+
+
 def test_the_limits_are_those_of_its_jets(results):
     simulated, files = write(results), write(results, "top_gun")
     assert "toy detector" in simulated and "pile-up" in simulated and "masses of 85 to 500 GeV" in simulated

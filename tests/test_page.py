@@ -221,6 +221,19 @@ def test_contained_jets_are_scored_beside_the_others_where_it_is_known(run):
     assert "containment" not in run.show()
 
 
+def test_networks_are_compared_with_trees_that_are_told_as_much_where_these_are_fitted(run):
+    assert "Differences on the same jets; in brackets the 68% interval, by bootstrap over events<" not in run.show()
+    for path, mae in zip(run.metrics, (-1.25, 3.5), strict=True):
+        number = {"value": mae, "low": mae - 1, "high": mae + 1}
+        differences = {"trees_subjets": dict.fromkeys(("mae", "mre", "resolution", "bias"), number)}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"differences": differences}))
+    tables = re.findall(r"<caption>Differences on the same jets; in brackets the 68% .*?</table>", run.show(), re.S)
+    (table,) = [table for table in tables if "trees on sums and subjets" in table]
+    for name, mae in (("a", "−1.25"), ("b", "3.50")):
+        (row,) = re.findall(rf'rowheader">network {name}, seed 1 − trees on sums and subjets</th>.*?</tr>', table, re.S)
+        assert f"<span>{mae}</span>" in row
+
+
 def test_a_network_that_is_not_better_is_said_to_be_so_and_no_other(made):
     page = made.show()
     assert "b, seed 1: the network" in page and "a, seed 1: the network" not in page

@@ -348,6 +348,29 @@ def test_other_estimators_are_rows_of_their_own(tmp_path):
     assert "trees on sums over the image" in summary and "trees_image" in set(spreadsheet["estimator"])
 
 
+def test_the_network_is_compared_with_trees_that_are_told_as_much_on_the_same_jets(tmp_path):
+    jets = made_up(400)
+    trees = replace(jets, predicted=jets.predicted + np.where(jets.predicted > jets.mass, 3, -3))
+    trees.save(tmp_path / "trees.parquet")
+    metrics, summary, spreadsheet = score(jets, tmp_path, others={"trees_subjets": tmp_path / "trees.parquet"})
+    assert list(Draft202012Validator(SCHEMA).iter_errors(metrics)) == []
+    found, mae = metrics["differences"]["trees_subjets"], metrics["regions"][0]["scores"]["network"]["mae"]
+    # Each jet is worse by 3 GeV, whichever are drawn.
+    assert [found["mae"][end] for end in ("value", "low", "high")] == pytest.approx(3 * [-3], abs=1e-4)
+    assert mae["high"] - mae["low"] > 0.5
+    assert found["mre"]["low"] < found["mre"]["value"] < found["mre"]["high"] < 0
+    assert "network less trees on sums and subjets, on the same jets: MAE -3.00 [-3.00, -3.00] GeV" in summary
+    row = spreadsheet.query("estimator == 'network less trees_subjets' and metric == 'mae'")
+    assert row.value.tolist() == [found["mae"]["value"]] and row.by.tolist() == ["all"]
+
+
+def test_without_trees_that_are_told_as_much_nothing_is_said_of_them(tmp_path):
+    jets = made_up(400)
+    jets.save(tmp_path / "trees.parquet")
+    metrics, summary, _ = score(jets, tmp_path, others={"trees_image": tmp_path / "trees.parquet"})
+    assert "differences" not in metrics and "less" not in summary
+
+
 @pytest.mark.parametrize("which", ["fewer", "in another order", "of other events"])
 def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     jets = made_up(400)

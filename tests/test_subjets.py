@@ -14,6 +14,7 @@ from topmass.layers import PIXEL_PHI
 from topmass.learning.benchmark.made_up import make_up
 from topmass.learning.kinematics.quantities import JET, SUBJETS, SUMS
 from topmass.learning.kinematics.subjets import subjets
+from topmass.learning.kinematics.table import tabulate
 from topmass.learning.kinematics.towers import MOST, find_towers
 from topmass.preprocessing.shards import Shard
 
@@ -205,6 +206,13 @@ def test_of_more_towers_than_are_kept_the_softest_are_lost():
     hits = [("hcal", *divmod(tower, 25), 0.125 if soft[tower] else 2.0) for tower in range(MOST + 40)]
     kept = [hit for hit in hits if hit[3] == 2]
     close(subjets_of(shard_of([hits], layers=REFERENCE)), subjets_of(shard_of([kept], layers=REFERENCE)))
+
+
+def test_a_table_has_the_numbers_of_subjets_in_their_order():
+    shard = thinned()
+    table = tabulate([shard], with_subjets=True)
+    found = dict(zip((each.name for each in table.quantities), table.numbers.T, strict=True))
+    close({name: found[name] for name in subjets_of(shard)}, subjets_of(shard))
 
 
 def test_torch_has_a_deterministic_way():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fit_trees import fit_trees
+from fit_trees import KINDS, fit_trees
 from topmass.files import BadInput
 from topmass.learning.benchmark.made_up import make_up
 from topmass.preprocessing.shards import Shard
@@ -39,8 +39,10 @@ def write_jets(folder: Path, change=lambda shard: None, **meta) -> tuple[dict, P
     return shards, statistics
 
 
-def fit(folder: Path, shards: dict, statistics: Path, threads: int = 1) -> dict[str, Predictions]:
-    paths = {name: folder / f"{name}.parquet" for name in ("trees_image", "trees_jet")}
+def fit(
+    folder: Path, shards: dict, statistics: Path, threads: int = 1, kinds: tuple = ("trees_image", "trees_jet")
+) -> dict[str, Predictions]:
+    paths = {name: folder / f"{name}.parquet" for name in kinds}
     fit_trees(shards, statistics, paths, threads)
     return {name: Predictions.load(path) for name, path in paths.items()}
 
@@ -62,13 +64,32 @@ def test_trees_find_what_is_written_into_the_image_and_those_without_it_do_not(t
             assert np.array_equal(getattr(predictions, name), test.arrays[name], equal_nan=True)
 
 
-def test_the_same_jets_give_the_same_bytes_with_any_number_of_threads(tmp_path):
+def test_the_same_jets_give_the_same_bytes_with_any_number_of_threads_and_other_kinds_of_trees(tmp_path):
     given, found = write_jets(tmp_path), []
-    for number, threads in enumerate((1, 1, 3)):
+    for number, (threads, kinds) in enumerate([(1, KINDS), (3, KINDS), (1, ("trees_image", "trees_jet"))]):
         folder = tmp_path / str(number)
-        fit(folder, *given, threads)
-        found.append([path.read_bytes() for path in sorted(folder.iterdir())])
-    assert len(found[0]) == 2 and found[0] == found[1] == found[2]
+        fit(folder, *given, threads, kinds)
+        found.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert len(found[0]) == 3 and found[0] == found[1]
+    assert len(found[2]) == 2 and found[2].items() < found[0].items()
+
+
+def hide(shard: Shard) -> None:
+    """Leave a jet three crystals, far apart in places of chance: the second hardest has the GeV of the jet's mass."""
+    jets, rng = len(shard), np.random.default_rng(int(shard.arrays["event"][:1].sum()))
+    rows, columns = rng.permuted(np.tile([20, 62, 104], (2, jets, 1)), axis=2) + rng.integers(-9, 10, (2, jets, 3))
+    energy = np.stack([rng.uniform(1000, 3000, jets), shard.arrays["mass"], rng.uniform(0, 80, jets)], axis=1)
+    hits = {"pixel": rows * 125 + columns, "layer": np.ones((jets, 3)), "value": energy / 3000}
+    hits = {name: each.ravel().astype(shard.arrays[name].dtype) for name, each in hits.items()}
+    # At one η, pT is energy.
+    shard.offset, shard.arrays = 3 * np.arange(jets + 1), shard.arrays | hits | {"ieta": np.zeros(jets, "f4")}
+
+
+def test_trees_on_subjets_find_what_is_in_one_of_them_and_no_sum_tells(tmp_path, caplog):
+    caplog.set_level("INFO", "topmass")
+    found = fit(tmp_path, *write_jets(tmp_path, hide, scales=(1.0, 3000.0, 1.0)), kinds=KINDS)
+    assert error(found["trees_subjets"]) < 5 and error(found["trees_image"]) > 15
+    assert "trees_subjets: 298 numbers of 1,300 jets, " in caplog.text
 
 
 def test_trees_go_without_a_number_that_no_jet_has_and_say_so(tmp_path, caplog):

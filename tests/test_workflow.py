@@ -195,6 +195,7 @@ CHANGES = {
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
     "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate"} | OF_METRICS | PAGES),
     "another pT edge": (configure(evaluate__pt_bins=[400, 500, 1200]), {"evaluate"} | OF_METRICS | PAGES),
+    "trees on subjets": (configure(evaluate__trees_on_subjets=True), AFTER_TREES),
     "another seed beside the first": (
         configure(run__seeds=[1, 2]),
         TRAINING | {"compare", "figure_comparison"},
@@ -235,6 +236,20 @@ def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path
         assert found["train"] == found["predict_test"] == found["evaluate"] == 1
     if "more jets" in os.environ["PYTEST_CURRENT_TEST"]:
         assert found["simulate"] == 1 and found["shards"] == 4
+
+
+def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(house, tmp_path):
+    shutil.copytree(house / "results", tmp_path / "results")
+    shutil.copytree(house / ".snakemake", tmp_path / ".snakemake")
+    here, there = ("--directory", str(tmp_path)), house / "results/baselines/flat/all"
+    snakemake(house, *here, "--config", "evaluate={trees_on_subjets: true}", folder=tmp_path)
+    found = {path.name: path.read_bytes() for path in (tmp_path / "results/baselines/flat/all").iterdir()}
+    assert found.pop("trees_subjets.parquet") and found == {path.name: path.read_bytes() for path in there.iterdir()}
+    for name in ("evaluate/tiny/1/summary.txt", "train/tiny/1/MODEL.md", "report.html"):
+        told = (tmp_path / "results" / name).read_text(encoding="utf-8")
+        assert "trees on sums and subjets" in told, name
+    # Without them nothing is fitted again.
+    assert set(would_run(house, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
 
 
 # In a folder with finished results Snakemake passes over what cannot be made, wherever the output is there.

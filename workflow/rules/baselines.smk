@@ -2,6 +2,7 @@
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
 writes  results/baselines/{dataset}/{blocks}/trees_image.parquet, trees_jet.parquet
+        and trees_subjets.parquet, where evaluate.trees_on_subjets asks for it
 """
 
 
@@ -12,8 +13,7 @@ rule baselines:
         test=shards("test"),
         statistics=statistics,
     output:
-        trees_image="results/baselines/{dataset}/{blocks}/trees_image.parquet",
-        trees_jet="results/baselines/{dataset}/{blocks}/trees_jet.parquet",
+        **files_of_trees("{dataset}", "{blocks}"),
     log:
         "results/log/baselines/{dataset}/{blocks}.log",
     benchmark:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
 from topmass.files import BadInput
+from topmass.workflow.baselines import kinds_of_trees
 from topmass.workflow.brief import be_brief
 from topmass.workflow.card import card_of
 from topmass.workflow.code_hash import content_hash, hash_of
@@ -186,12 +187,12 @@ def trees(wildcards):
 
 def trees_of(experiment):
     """The same, by the name of the experiment."""
-    return expand(
-        "results/baselines/{dataset}/{blocks}/{kind}.parquet",
-        dataset=config["experiments"][experiment]["dataset"],
-        blocks=blocks_of(experiment),
-        kind=["trees_image", "trees_jet"],
-    )
+    return [*files_of_trees(config["experiments"][experiment]["dataset"], blocks_of(experiment)).values()]
+
+
+def files_of_trees(dataset, blocks):
+    """What each kind of boosted trees, fitted to so many blocks of a dataset, predicts for its test jets."""
+    return {kind: f"results/baselines/{dataset}/{blocks}/{kind}.parquet" for kind in kinds_of_trees(config)}
 
 
 def kept(pattern):

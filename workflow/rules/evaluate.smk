@@ -1,6 +1,6 @@
 """Score the predicted masses of the test jets, and write the card of the model that they are from.
 
-reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/{blocks}/trees_{image,jet}.parquet
+reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/{blocks}/trees_*.parquet
         results/train/{experiment}/{seed}/history.csv, training.json
 writes  results/evaluate/{experiment}/{seed}/metrics.json, metrics.csv, summary.txt
         results/train/{experiment}/{seed}/MODEL.md

@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from topmass.console import say, stage
-from topmass.learning.kinematics.quantities import JET, SUMS
+from topmass.learning.kinematics.quantities import JET, SUBJETS, SUMS
 from topmass.learning.kinematics.table import Table, tabulate
 from topmass.learning.trees import Trees
 from topmass.preprocessing.shards import load_shards
@@ -15,23 +15,28 @@ from topmass.preprocessing.split import SPLITS
 from topmass.preprocessing.statistics import digest_of
 from topmass.scoring.predictions import KNOWN, Predictions
 
+KINDS = {"trees_jet": JET, "trees_image": SUMS + JET, "trees_subjets": SUMS + SUBJETS + JET}
+
 
 def fit_trees(
     shards: Mapping[str, Sequence[Path]], statistics: Path, predictions: Mapping[str, Path], threads: int
 ) -> None:
-    """Write what trees predict for the shards of "test", in their order: "trees_jet" and "trees_image".
+    """Write what trees predict for the shards of "test", in their order, for each kind that there is a file for.
 
-    The first know of a jet what is known without its image, the second sums over the image as well. They are fitted to
-    "train", with the number of rounds that is best for "validation". Numbers that the jets do not have are left out,
-    and named. The same shards give the same bytes, with any number of threads.
+    "trees_jet" know of a jet what is known without its image, "trees_image" sums over the image as well, and
+    "trees_subjets" its subjets too. They are fitted to "train", with the number of rounds that is best for
+    "validation". Numbers that the jets do not have are left out, and named. The same shards give the same bytes, with
+    any number of threads, and whatever other kinds are fitted.
     """
     torch.set_num_threads(threads)
     tables: dict[str, Table] = {}
     for split in SPLITS:
-        paths = tqdm(shards[split], f"sums over {split} jets", unit="shard", leave=False, disable=None)
+        paths = tqdm(shards[split], f"numbers of {split} jets", unit="shard", leave=False, disable=None)
         expected = tables["train"].meta if tables else None
-        tables[split] = tabulate(load_shards(paths, digest_of(statistics), expected))
-    for name, quantities in (("trees_jet", JET), ("trees_image", SUMS + JET)):
+        tables[split] = tabulate(load_shards(paths, digest_of(statistics), expected), "trees_subjets" in predictions)
+    for name, quantities in KINDS.items():
+        if name not in predictions:
+            continue
         with tqdm(desc=name, unit="round", leave=False, disable=None) as rounds:
             trees = Trees.fit(tables["train"], tables["validation"], quantities, threads, rounds.update)
         taken = f"{len(trees.quantities)} numbers of {len(tables['train']):,} jets"

@@ -31,6 +31,7 @@ from pathlib import Path
 from topmass.console import say, stage
 from topmass.files import BadInput, whole
 from topmass.reporting.provenance import commit
+from topmass.workflow.baselines import kinds_of_trees
 from topmass.workflow.configuration import HOUSE, configure
 from topmass.workflow.reading import read_file
 
@@ -63,7 +64,7 @@ def gpu_run(settings: Mapping, experiment: str, jets: int, seed: int, workers: i
         recipe = (chosen["network"], chosen["recipe"], seed, settings["compute"], workers)
         run.once("train", history, (shards, statistics, best, last, history, *beside, *recipe))
     with run.part("baselines"):
-        trees = {name: out / f"{name}.parquet" for name in ("trees_image", "trees_jet")}
+        trees = {name: out / f"{name}.parquet" for name in kinds_of_trees(settings)}
         run.once("fit_trees", trees["trees_image"], (shards, statistics, trees, workers))
     with run.part("evaluate"):
         evaluate(run, settings, (experiment, seed), best, shards["test"], trees)

@@ -28,12 +28,13 @@ class Look(NamedTuple):
 
 ESTIMATORS = {
     "network": Look("network", "C0", "o", "-"),
+    "trees_subjets": Look("trees with subjets", "C1", "P", "-."),
     "trees_image": Look("trees", "C1", "s", "-"),
     "softdrop_mass": Look("soft-drop mass", "C2", "^", "--"),
     "jet_mass": Look("jet mass", "C3", "v", "--"),
     "constant_mae": Look("constant", "C4", "D", ":"),
 }
-"""By the names that scores have them by, in the order of the colours."""
+"""By the names that scores have them by, in the order of the colours; both kinds of trees have that of trees."""
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:

@@ -11,7 +11,8 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from topmass.drawing.style import LABEL, Drawn
 
 PANELS = (("mae", "MAE (GeV)", 1), ("mre", "MRE (%)", 100))
-TREES = "trees on sums over the image"
+TREES = {"trees": ("trees on sums over the image", "--"), "trees_subjets": ("trees on sums and subjets", "-.")}
+"""By their key in a comparison: curve and line of trees."""
 FLOOR = "floor: quarks in the window"
 
 
@@ -26,7 +27,7 @@ class Point(NamedTuple):
 
 
 def learning_curves(rows: Sequence[Mapping], floor: float | None) -> Drawn:
-    """A curve for each network, and one for boosted trees on the same jets; `rows` are those of a comparison.
+    """A curve for each network, and for each kind of boosted trees on the same jets; `rows` are those of a comparison.
 
     The MAE `floor`, GeV, is a line of any number of jets; there is none for None.
     """
@@ -34,9 +35,10 @@ def learning_curves(rows: Sequence[Mapping], floor: float | None) -> Drawn:
     curves = [*dict.fromkeys(row["training"]["network"] for row in rows)]
     figure = Figure(figsize=(15, 6.5), layout="constrained")
     for axes, (metric, title, factor) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
-        for i, curve in enumerate([*curves, TREES]):
+        looks = {curve: {"color": f"C{i}"} for i, curve in enumerate(curves)}
+        looks |= {curve: {"color": "0.4", "linestyle": line} for curve, line in TREES.values()}
+        for curve, look in looks.items():
             here = [point for point in points if (point.curve, point.metric) == (curve, metric)]
-            look = {"color": "0.4", "linestyle": "--"} if curve == TREES else {"color": f"C{i}"}
             draw(axes, curve, here, factor, look)
         if metric == "mae" and floor is not None:
             axes.axhline(floor, color="0.2", linestyle=":", linewidth=1, label=FLOOR)
@@ -57,8 +59,9 @@ def points_of(row: Mapping) -> Iterator[Point]:
         score = row["scores"][metric]
         deviation = np.nan if score["deviation"] is None else score["deviation"]
         yield Point(row["training"]["network"], metric, jets, score["mean"], deviation)
-        if row["trees"]:
-            yield Point(TREES, metric, jets, row["trees"][metric], np.nan)
+        for key, (curve, _) in TREES.items():
+            if row.get(key):
+                yield Point(curve, metric, jets, row[key][metric], np.nan)
 
 
 def draw(axes: Axes, label: str, points: Sequence[Point], factor: float, look: Mapping) -> None:

@@ -14,6 +14,11 @@ SETTINGS = {
     # The same trees each time, with any number of threads.
     "seed": 1, "deterministic": True, "force_col_wise": True,
 }  # fmt: skip
+MANY = 100
+"""Numbers of a jet above which a tree takes not all of them, but the share of OF_MANY."""
+OF_MANY = {"feature_fraction": 0.3}
+"""With it the MAE for 325 numbers of 17,097 and of 85,878 jets was 0.13 and 0.12 GeV lower on 10,976 validation jets,
+0.45 and 0.18 higher on 10,950 test jets: the same, as far as these tell, in less than half of the time."""
 ROUNDS = 2000
 """At most; 48,000 jets take some two hundred."""
 PATIENCE = 30
@@ -37,7 +42,8 @@ class Trees:
         Numbers that no jet has are left out. The number of rounds is that which is best for the validation jets.
         """
         there = [each for each in wanted if each in train.quantities]
-        empty = np.isnan(train.numbers[:, places(train, there)]).all(axis=0)
+        # What is a number in any jet is one here.
+        empty = np.isnan(np.fmin.reduce(train.of(there)))
         quantities = tuple(each for each, none in zip(there, empty, strict=True) if not none)
         booster = boost(*(arrays(jets, quantities) for jets in (train, validation)), threads, show)
         return cls(booster, quantities, threads)
@@ -49,15 +55,14 @@ class Trees:
 
     def predict(self, jets: Table) -> np.ndarray:
         """Masses (N,) float32, GeV."""
-        numbers = jets.numbers[:, places(jets, self.quantities)]
-        return self.booster.predict(numbers, num_threads=self.threads).astype("f4")
+        return self.booster.predict(jets.of(self.quantities), num_threads=self.threads).astype("f4")
 
 
 def boost(
     train: Sequence[np.ndarray], validation: Sequence[np.ndarray], threads: int, show: Callable[[], object]
 ) -> lightgbm.Booster:
     """Fit to numbers (N, K), masses (N,) GeV and weights (N,), with the number of rounds that is best for others."""
-    settings = SETTINGS | {"num_threads": threads}
+    settings = SETTINGS | (OF_MANY if train[0].shape[1] > MANY else {}) | {"num_threads": threads}
     fitted, checked = (
         lightgbm.Dataset(numbers, mass, weight=weight, params=settings) for numbers, mass, weight in (train, validation)
     )
@@ -68,9 +73,4 @@ def boost(
 
 def arrays(jets: Table, quantities: Sequence[Quantity]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """These quantities of the jets, their masses and weights."""
-    return jets.numbers[:, places(jets, quantities)], jets.known["mass"], jets.known["weight"]
-
-
-def places(jets: Table, quantities: Sequence[Quantity]) -> list[int]:
-    """Where these quantities are in a table."""
-    return [jets.quantities.index(each) for each in quantities]
+    return jets.of(quantities), jets.known["mass"], jets.known["weight"]

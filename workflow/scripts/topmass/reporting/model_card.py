@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from topmass.layers import find_layer
 from topmass.reporting.history import history_table, training_table
 from topmass.reporting.intervals import interval_tables
-from topmass.reporting.scores import COLUMNS, MEANINGS, containment_tables, rows, title
+from topmass.reporting.scores import COLUMNS, MEANINGS, containment_tables, difference_tables, rows, title
 from topmass.reporting.tables import Column, Number, Table
 from topmass.scoring.score import SHORT, overall, shortfall
 
@@ -41,7 +41,7 @@ def scores_told(run: Mapping) -> dict:
         "network": {name: rows([run], [[region]], [name])[0][1] for name in SHORT},
         "scores": scores,
         "meanings": [(name, meaning) for name, meaning in MEANINGS if name in short],
-        "containment": containment_tables([run]),
+        "parts": [*difference_tables([run]), *containment_tables([run])],
         "intervals": [as_list(table) for table in interval_tables([run])],
         "shortfall": shortfall(run),
         "spans": {name: span_of(run, name) for name in ("mass", "pt")},

@@ -25,11 +25,17 @@ MEANINGS = [(title(name), METRICS[name].title) for name in ORDER]
 def score_tables(runs: Sequence[Mapping]) -> list[Table]:
     """Tables for each set of test jets: a row for every network judged on them, then one for each other estimator.
 
-    One is of all these jets; a second, where it is known, of those that are contained in the window beside the others.
-    `runs` are the contents of metrics.json. Neighbours with the same scores but for the network share a table.
+    One is of all these jets; then, where they are known, come differences on them, and those that are contained in the
+    window beside the others. `runs` are the contents of metrics.json. Neighbours with the same scores but for the
+    network share a table.
     """
     groups = [list(group) for _, group in groupby(runs, others)]
-    return [table for group in groups for table in (score_table(group), *containment_tables(group))]
+    return [table for group in groups for table in tables_of(group)]
+
+
+def tables_of(runs: Sequence[Mapping]) -> list[Table]:
+    """The tables of runs with the same others."""
+    return [score_table(runs), *difference_tables(runs), *containment_tables(runs)]
 
 
 def others(run: Mapping) -> list:
@@ -43,6 +49,22 @@ def score_table(runs: Sequence[Mapping]) -> Table:
     level = runs[0]["bootstrap"]["level"]
     caption = f"{overall(runs[0])['jets']:,} test jets; in brackets the {level:.0%} interval, by bootstrap over events"
     return Table(caption, [Column("estimator"), *COLUMNS.values()], rows(runs, [[overall(run)] for run in runs], ORDER))
+
+
+def difference_tables(runs: Sequence[Mapping]) -> list[Table]:
+    """The short metrics of each network less those of an estimator that is told as much; none if none is there."""
+    found = [
+        [
+            f"network {name_of(run)} − {TITLES[name]}",
+            *(with_interval(scores[each], COLUMNS[each].unit) for each in SHORT),
+        ]
+        for run in runs
+        for name, scores in run.get("differences", {}).items()
+    ]
+    level = runs[0]["bootstrap"]["level"]
+    caption = f"Differences on the same jets; in brackets the {level:.0%} interval, by bootstrap over events"
+    heads = [Column("difference"), *(COLUMNS[name] for name in SHORT)]
+    return [Table(caption, heads, found)] if found else []
 
 
 def containment_tables(runs: Sequence[Mapping]) -> list[Table]:

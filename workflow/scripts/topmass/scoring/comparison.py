@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from topmass.files import BadInput
-from topmass.scoring.bootstrap import Bootstrap, Draws, Measured
-from topmass.scoring.metrics import METRICS
+from topmass.scoring.bootstrap import Bootstrap
+from topmass.scoring.paired import paired_differences
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import overall
 
@@ -45,9 +45,14 @@ class Experiment:
             },
             "scores": {name: spread([found["network"][name]["value"] for found in scores]) for name in COMPARED},
             # Of one fit, which all seeds share.
-            "trees": {name: scores[0]["trees_image"][name]["value"] for name in COMPARED}
-            if "trees_image" in scores[0] else None,
-        }  # fmt: skip
+            "trees": plain(scores[0], "trees_image"),
+            **({"trees_subjets": plain(scores[0], "trees_subjets")} if "trees_subjets" in scores[0] else {}),
+        }
+
+
+def plain(scores: Mapping, estimator: str) -> dict[str, float] | None:
+    """The metrics of one estimator without their intervals; None if it has not been scored."""
+    return {name: scores[estimator][name]["value"] for name in COMPARED} if estimator in scores else None
 
 
 def spread(values: Sequence[float]) -> dict:
@@ -84,30 +89,10 @@ def shared(first: Experiment, other: Experiment, mass_above: float) -> tuple[np.
 def difference(
     first: Experiment, other: Experiment, mine: np.ndarray, theirs: np.ndarray, bootstrap: Bootstrap
 ) -> dict[str, dict[str, float]]:
-    """Metrics of `other` less those of `first` on the same jets, means over seeds, with their intervals.
-
-    Both are resampled with the same draws of events; their seeds are resampled too.
-    """
+    """Metrics of `other` less those of `first` on the same jets, means over seeds, with their intervals."""
     event, mass = (getattr(first.predictions[0], name)[mine] for name in ("event", "mass"))
-    measured = [
-        [Measured(METRICS, mass, each.predicted[rows]) for each in experiment.predictions]
-        for experiment, rows in ((first, mine), (other, theirs))
-    ]
-    for weights in bootstrap.draws(event):
-        draws = Draws(weights)
-        for each in (*measured[0], *measured[1]):
-            each.resample(draws)
-    rng = np.random.default_rng(bootstrap.seed)
-    draw = np.arange(bootstrap.resamples)
-    picks = [rng.integers(len(seeds), size=(len(seeds), bootstrap.resamples)) for seeds in measured]
-    ends, found = [(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2], {}
-    for name in COMPARED:
-        values = [np.mean([each.value(name) for each in seeds]) for seeds in measured]
-        sampled = [np.stack([np.concatenate(each.drawn[name]) for each in seeds]) for seeds in measured]
-        of_seeds = [sample[pick, draw].mean(axis=0) for sample, pick in zip(sampled, picks, strict=True)]
-        low, high = np.nanquantile(of_seeds[1] - of_seeds[0], ends)
-        found[name] = {"value": float(values[1] - values[0]), "low": float(low), "high": float(high)}
-    return found
+    predicted = ([each.predicted[rows] for each in one.predictions] for one, rows in ((first, mine), (other, theirs)))
+    return paired_differences(mass, event, *predicted, COMPARED, bootstrap)
 
 
 def read_comparison(path: Path) -> dict:

@@ -15,12 +15,14 @@ from topmass.scoring.bootstrap import Bootstrap
 from topmass.scoring.intervals import METRICS as OF_INTERVALS
 from topmass.scoring.intervals import score_intervals, told
 from topmass.scoring.metrics import METRICS, Metric
+from topmass.scoring.paired import paired_differences
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.regions import INTERVAL_SPANS, SPANS, divide
 
 VERSION = 4
 TITLES = {
     "network": "network",
+    "trees_subjets": "trees on sums and subjets",
     "trees_image": "trees on sums over the image",
     "trees_jet": "trees on numbers of the jet",
     "softdrop_mass": "soft-drop mass",
@@ -31,6 +33,8 @@ TITLES = {
 """Of the estimators, in the order of tables and figures."""
 SHORT = ("mae", "mre", "resolution", "bias")
 """The metrics of the short table."""
+KNOWS_MOST = "trees_subjets"
+"""It is told what networks are told: where it is fitted, they are compared with it on the same jets."""
 
 
 def score(
@@ -56,7 +60,16 @@ def score(
             for region, found in zip(regions, scores, strict=True)
         ],
         "intervals": score_intervals(jets, regions, bins, bootstrap),
+        **({"differences": differences(jets, known, regions[0].jets, bootstrap)} if KNOWS_MOST in known else {}),
     }
+
+
+def differences(
+    jets: Predictions, known: Mapping[str, np.ndarray], rows: np.ndarray, bootstrap: Bootstrap
+) -> dict[str, dict[str, dict[str, float]]]:
+    """The short metrics of the network less those of what knows the most, on the jets in these rows."""
+    mass, event, network, other = (each[rows] for each in (jets.mass, jets.event, jets.predicted, known[KNOWS_MOST]))
+    return {KNOWS_MOST: paired_differences(mass, event, [other], [network], SHORT, bootstrap)}
 
 
 def read_metrics(path: Path) -> dict:
@@ -91,6 +104,9 @@ def rows(metrics: Mapping) -> Iterator[dict]:
     """The same numbers as one row a region, estimator and metric."""
     for region in metrics["regions"]:
         yield from rows_of(region, METRICS)
+    for name, found in metrics.get("differences", {}).items():
+        less = {"scores": {f"network less {name}": found}}
+        yield from rows_of(overall(metrics) | less, {short: METRICS[short] for short in SHORT})
     # What is scored above already stands there.
     more = {name: metric for name, metric in OF_INTERVALS.items() if name not in METRICS}
     for region in metrics["intervals"]["regions"] if metrics["intervals"] else ():
@@ -127,9 +143,18 @@ def table(title: str, metrics: Mapping) -> str:
     for estimator, scores in region["scores"].items():
         numbers = (f"{interval(scores[name], 100 if unit == '%' else 1):26}" for name, unit in units.items())
         lines.append(f"{TITLES[estimator]:30}{''.join(numbers)}".rstrip())
+    for name, found in metrics.get("differences", {}).items():
+        mae, mre = (signed(found[short], factor) for short, factor in (("mae", 1), ("mre", 100)))
+        lines.append(f"network less {TITLES[name]}, on the same jets: MAE {mae} GeV, MRE {mre} %")
     lines += [told(metrics["intervals"])] if metrics["intervals"] else []
     lines.append(shortfall(metrics) or "")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def signed(number: Mapping[str, float], factor: float) -> str:
+    """A difference and its interval, in other units."""
+    value, low, high = (number[key] * factor for key in ("value", "low", "high"))
+    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def interval(number: Mapping[str, float] | None, factor: float) -> str:

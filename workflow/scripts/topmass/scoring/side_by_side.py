@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from io import StringIO
 
 from topmass.scoring.comparison import COMPARED, SPENT
+from topmass.scoring.score import signed
 
 
 def as_csv(comparison: Mapping) -> str:
@@ -57,8 +58,7 @@ def difference(row: Mapping) -> str:
     """An experiment's difference to the first one."""
     if not row["difference"]:
         return ""
-    value, low, high = (row["difference"]["mae"][end] for end in ("value", "low", "high"))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}] on {row['shared_jets']:,} jets"
+    return f"{signed(row['difference']['mae'], 1)} on {row['shared_jets']:,} jets"
 
 
 def plus_minus(number: Mapping, factor: float) -> str:
