@@ -40,8 +40,20 @@ def test_losses_are_what_their_names_say():
     assert torch.allclose(loss("log_cosh"), 0.05 * torch.log(torch.cosh(error / 0.05)), atol=1e-7)
     # Below 25 GeV, 0.05, half the square; above it linear.
     assert torch.allclose(loss("huber", huber_delta=25), torch.tensor([0.05 * (0.1 - 0.025), 0.5e-4, 0]), atol=1e-7)
+    assert torch.allclose(loss("log"), (predicted / MASSES).log().abs(), atol=1e-7)
     far = Recipe(1, 1, 1.0, loss="log_cosh").losses(torch.tensor([[1e4]]), torch.tensor([0.0]))
     assert far.item() == pytest.approx(1e4 - 0.05 * math.log(2))
+
+
+def test_the_loss_of_the_logarithm_is_finite_and_points_to_the_mass_from_any_output():
+    predicted = torch.tensor([[-3.0], [0.0], [0.05], [0.0999], [0.1001], [0.19], [0.21], [5.0]], requires_grad=True)
+    losses = Recipe(1, 1, 1.0, loss="log").losses(predicted, torch.full((8,), 0.2))
+    losses.sum().backward()
+    slope = predicted.grad[:, 0]
+    assert torch.isfinite(losses).all() and (slope[:6] < 0).all() and (slope[6:] > 0).all()
+    # Where the tangent begins, at 50 GeV, neither the loss nor its slope jumps.
+    assert losses[3].item() == pytest.approx(losses[4].item(), abs=0.01)
+    assert slope[3].item() == pytest.approx(slope[4].item(), rel=0.01) and slope[0] == slope[2]
 
 
 def test_a_plateau_lowers_the_rate_as_torch_does():

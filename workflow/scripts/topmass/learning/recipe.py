@@ -11,6 +11,9 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from topmass.preprocessing.shards import MASS_SCALE
 
+LEAST = 50 / MASS_SCALE
+"""Far below all tops, which weigh 85 GeV and more."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,9 +22,10 @@ class Recipe:
     `optimizer` is "adam", or "adamw" with `weight_decay`. With `schedule` "plateau" the learning rate is multiplied by
     `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs; with "cosine"
     it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square below
-    `huber_delta`, GeV), "log_cosh" (the same, without a corner) or "relative". `average_decay` is that of the running
-    mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs without a
-    better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None is never.
+    `huber_delta`, GeV), "log_cosh" (the same, without a corner), "relative" or "log", of the mass's logarithm.
+    `average_decay` is that of the running mean of the weights, which is then validated and kept; 0 is none.
+    `early_stopping` is the number of epochs without a better validation MAE after which training ends; `gradient_clip`
+    the largest norm of a gradient; None is never.
     `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a validation after every
     `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of epochs without progress holds
     for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle, the loss is theirs.
@@ -63,6 +67,8 @@ class Recipe:
             # log cosh x = |x| + log(1 + exp(−2|x|)) − log 2, which never overflows.
             x = error.abs() / delta
             return delta * (x + functional.softplus(-2 * x) - math.log(2))
+        if self.loss == "log":
+            return (logarithm(predicted) - logarithm(target)).abs()
         return error.abs() / target if self.loss == "relative" else error.abs()
 
     def validations(self, jets: int) -> int:
@@ -75,6 +81,11 @@ class Recipe:
         if step < warmup:
             return self.learning_rate * (step + 1) / math.ceil(warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def logarithm(mass: Tensor) -> Tensor:
+    """The logarithm of masses in units of the mass scale, (B,); below LEAST its tangent, so that any output has one."""
+    return mass.clamp(min=LEAST).log() + (mass - LEAST).clamp(max=0) / LEAST
 
 
 def pinball(predicted: Tensor, target: Tensor, quantiles: Sequence[float]) -> Tensor:
