@@ -56,6 +56,30 @@ def test_the_loss_of_the_logarithm_is_finite_and_points_to_the_mass_from_any_out
     assert slope[3].item() == pytest.approx(slope[4].item(), rel=0.01) and slope[0] == slope[2]
 
 
+def test_a_tilted_loss_is_the_absolute_error_but_for_the_side_that_the_middle_is_on():
+    def loss(predicted, target, tilt=0.4):
+        outputs = torch.tensor([[predicted / 500]])
+        return Recipe(1, 1, 1.0, loss="tilted", tilt=tilt).losses(outputs, torch.tensor([target / 500])).item()
+
+    assert loss(450, 500) == pytest.approx(1.4 * 0.1) and loss(550, 500) == pytest.approx(0.6 * 0.1)
+    assert loss(135, 85) == pytest.approx(1.4 * 0.1) and loss(35, 85) == pytest.approx(0.6 * 0.1)
+    assert loss(242.5, 292.5) == loss(342.5, 292.5) == pytest.approx(0.1) == loss(450, 500, tilt=0)
+    # No mass is so far away that an error would be a gain.
+    assert loss(5000, 1000, tilt=0.99) > 0
+
+
+def test_what_a_tilted_loss_says_of_jets_that_do_not_show_their_mass_is_farther_from_the_middle():
+    """Of jets of any mass the middle; of heavy ones more than their median, and of light ones less."""
+    recipe, outputs = Recipe(1, 1, 1.0, loss="tilted"), torch.linspace(0, 1, 501)
+
+    def best(masses):
+        mean = torch.stack([recipe.losses(each.expand(len(masses), 1), masses).mean() for each in outputs])
+        return 500 * float(outputs[mean.argmin()])
+
+    assert best(torch.linspace(85, 500, 401) / 500) == pytest.approx(292.5, abs=1)
+    assert best(torch.linspace(300, 500, 401) / 500) > 410 and best(torch.linspace(85, 285, 401) / 500) < 175
+
+
 def test_a_plateau_lowers_the_rate_as_torch_does():
     recipe = Recipe(9, 1, 1.0, plateau_factor=0.5, plateau_patience=1)
     (mine, theirs), plateau = (torch.optim.SGD([torch.zeros(1)], 1.0) for _ in range(2)), Plateau()

@@ -13,22 +13,27 @@ from topmass.preprocessing.shards import MASS_SCALE
 
 LEAST = 50 / MASS_SCALE
 """Far below all tops, which weigh 85 GeV and more."""
+MIDDLE, HALF_WIDTH = 292.5 / MASS_SCALE, 207.5 / MASS_SCALE
+"""Of the masses of all jets, 85 to 500 GeV."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Passes over the jets, jets a step, first learning rate, and how it goes on. Defaults are the reference's.
 
-    `optimizer` is "adam", or "adamw" with `weight_decay`. With `schedule` "plateau" the learning rate is multiplied by
-    `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs; with "cosine"
-    it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square below
-    `huber_delta`, GeV), "log_cosh" (the same, without a corner), "relative" or "log", of the mass's logarithm.
-    `average_decay` is that of the running mean of the weights, which is then validated and kept; 0 is none.
-    `early_stopping` is the number of epochs without a better validation MAE after which training ends; `gradient_clip`
-    the largest norm of a gradient; None is never.
-    `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a validation after every
-    `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of epochs without progress holds
-    for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle, the loss is theirs.
+    `optimizer` is "adam", or "adamw" with `weight_decay`. With `schedule` "plateau" the learning rate is multiplied
+    by `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs; with
+    "cosine" it rises for `warmup_epochs` and falls to zero on a half cosine. `average_decay` is that of the running
+    mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs
+    without a better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None
+    is never. `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a
+    validation after every `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of
+    epochs without progress holds for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle,
+    the loss is theirs.
+
+    `loss` is "mae"; "huber", square below `huber_delta` (GeV); "log_cosh", the same without a corner; "relative";
+    "log", the error of the logarithm; or "tilted": an error towards the middle of all masses costs more, by the
+    part `tilt` where the mass is 85 or 500 GeV, in proportion between, and one away from the middle so much less.
     """
 
     epochs: int
@@ -42,6 +47,7 @@ class Recipe:
     warmup_epochs: float = 1.0
     loss: str = "mae"
     huber_delta: float = 25.0
+    tilt: float = 0.4
     average_decay: float = 0.0
     early_stopping: int | None = None
     gradient_clip: float | None = None
@@ -69,6 +75,8 @@ class Recipe:
             return delta * (x + functional.softplus(-2 * x) - math.log(2))
         if self.loss == "log":
             return (logarithm(predicted) - logarithm(target)).abs()
+        if self.loss == "tilted":
+            return error.abs() - self.tilt * ((target - MIDDLE) / HALF_WIDTH).clamp(-1, 1) * error
         return error.abs() / target if self.loss == "relative" else error.abs()
 
     def validations(self, jets: int) -> int:
