@@ -63,7 +63,7 @@ def test_a_tilted_loss_is_the_absolute_error_but_for_the_side_that_the_middle_is
 
     assert loss(450, 500) == pytest.approx(1.4 * 0.1) and loss(550, 500) == pytest.approx(0.6 * 0.1)
     assert loss(135, 85) == pytest.approx(1.4 * 0.1) and loss(35, 85) == pytest.approx(0.6 * 0.1)
-    assert loss(242.5, 292.5) == loss(342.5, 292.5) == pytest.approx(0.1) == loss(450, 500, tilt=0)
+    assert [loss(242.5, 292.5), loss(342.5, 292.5), loss(450, 500, tilt=0)] == pytest.approx(3 * [0.1])
     # No mass is so far away that an error would be a gain.
     assert loss(5000, 1000, tilt=0.99) > 0
 
