@@ -27,7 +27,7 @@ help:
 	@echo "make benchmark-training     rate of the training against the reference's way and the device's limit"
 	@echo "make benchmark-inference    rate at which trained networks are used, by torch and by onnxruntime"
 	@echo "make floor    how well the mass can be known from the quarks in a jet's window; some minutes"
-	@echo "make shortcuts    what the network of make run loses with something taken from its test jets; two minutes"
+	@echo "make shortcuts    what the network of make run loses with something taken from its test jets; some minutes"
 	@echo "make gpu-run JETS=2000000   simulate, preprocess, train and evaluate the reference's experiment, in one go"
 	@echo "make clean    remove results/ and what Snakemake remembers of it"
 
