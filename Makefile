@@ -13,7 +13,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training benchmark-inference floor gpu-run clean
+.PHONY: help ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training benchmark-inference floor shortcuts gpu-run clean
 
 help:
 	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
@@ -27,6 +27,7 @@ help:
 	@echo "make benchmark-training     rate of the training against the reference's way and the device's limit"
 	@echo "make benchmark-inference    rate at which trained networks are used, by torch and by onnxruntime"
 	@echo "make floor    how well the mass can be known from the quarks in a jet's window; some minutes"
+	@echo "make shortcuts    what the network of make run loses with something taken from its test jets; some minutes"
 	@echo "make gpu-run JETS=2000000   simulate, preprocess, train and evaluate the reference's experiment, in one go"
 	@echo "make clean    remove results/ and what Snakemake remembers of it"
 
@@ -74,6 +75,9 @@ benchmark-inference: ready
 
 floor: ready
 	@$(IN) workflow/scripts/measure_floor.py
+
+shortcuts: ready
+	@$(IN) workflow/scripts/measure_shortcuts.py results/train/fast/1/model.safetensors results/shards/all_layers
 
 JETS ?= 2000000
 gpu-run: ready

@@ -12,8 +12,10 @@ from compare import compare
 from draw_comparison import draw_comparison
 from draw_learning_curve import draw_learning_curve
 from evaluate import evaluate
+from topmass.drawing.comparison import responses_side_by_side
 from topmass.drawing.learning_curve import learning_curves
 from topmass.files import BadInput
+from topmass.reporting.comparison import comparison_tables
 from topmass.scoring.comparison import read_comparison
 from topmass.scoring.predictions import Predictions
 
@@ -30,13 +32,15 @@ def jets(number: int, first_event: int = 0) -> Predictions:
     return Predictions(event=event, pt=pt, quarks_in_window=event % 4, **known)
 
 
-def run(folder: Path, name: str, seed: int, known: Predictions, error: np.ndarray) -> list[Path]:
+BINS = {"mass": (85, 500), "pt": (400, 1000)}
+
+
+def run(folder: Path, name: str, seed: int, known: Predictions, error: np.ndarray, bins: dict = BINS) -> list[Path]:
     """What one run leaves: metrics, training and predictions of these jets with these errors (N,) GeV."""
     here = folder / name / str(seed)
     here.mkdir(parents=True, exist_ok=True)
     known.predicted = known.mass + error
     known.save(here / "p.parquet")
-    bins = {"mass": (85, 500), "pt": (400, 1000)}
     evaluate(here / "p.parquet", {}, here / "m.json", here / "m.csv", here / "s.txt", name, seed, bins, 85, BOOTSTRAP)
     spent = {"seconds": 10.0 + seed, "jets_per_second": 180.0}
     (here / "t.json").write_text(json.dumps(TRAINING | spent))
@@ -64,6 +68,22 @@ def test_means_and_deviations_are_those_over_seeds(tmp_path):
     assert mae["values"] == pytest.approx([10, 20, 30]) and mae["mean"] == pytest.approx(20)
     assert mae["deviation"] == pytest.approx(10) and row["training"]["seconds"]["mean"] == 12
     assert row["difference"] is None and row["test_jets"] == 200
+
+
+def test_the_response_by_mass_is_that_of_the_jets_in_each_bin(tmp_path):
+    """Light jets too heavy by a tenth, heavy ones too light by a fifth; and the other seed right."""
+    known = jets(400)
+    wrong = np.where(known.mass < 300, 0.1, -0.2) * known.mass
+    bins = {"mass": (85, 300, 500), "pt": (400, 1000)}
+    runs = [run(tmp_path, "only", seed, known, error, bins) for seed, error in ((1, wrong), (2, 0 * wrong))]
+    found = put_side_by_side(tmp_path, runs, ["only"], [1, 2])
+    light, heavy = found["rows"][0]["by_mass"]
+    assert light["mass"] == [85, 300] and light["response"]["values"] == pytest.approx([1.1, 1], rel=1e-5)
+    assert heavy["mass"] == [300, 500] and heavy["response"]["values"] == pytest.approx([0.8, 1], rel=1e-5)
+    table = next(each for each in comparison_tables(found) if "predicted / generated" in each.caption)
+    assert [cell.value for cell in table.rows[0][1:]] == ["5.00", "−10.00"]
+    numbers = responses_side_by_side(found["rows"]).numbers
+    assert numbers["response"] == pytest.approx([1.05, 0.9], rel=1e-5)
 
 
 def test_a_paired_difference_is_known_better_than_either_error(tmp_path):
@@ -134,12 +154,14 @@ def test_the_figure_is_drawn_the_same_twice(tmp_path):
         for seed in (1, 2)
     ]
     put_side_by_side(tmp_path, runs, ["a", "b"], [1, 2])
-    figures = [[tmp_path / f"{turn}.{kind}" for kind in ("png", "pdf", "csv")] for turn in range(2)]
+    kinds = ("png", "pdf", "csv")
+    figures = [[tmp_path / f"{turn}{of}.{kind}" for of in ("", "_responses") for kind in kinds] for turn in range(2)]
     for png, *_ in figures:
-        draw_comparison(tmp_path / "comparison.json", png, COLOURS)
+        draw_comparison(tmp_path / "comparison.json", png, png.with_stem(f"{png.stem}_responses"), COLOURS)
     for first, second in zip(*figures, strict=True):
         assert first.read_bytes() == second.read_bytes()
     assert figures[0][2].read_text().splitlines()[1].startswith("a,mae,15,7.07107,,,")
+    assert pd.read_csv(figures[0][5])["mass_high"].tolist() == [500, 500]
 
 
 def test_a_learning_curve_has_a_point_for_each_network_and_number_of_jets(tmp_path):

@@ -2,7 +2,7 @@
 
 reads   results/evaluate/, results/train/, results/predict/ of all runs
 writes  results/compare/comparison.json, comparison.csv, comparison.txt
-        results/figures/comparison.png, comparison.pdf, comparison.csv
+        results/figures/comparison, responses: .png, .pdf, .csv
         results/figures/learning_curve.png, learning_curve.pdf, learning_curve.csv where experiments differ in `blocks`
 """
 
@@ -39,7 +39,8 @@ rule figure_comparison:
     input:
         comparison="results/compare/comparison.json",
     output:
-        figure=figure("comparison", "Results", "comparison"),
+        errors=figure("comparison", "Results", "comparison"),
+        responses=figure("responses", "Results", "comparison of responses by mass"),
     log:
         "results/log/figure_comparison.log",
     benchmark:

@@ -30,6 +30,7 @@ rule results:
         # Of the figures the first ones find room on the page; the others are linked.
         comparison_figures=[
             *if_several("results/figures/comparison.png"),
+            *if_several("results/figures/responses.png"),
             *if_curves("results/figures/learning_curve.png"),
         ],
         jets_figures=[

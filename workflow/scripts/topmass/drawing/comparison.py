@@ -37,6 +37,31 @@ def experiments_side_by_side(rows: Sequence[Mapping], reference: str, level: flo
     return Drawn(figure, numbers_of(rows))
 
 
+def responses_side_by_side(rows: Sequence[Mapping]) -> Drawn:
+    """The median of predicted / generated mass against the latter, a line for each experiment, with ± 10 % in grey.
+
+    `rows` are those of a comparison; a bar is the standard deviation over seeds.
+    """
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    axes, points = figure.subplots(), []
+    axes.axhspan(0.9, 1.1, color="0.93", zorder=0)
+    axes.axhline(1, color="0.4", linewidth=1, zorder=0)
+    for number, row in enumerate(rows):
+        found = [(*each["mass"], each["response"]["mean"], each["response"]["deviation"]) for each in row["by_mass"]]
+        low, high, mean, deviation = np.array(found, dtype=float).T
+        # There are as many styles as one can tell apart, and fewer colours.
+        style = ("-", "--", ":")[number // 5 % 3]
+        bars = np.nan_to_num(deviation)
+        axes.errorbar((low + high) / 2, mean, bars, marker="o", linestyle=style, capsize=4, label=row["experiment"])
+        points += [(row["experiment"], *point) for point in zip(low, high, mean, deviation, strict=True)]
+    axes.set_xlabel("Generated top mass (GeV)")
+    axes.set_ylabel("Median of predicted / generated mass")
+    axes.legend()
+    figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
+    names = ("experiment", "mass_low", "mass_high", "response", "deviation")
+    return Drawn(figure, dict(zip(names, zip(*points, strict=True), strict=True)))
+
+
 def numbers_of(rows: Sequence[Mapping]) -> dict[str, Sequence]:
     """Mean and deviation over seeds of each metric and experiment, and the difference to the first, as shown."""
     nothing = dict.fromkeys(("value", "low", "high"), np.nan)

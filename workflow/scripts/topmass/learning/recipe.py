@@ -12,6 +12,11 @@ from torch.optim import Adam, AdamW, Optimizer
 from topmass.learning.muon import MuonAndAdamW
 from topmass.preprocessing.shards import MASS_SCALE
 
+LEAST = 50 / MASS_SCALE
+"""Far below all tops, which weigh 85 GeV and more."""
+MIDDLE, HALF_WIDTH = 292.5 / MASS_SCALE, 207.5 / MASS_SCALE
+"""Of the masses of all jets, 85 to 500 GeV."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,14 +24,17 @@ class Recipe:
 
     `optimizer` is "adam", or "adamw" or "muon" with `weight_decay`. With `schedule` "plateau" the learning rate is
     multiplied by `plateau_factor` whenever the validation loss has not fallen for more than `plateau_patience` epochs;
-    with "cosine" it rises for `warmup_epochs` and falls to zero on a half cosine. `loss` is "mae", "huber" (square
-    below `huber_delta`, GeV), "log_cosh" (the same, without a corner) or "relative". `average_decay` is that of the
+    with "cosine" it rises for `warmup_epochs` and falls to zero on a half cosine. `average_decay` is that of the
     running mean of the weights, which is then validated and kept; 0 is none. `early_stopping` is the number of epochs
     without a better validation MAE after which training ends; `gradient_clip` the largest norm of a gradient; None is
     never. `flips` are the directions, "eta" and "phi", in which jets are mirrored at random. There is a validation
     after every `validate_every` jets, or nearly so; None is at the end of each epoch. What is said of epochs without
     progress holds for validations. With `quantiles`, three of the mass that rise, 0.5 in the middle, the loss is
     theirs.
+
+    `loss` is "mae"; "huber", square below `huber_delta` (GeV); "log_cosh", the same without a corner; "relative";
+    "log", the error of the logarithm; or "tilted": an error towards the middle of all masses costs more, by the
+    part `tilt` where the mass is 85 or 500 GeV, in proportion between, and one away from the middle so much less.
     """
 
     epochs: int
@@ -40,6 +48,7 @@ class Recipe:
     warmup_epochs: float = 1.0
     loss: str = "mae"
     huber_delta: float = 25.0
+    tilt: float = 0.4
     average_decay: float = 0.0
     early_stopping: int | None = None
     gradient_clip: float | None = None
@@ -67,6 +76,10 @@ class Recipe:
             # log cosh x = |x| + log(1 + exp(−2|x|)) − log 2, which never overflows.
             x = error.abs() / delta
             return delta * (x + functional.softplus(-2 * x) - math.log(2))
+        if self.loss == "log":
+            return (logarithm(predicted) - logarithm(target)).abs()
+        if self.loss == "tilted":
+            return error.abs() - self.tilt * ((target - MIDDLE) / HALF_WIDTH).clamp(-1, 1) * error
         return error.abs() / target if self.loss == "relative" else error.abs()
 
     def validations(self, jets: int) -> int:
@@ -79,6 +92,11 @@ class Recipe:
         if step < warmup:
             return self.learning_rate * (step + 1) / math.ceil(warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def logarithm(mass: Tensor) -> Tensor:
+    """The logarithm of masses in units of the mass scale, (B,); below LEAST its tangent, so that any output has one."""
+    return mass.clamp(min=LEAST).log() + (mass - LEAST).clamp(max=0) / LEAST
 
 
 def pinball(predicted: Tensor, target: Tensor, quantiles: Sequence[float]) -> Tensor:

@@ -22,7 +22,7 @@ def comparison_tables(comparison: Mapping) -> list[Table]:
         [[*sizes(row), *(over_seeds(row["scores"][name], COLUMNS[name].unit) for name in metrics)] for row in rows],
     )
     others = [row for row in rows if row["difference"]]
-    return [scores, *([differences(reference, others)] if others else []), trainings(rows)]
+    return [scores, *([differences(reference, others)] if others else []), responses(rows), trainings(rows)]
 
 
 def sizes(row: Mapping) -> list[str | Number]:
@@ -44,6 +44,18 @@ def differences(reference: str, rows: Sequence[Mapping]) -> Table:
     heads = [Column("difference"), Column("shared test jets"), *map(COLUMNS.get, metrics)]
     caption = "Differences on the same jets; in brackets the interval, by bootstrap over events and seeds"
     return Table(caption, heads, cells)
+
+
+def responses(rows: Sequence[Mapping]) -> Table:
+    """How far the median of predicted / generated mass is from one, in bins of generated mass."""
+    heads = [Column(f"{low:g} to {high:g} GeV", "%") for low, high in (each["mass"] for each in rows[0]["by_mass"])]
+    cells = [[row["experiment"], *(over_seeds(beside_one(each), "%") for each in row["by_mass"])] for row in rows]
+    return Table("Median of predicted / generated − 1, by generated mass", [Column("experiment"), *heads], cells)
+
+
+def beside_one(found: Mapping) -> Mapping:
+    """A response less one."""
+    return found["response"] | {"mean": found["response"]["mean"] - 1}
 
 
 def trainings(rows: list[Mapping]) -> Table:

@@ -1,7 +1,7 @@
 """Experiments side by side: means and spreads over seeds, and paired differences on the test jets that they share."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from topmass.scoring.paired import paired_differences
 from topmass.scoring.predictions import Predictions
 from topmass.scoring.score import overall
 
-VERSION = 2
+VERSION = 3
 COMPARED = ("mae", "mre", "resolution", "bias")
 """The metrics that are compared."""
 SPENT = ("jets", "epochs", "seconds", "jets_per_second")
@@ -44,6 +44,7 @@ class Experiment:
                 **{name: spread([training[name] for training in self.trainings]) for name in SPENT},
             },
             "scores": {name: spread([found["network"][name]["value"] for found in scores]) for name in COMPARED},
+            "by_mass": list(responses_by_mass(self.metrics)),
             # Of one fit, which all seeds share.
             "trees": plain(scores[0], "trees_image"),
             **({"trees_subjets": plain(scores[0], "trees_subjets")} if "trees_subjets" in scores[0] else {}),
@@ -53,6 +54,14 @@ class Experiment:
 def plain(scores: Mapping, estimator: str) -> dict[str, float] | None:
     """The metrics of one estimator without their intervals; None if it has not been scored."""
     return {name: scores[estimator][name]["value"] for name in COMPARED} if estimator in scores else None
+
+
+def responses_by_mass(metrics: Sequence[Mapping]) -> Iterator[dict]:
+    """For each bin of mass, its ends in GeV and what the seeds have for the median of predicted / generated mass."""
+    of_seeds = ([region for region in each["regions"] if region["by"] == "mass"] for each in metrics)
+    for regions in zip(*of_seeds, strict=True):
+        found = spread([region["scores"]["network"]["response"]["value"] for region in regions])
+        yield {"mass": regions[0]["mass"], "response": found}
 
 
 def spread(values: Sequence[float]) -> dict:
