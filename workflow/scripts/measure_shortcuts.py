@@ -106,12 +106,12 @@ def by_trees(files: Mapping[str, list[Path]], test: Shard, rng: np.random.Genera
     tables = {}
     for split in ("train", "validation"):
         paths = tqdm(files[split], f"shuffle {split} jets", unit="shard", leave=False, disable=None)
-        tables[split] = tabulate(shuffled(jets, rng) for jets in jets_of(paths, test.meta))
+        tables[split] = tabulate((shuffled(jets, rng) for jets in jets_of(paths, test.meta)), with_subjets=False)
     with tqdm(desc="trees", unit="round", leave=False, disable=None) as rounds:
         trees = Trees.fit(tables["train"], tables["validation"], SUMS, threads, rounds.update)
     taken = f"{len(trees.quantities)} sums over {len(tables['train']):,} shuffled jets"
     say(f"trees: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
-    return trees.predict(tabulate([test]))
+    return trees.predict(tabulate([test], with_subjets=False))
 
 
 def score(test: Shard, masses: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> dict[str, dict[str, Number]]:
