@@ -180,7 +180,9 @@ def test_compression_is_seen_as_a_surplus_in_the_middle():
 
 def test_estimators_keep_their_order_and_their_colours_whichever_are_there():
     assert [name for name in TITLES if name in ESTIMATORS] == list(ESTIMATORS)
-    assert [look.color for look in ESTIMATORS.values()] == [f"C{i}" for i in range(len(COLOURS))]
+    colours = [look.color for look in ESTIMATORS.values()]
+    assert [*dict.fromkeys(colours)] == [f"C{i}" for i in range(len(COLOURS))]
+    assert len({(look.color, look.linestyle) for look in ESTIMATORS.values()}) == len(ESTIMATORS)
     number = {"value": 1.0, "low": 0.5, "high": 1.5}
     scores = {name: {"mae": number} for name in ("jet_mass", "network", "constant_mre")}
     drawn = dependence(points_of([{"by": "pt", "pt": [400, 500], "scores": scores}]), ["mae"], 0.68)

@@ -92,7 +92,8 @@ def set_aside(path: Path) -> Path:
 
 def differences(there: Mapping, here: Mapping, key: str = "") -> Iterator[str]:
     """What differs between two identities, key by key."""
-    for name in sorted({*there, *here}):
+    # By their texts: what is read from a file may have names that are none.
+    for name in sorted({*there, *here}, key=str):
         old, new = there.get(name), here.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from differences(old, new, f"{key}{name}.")
