@@ -4,67 +4,43 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topmass.learning.feeding.batches import SparseBatch
 from topmass.learning.kinematics.hardest import products
-from topmass.learning.kinematics.hits import find_hits
+from topmass.learning.kinematics.hits import Hits
 from topmass.learning.kinematics.particles import COLUMNS, CRYSTAL, HADRON, TRACK, particles
 from topmass.learning.kinematics.sums import massless, transverse
-from topmass.learning.kinematics.towers import directions, find_towers
-from topmass.learning.networks.kinematics import Standard, known, known_numbers, perceptron, untrained_head
-from topmass.learning.networks.network import Network
+from topmass.learning.kinematics.towers import Towers, directions
+from topmass.learning.networks.kinematics import Standard, perceptron, untrained_head
+from topmass.learning.networks.of_parts import JOINED, NOWHERE, OfParts
 from topmass.preprocessing.shards import ShardMeta
 
 FEATURES = 13
 """Of a particle by itself, as `features` has them."""
 RELATIONS = 3
 """Of a particle and a prong: ΔR, mass, and how much of the one is in the other."""
-JOINED = 192
-"""Units of a layer for the whole jet."""
 SHARES = 4
 """Weighted means over all particles, with learned weights."""
 LEAST = 1e-2
 """GeV, or radians; of less, a logarithm is that of this."""
 D0_UNIT, DZ_UNIT = 0.05, 0.2
 """cm; an impact parameter of some of these is as good as any larger one."""
-NOWHERE = -1e4
-"""In place of minus infinity where there is no particle: a jet without any has finite shares, too."""
 
 
-class Prongs(Network):
+class Prongs(OfParts):
     """The hardest `particles` of a jet are shared out among so many `prongs`, in so many `rounds`.
 
     There are `width` units for each particle.
     """
 
-    hits = False
-
     def __init__(
         self, shards: ShardMeta, outputs: int, particles: int = 64, prongs: int = 8, width: int = 48, rounds: int = 3
     ) -> None:
-        super().__init__(shards, outputs)
-        self.known, self.particles = known_numbers(shards), particles
-        self.numbers = self.known + COLUMNS * particles
+        super().__init__(shards, outputs, COLUMNS, particles)
+        self.particles = particles
         self.body = Sharing(self.known, prongs, width, rounds, outputs)
 
-    def look(self, batch: SparseBatch) -> Tensor:
-        """As `Network.look`: the numbers of `kinematics`, then those of the particles."""
-        hits = find_hits(batch, self.shards)
-        towers = find_towers(hits)
-        found = particles(hits, towers, self.particles)
-        return torch.cat([known(batch, hits, towers, self.shards), found.flatten(1)], dim=1)
-
-    def parted(self, batch: SparseBatch) -> tuple[Tensor, Tensor]:
-        """What is known of each jet (B, K), and its particles (B, COLUMNS, C)."""
-        numbers, found = self.seen(batch).split([self.known, COLUMNS * self.particles], dim=1)
-        return numbers, found.unflatten(1, (COLUMNS, self.particles))
-
-    def adapt(self, batch: SparseBatch) -> None:
-        """As `Network.adapt`: mean and standard deviation of each number of jets and of particles."""
-        self.body.adapt(*self.parted(batch))
-
-    def forward(self, batch: SparseBatch) -> Tensor:
-        """As `Network.forward`."""
-        return self.body(*self.parted(batch))
+    def find(self, hits: Hits, towers: Towers) -> Tensor:
+        """As `OfParts.find`: the hardest particles."""
+        return particles(hits, towers, self.particles)
 
 
 class Sharing(nn.Module):

@@ -4,60 +4,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topmass.learning.feeding.batches import SparseBatch
 from topmass.learning.kinematics.hardest import COLUMNS, FEATURES, TERMS, features, hardest, pairs, products
-from topmass.learning.kinematics.hits import find_hits
-from topmass.learning.kinematics.towers import find_towers
-from topmass.learning.networks.kinematics import Standard, known, known_numbers, perceptron, untrained_head
-from topmass.learning.networks.network import Network
+from topmass.learning.kinematics.hits import Hits
+from topmass.learning.kinematics.towers import Towers
+from topmass.learning.networks.kinematics import Standard, perceptron, untrained_head
+from topmass.learning.networks.of_parts import JOINED, NOWHERE, OfParts
 from topmass.preprocessing.shards import ShardMeta
 
-JOINED = 192
-"""Units of a layer for the whole jet."""
 OF_PAIRS = 16
 """Units between what is known of two towers and how much one looks at the other."""
 SETS = 8
 """Momenta that are made of all towers, with learned weights."""
 ENOUGH = 256
 """Jets by whose pairs of towers all are standardised."""
-NOWHERE = -1e4
-"""In place of minus infinity where there is no tower: a jet without any has finite shares, too."""
 
 
-class Transformer(Network):
+class Transformer(OfParts):
     """The `towers` hardest towers of a jet look at each other in `blocks` of attention.
 
     Each of the `heads` has `width` units for each tower.
     """
 
-    hits = False
-
     def __init__(
         self, shards: ShardMeta, outputs: int, towers: int = 40, width: int = 12, heads: int = 4, blocks: int = 2
     ) -> None:
-        super().__init__(shards, outputs)
-        self.known, self.towers = known_numbers(shards), towers
-        self.numbers = self.known + COLUMNS * towers
+        super().__init__(shards, outputs, COLUMNS, towers)
+        self.towers = towers
         self.body = Attention(self.known, heads * width, heads, blocks, outputs)
 
-    def look(self, batch: SparseBatch) -> Tensor:
-        """As `Network.look`: the numbers of `kinematics`, then those of the towers."""
-        hits = find_hits(batch, self.shards)
-        towers = find_towers(hits)
-        return torch.cat([known(batch, hits, towers, self.shards), hardest(towers, self.towers).flatten(1)], dim=1)
-
-    def parted(self, batch: SparseBatch) -> tuple[Tensor, Tensor]:
-        """What is known of each jet (B, K), and its towers (B, COLUMNS, T)."""
-        numbers, towers = self.seen(batch).split([self.known, COLUMNS * self.towers], dim=1)
-        return numbers, towers.unflatten(1, (COLUMNS, self.towers))
-
-    def adapt(self, batch: SparseBatch) -> None:
-        """As `Network.adapt`: mean and standard deviation of each number of jets, of towers and of pairs of them."""
-        self.body.adapt(*self.parted(batch))
-
-    def forward(self, batch: SparseBatch) -> Tensor:
-        """As `Network.forward`."""
-        return self.body(*self.parted(batch))
+    def find(self, hits: Hits, towers: Towers) -> Tensor:
+        """As `OfParts.find`: the hardest towers."""
+        return hardest(towers, self.towers)
 
 
 class Attention(nn.Module):
