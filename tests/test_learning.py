@@ -1,15 +1,21 @@
 """Networks, models, and the stages `train` and `predict`."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from predict import predict
+from test_kinematics import made_up
+from test_networks import batch_of
 from topmass.files import BadInput
 from topmass.layers import SIDE
+from topmass.learning.feeding.batches import scatter
 from topmass.learning.networks.model import Model
-from topmass.learning.networks.resnet15 import Convolutions
+from topmass.learning.networks.resnet15 import Convolutions, ResNet15
+from topmass.preprocessing.scaling import LOG_GAIN
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.scoring.predictions import Predictions
 from training_runs import RECIPE, run
@@ -45,6 +51,36 @@ def test_pooling_adds_up_squares_of_pixels():
     network(image, torch.zeros(1, 2))
     assert seen[0].shape == (1, 2, 63, 63) and float(seen[0].sum()) == pytest.approx(float(image.sum()), rel=1e-4)
     assert float(seen[0][0, 1, 2, 3]) == pytest.approx(float(image[0, 1, 4:6, 6:8].sum()))
+
+
+def test_a_form_of_a_value_has_a_channel_of_its_own():
+    shard = made_up()
+    batch = batch_of(shard)
+    network = ResNet15(shard.meta, 1, forms=["hit", "stored", "linear"])
+    seen = []
+    network.body.stem.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    network(batch)
+    stored = scatter(batch, shard.meta)
+    hit, same, linear = seen[0].unflatten(1, (-1, 3)).unbind(2)
+    assert torch.equal(same, stored) and torch.equal(hit, (stored != 0).float())
+    assert shard.meta.compression == "log" and torch.allclose(
+        linear, stored.sign() * torch.expm1(stored.abs() * math.log1p(LOG_GAIN)) / LOG_GAIN, atol=1e-6
+    )
+
+
+def test_waves_tell_a_pixel_where_it_is():
+    network = Convolutions(1, waves=2)
+    assert torch.equal(network.waves(torch.zeros(1, 16, 5, 7)), torch.zeros(1, 16, 5, 7))
+    torch.nn.init.normal_(network.waves.mix.weight)
+    known = network.waves(torch.zeros(3, 16, 5, 7))[0].detach()
+    places = known.flatten(1).T
+    assert known.shape == (16, 5, 7) and (torch.cdist(places, places) + torch.eye(35) > 1e-3).all()
+
+
+@pytest.mark.parametrize("forms", [[], ["stored", "squared"]])
+def test_forms_that_are_none_are_refused(forms):
+    with pytest.raises(ValueError, match="instead of some of stored, linear, hit"):
+        ResNet15(made_up().meta, 1, forms=forms)
 
 
 def test_same_seed_same_weights_and_another_seed_others(dataset, tmp_path):

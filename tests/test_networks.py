@@ -11,7 +11,7 @@ from predict import predict
 from test_kinematics import made_up
 from topmass.files import BadInput
 from topmass.learning.feeding.batches import SparseBatch, SparseJets
-from topmass.learning.networks.build import NETWORKS, build_network
+from topmass.learning.networks.build import build_network
 from topmass.learning.networks.head import Head
 from topmass.learning.networks.model import Model
 from topmass.learning.networks.network import Network
@@ -25,6 +25,7 @@ from training_runs import CPU, RECIPE, RESNET15, find, run
 
 SMALL = {
     "resnet15": RESNET15,
+    "resnet15 that knows more": RESNET15 | {"forms": ["stored", "linear", "hit"], "waves": 2, "mean": True},
     "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
     "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "blocks": 1},
     "prongs": {"name": "prongs", "particles": 16, "prongs": 3, "width": 8, "rounds": 2},
@@ -32,7 +33,7 @@ SMALL = {
 """One of each, with few operations."""
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=SMALL)
 def settings(request) -> dict:
     return SMALL[request.param]
 

@@ -84,8 +84,8 @@ def locate(batch: SparseBatch, meta: ShardMeta) -> tuple[Places, Tensor]:
     return Places(jet, layer, row, pixel - row * across), cell
 
 
-def scatter(batch: SparseBatch, meta: ShardMeta) -> Tensor:
-    """Float32 images (B, C, H, W) of these jets, channels last.
+def scatter(batch: SparseBatch, meta: ShardMeta, values: Tensor | None = None) -> Tensor:
+    """Float32 images (B, C, H, W) of these jets, channels last; of `values` (V, F) in place of theirs (B, C × F, H, W).
 
     A value of a layer of coarser cells goes to the first pixel of its cell, and is spread over the cell then. No two
     values fall on one pixel of a layer, so that the result does not depend on the order in which they are written;
@@ -93,11 +93,14 @@ def scatter(batch: SparseBatch, meta: ShardMeta) -> Tensor:
     """
     side, layers = meta.side, len(meta.layers)
     jets = batch.length.shape[0]
-    image = torch.zeros(jets * side * side * layers, device=batch.value.device)
+    values = batch.value[:, None].float() if values is None else values
+    forms = values.shape[1]
+    image = torch.zeros(jets * side * side * layers, forms, device=values.device)
     places, cell = locate(batch, meta)
     first = (places.jet * side + places.row * cell) * side + places.column * cell
-    image[first * layers + places.layer] = batch.value.float()
-    return batch.spread(image.view(jets, side, side, layers), meta.cells).permute(0, 3, 1, 2)
+    image[first * layers + places.layer] = values
+    cells = [cell for cell in meta.cells for _ in range(forms)]
+    return batch.spread(image.view(jets, side, side, layers * forms), cells).permute(0, 3, 1, 2)
 
 
 class Taker(Protocol):
