@@ -217,3 +217,10 @@ def test_trees_have_their_curve_beside_the_networks():
         ("trees on sums and subjets", metric, 4000) for metric in ("mae", "mre")
     ]
     assert found["trees on sums and subjets", "mae", 4000] == 45
+
+
+def test_numbers_of_jets_stand_below_the_curves_in_thousands():
+    few, many = curve_rows()
+    many["training"]["jets"] = {"mean": 1_723_362}
+    axes = learning_curves([few, many], None).figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "1,720"]

@@ -76,7 +76,7 @@ def label_jets(axes: Axes, jets: Sequence[float]) -> None:
     """A logarithmic axis with the numbers of jets themselves below it, those that have room."""
     axes.set_xscale("log")
     shown = [number for i, number in enumerate(jets) if i == 0 or number > 1.3 * jets[i - 1]]
-    axes.set_xticks(shown, [f"{number / 1000:.3g}" for number in shown])
+    axes.set_xticks(shown, [f"{float(f'{number / 1000:.3g}'):,g}" for number in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Jets trained on (thousands)")
