@@ -259,7 +259,8 @@ def test_a_bare_name_of_a_network_is_its_defaults_and_another_name_begins_anew()
         "again": {"like": "other", "network": {"depth": 2}},
     }
     found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
-    assert found["bare"]["network"] == {"name": "resnet15", "pool": 1}
+    of_reference = {"name": "resnet15", "pool": 1, "forms": ["stored"], "waves": 0, "mean": False}
+    assert found["bare"]["network"] == of_reference
     assert found["other"]["network"] == {"name": "kinematics", "width": 7, "depth": 4}
     assert found["again"]["network"] == {"name": "kinematics", "width": 7, "depth": 2}
 

@@ -168,7 +168,10 @@ def facts(
 def summary(known: Mapping) -> str:
     """Those facts in a line."""
     processes = f", {known['processes']} processes" if known["processes"] > 1 else ""
-    settings = "".join(f"{name} {value}, " for name, value in known["settings"].items())
+    settings = "".join(
+        f"{name} {' and '.join(value) if isinstance(value, list) else value}, "
+        for name, value in known["settings"].items()
+    )
     return (
         f"{known['network']}, {settings}{known['parameters']:,} parameters, on {known['device']} "
         f"({known['threads']} threads{processes}) in {known['precision']}: {known['jets']:,} jets, "
