@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from topmass.learning.kinematics.four_momenta import directions, products, squares, transverse
 from topmass.learning.kinematics.quantities import CONTENTS, FLAVOURS
-from topmass.learning.kinematics.sums import transverse
-from topmass.learning.kinematics.towers import Towers, directions
+from topmass.learning.kinematics.towers import Towers
 
 COLUMNS = 4 + len(FLAVOURS[1:]) + len(CONTENTS)
 """Of a tower: its four-momentum by particle flow, its pT by the other flavours, and its contents."""
@@ -15,8 +15,6 @@ TERMS = 4
 """Of two towers: ΔR, kT, z and m²."""
 LEAST = 1e-2
 """GeV, radians or share; of less, a logarithm is that of this."""
-METRIC = (-1.0, -1.0, -1.0, 1.0)
-"""Of px, py, pz and E."""
 
 
 def hardest(towers: Towers, count: int) -> Tensor:
@@ -66,15 +64,3 @@ def pairs(momentum: Tensor) -> Tensor:
 def two_by_two(each: Tensor) -> tuple[Tensor, Tensor]:
     """Numbers (B, T) along the rows and along the columns of (B, T, T)."""
     return each[:, :, None], each[:, None]
-
-
-def products(momenta: Tensor, others: Tensor) -> Tensor:
-    """Invariant products (B, n, m) of momenta (B, n, 4) and others (B, m, 4)."""
-    # bfloat16 would leave nothing of a mass.
-    with torch.autocast(momenta.device.type, enabled=False):
-        return (momenta * momenta.new_tensor(METRIC)) @ others.mT
-
-
-def squares(momenta: Tensor) -> Tensor:
-    """Squared masses (B, n)."""
-    return (momenta.square() * momenta.new_tensor(METRIC)).sum(2)

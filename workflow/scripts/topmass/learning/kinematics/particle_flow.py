@@ -5,12 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from topmass.learning.kinematics.sums import massless
+from topmass.learning.kinematics.four_momenta import TINY, massless
 
 RESPONSE = 0.8
 """Of the energy of a track, what the calorimeters are taken to have seen."""
-TINY = 1e-30
-"""In place of zero where something is divided by it."""
 
 
 class Flow(NamedTuple):

@@ -5,9 +5,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from topmass.layers import SIDE, TOWER
+from topmass.learning.kinematics.four_momenta import directions, transverse
 from topmass.learning.kinematics.hits import Hits
-from topmass.learning.kinematics.sums import add_up, transverse
-from topmass.learning.kinematics.towers import MOST, Towers, directions, pixel_of
+from topmass.learning.kinematics.sums import add_up
+from topmass.learning.kinematics.towers import MOST, Towers, pixel_of
 
 COLUMNS = 6
 """Of a particle: pT in GeV, Δη and Δφ from the middle of the window, kind, and of a track d0 and dz in cm."""

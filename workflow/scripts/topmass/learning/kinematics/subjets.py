@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from topmass.learning.kinematics.four_momenta import directions, mass, transverse
 from topmass.learning.kinematics.quantities import (
     CONTENTS,
     FLAVOURS,
@@ -14,8 +15,7 @@ from topmass.learning.kinematics.quantities import (
     given,
     groups,
 )
-from topmass.learning.kinematics.sums import mass, transverse
-from topmass.learning.kinematics.towers import Towers, directions
+from topmass.learning.kinematics.towers import Towers
 from topmass.preprocessing.shards import ShardMeta
 
 LEAST_PT = 0.5

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from topmass.layers import LAYERS
+from topmass.learning.kinematics.four_momenta import mass, massless, transverse
 from topmass.learning.kinematics.hits import NUMBER, Hits
 from topmass.learning.kinematics.quantities import CALORIMETERS, CONES, SUMS, TRACK_CONES, given
 from topmass.preprocessing.shards import ShardMeta
@@ -61,25 +62,6 @@ def of_tracks(tracks: Hits) -> dict[str, Tensor]:
         found |= {f"tracks_mass_{radius}": mass(inside), f"tracks_pt_{radius}": transverse(inside)}
         found |= {f"tracks_{radius}": inside[:, 4]}
     return found
-
-
-def massless(pt: Tensor, eta: Tensor, phi: Tensor) -> Tensor:
-    """Four-momenta (V, 4), px, py, pz and E, in the frame along the beam in which the window's middle is at η = 0.
-
-    Masses and transverse momenta are the same in all such frames, and their rounding is smallest in this one.
-    """
-    return torch.stack([pt * phi.cos(), pt * phi.sin(), pt * eta.sinh(), pt * eta.cosh()], dim=1)
-
-
-def mass(momentum: Tensor) -> Tensor:
-    """Mass (…,) of four-momenta (…, 4 or more)."""
-    x, y, z, energy = momentum[..., :4].square().unbind(-1)
-    return (energy - (x + y + z)).clamp(min=0).sqrt()
-
-
-def transverse(momentum: Tensor) -> Tensor:
-    """Transverse momentum (…,) of four-momenta (…, 4 or more)."""
-    return torch.hypot(momentum[..., 0], momentum[..., 1])
 
 
 def within(radii: Sequence[float], hits: Hits, columns: Tensor) -> list[Tensor]:

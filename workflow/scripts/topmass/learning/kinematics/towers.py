@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
+from topmass.learning.kinematics.four_momenta import TINY, directions, massless
 from topmass.learning.kinematics.hits import NUMBER, Hits
-from topmass.learning.kinematics.particle_flow import TINY, Flow, particle_flow
+from topmass.learning.kinematics.particle_flow import Flow, particle_flow
 from topmass.learning.kinematics.quantities import CALORIMETERS, PIXEL_BARREL
-from topmass.learning.kinematics.sums import massless
 
 ACROSS = SIDE // TOWER
 """Towers a side of the window."""
@@ -120,12 +120,6 @@ def middles_of(number: Tensor) -> tuple[Tensor, Tensor]:
     column = number - row * ACROSS
     middle = (ACROSS - 1) / 2
     return (row.double() - middle) * (TOWER * PIXEL_ETA), (column.double() - middle) * (TOWER * PIXEL_PHI)
-
-
-def directions(momentum: Tensor) -> tuple[Tensor, Tensor]:
-    """Rapidity and φ (…,) of momenta (B, 4, …); zeros for one that is zero."""
-    x, y, z, energy = momentum.unbind(1)
-    return torch.atanh(z / energy.clamp(min=TINY)), torch.atan2(y, x)
 
 
 def displaced(tracks: Hits, d0: Hits, jets: int) -> Tensor:

@@ -4,11 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topmass.learning.kinematics.hardest import products
+from topmass.learning.kinematics.four_momenta import directions, massless, products, transverse
 from topmass.learning.kinematics.hits import Hits
 from topmass.learning.kinematics.particles import COLUMNS, CRYSTAL, HADRON, TRACK, particles
-from topmass.learning.kinematics.sums import massless, transverse
-from topmass.learning.kinematics.towers import Towers, directions
+from topmass.learning.kinematics.towers import Towers
 from topmass.learning.networks.kinematics import Standard, perceptron, untrained_head
 from topmass.learning.networks.of_parts import JOINED, NOWHERE, OfParts
 from topmass.preprocessing.shards import ShardMeta

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topmass.learning.kinematics.hardest import COLUMNS, FEATURES, TERMS, features, hardest, pairs, products
+from topmass.learning.kinematics.four_momenta import products
+from topmass.learning.kinematics.hardest import COLUMNS, FEATURES, TERMS, features, hardest, pairs
 from topmass.learning.kinematics.hits import Hits
 from topmass.learning.kinematics.towers import Towers
 from topmass.learning.networks.kinematics import Standard, perceptron, untrained_head
