@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from predict import predict
 from test_kinematics import made_up
@@ -87,6 +88,24 @@ def test_the_share_of_a_process_may_have_no_jet(settings):
     masses = network_for(settings, shard)(batch_of(shard, []))
     masses.sum().backward()
     assert masses.shape == (0, 1)
+
+
+class NothingToWaitFor(TorchDispatchMode):
+    """Refuses what a GPU and its host wait for each other in: numbers of Python, and numbers that decide a shape."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        assert name not in ("lift_fresh", "_local_scalar_dense", "nonzero"), f"a GPU would wait in {name}"
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_gpu_would_wait_in_the_body_of_a_network(settings):
+    network, refusing = network_for(settings, made_up()), NothingToWaitFor()
+    network.body.register_forward_pre_hook(lambda *_: refusing.__enter__() and None)
+    network.body.register_forward_hook(lambda *_: refusing.__exit__(None, None, None))
+    masses = network(batch_of(made_up()))
+    with refusing:
+        masses.sum().backward()
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

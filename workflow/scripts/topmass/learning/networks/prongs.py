@@ -110,9 +110,9 @@ def gather(score: Tensor, count: int, momenta: Tensor, here: Tensor) -> tuple[Te
     # bfloat16 would leave nothing of a mass.
     with torch.autocast(momenta.device.type, enabled=False):
         inside = score.float().sigmoid() * here
+        px, py, pz, energy = (inside.mT @ momenta).unbind(2)
         # A ghost in the middle of the window: without it, a prong of nothing would have no direction.
-        ghost = momenta.new_tensor([LEAST, 0.0, 0.0, 2 * LEAST])
-        prongs = inside.mT @ momenta + ghost
+        prongs = torch.stack([px + LEAST, py, pz, energy + 2 * LEAST], dim=2)
         y, phi = directions(prongs.mT)
         first, second = torch.triu_indices(count, count, device=score.device)
         mass = products(prongs, prongs)[:, first, second].clamp(min=1.0).log() / 4 - 2
