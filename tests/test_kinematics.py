@@ -194,7 +194,7 @@ def with_threads():
 
 
 def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_threads(with_threads, monkeypatch):
-    monkeypatch.setattr(batches, "AT_ONCE", 4)
+    monkeypatch.setitem(batches.AT_ONCE, "cpu", 4)
     shards = [made_up(REFERENCE, jets) for jets in (20, 9)]
     shards[1].arrays["jet_mass"][2] = np.nan
     tables = []

@@ -17,8 +17,10 @@ BYTES_PER_VALUE = sum(dtype.itemsize for dtype in SPARSE.values())
 BYTES_PER_JET = 8 + 2 * 4 + 4 + 4 + 3 * 8
 """Of a jet in a SparseJets, beside its values and numbers."""
 BYTES_PER_NUMBER = 4
-AT_ONCE = 512
-"""Jets of which numbers are made together: what they are made from is some 10 MB, which a cache has room for."""
+AT_ONCE = {"cpu": 512, "cuda": 8192}
+"""Jets of which numbers are made together: what 512 are made from is some 10 MB, which a cache of a CPU has room for. A
+GPU waits for the host with so few: an H100 found the numbers of `prongs` of 17,000 jets a second, and of 239,000 with
+8,192 together."""
 
 
 class SparseBatch(NamedTuple):
@@ -163,15 +165,16 @@ class SparseJets:
 
     def seen(self, look: Callable[[SparseBatch], Tensor]) -> Tensor:
         """What `look` makes of all jets, (N, …), batch by batch; on a CPU each thread takes batches of its own."""
+        together = AT_ONCE[self.device.type]
 
         @torch.no_grad()
         def of_batch(first: int) -> Tensor:
-            last = min(len(self), first + AT_ONCE)
+            last = min(len(self), first + together)
             values = int(self.first[last] - self.first[first])
             return look(self.gather(torch.arange(first, last, device=self.device), values))
 
         # One batch at least, so that nothing has the shape of something.
-        starts = range(0, max(1, len(self)), AT_ONCE)
+        starts = range(0, max(1, len(self)), together)
         if self.device.type == "cuda":
             return torch.cat([*map(of_batch, starts)])
         with threads_of_one() as pool:
