@@ -46,8 +46,9 @@ ready:
 run: ready
 	@$(IN) workflow/start.py
 
+# Two processes share two cores: threads of torch would wait for each other.
 test: ready
-	@$(IN) -m pytest -m "not lab"
+	@OMP_NUM_THREADS=1 $(IN) -m pytest -m "not lab" --numprocesses 2 --dist loadfile
 
 test-lab: ready
 	@$(IN) -m pytest -m lab
