@@ -24,9 +24,10 @@ D0_UNIT, MOST_D0 = 0.05, 3.0
 class Towers(NamedTuple):
     """The hardest T = MOST towers of B jets, float64; zeros where a jet has fewer.
 
-    Momenta are as `four_momenta.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and `rapidity` and `phi` from the
-    middle of the window, (B, T), of particle flow. Differences of rapidity, unlike those of η, do not change with the
-    frame along the beam. `slot` (V,) is the tower of each hit, one of B × (MOST + 1); the last of a jet is none.
+    Momenta are as `four_momenta.massless` has them; `contents` (B, C, T) by CONTENTS; `pt`, and `rapidity` and `phi`
+    from the middle of the window, (B, T), of particle flow. Differences of rapidity, unlike those of η, do not change
+    with the frame along the beam. `slot` (V,) is the tower of each hit, one of B × (MOST + 1); the last of a jet is
+    none.
     """
 
     flow: Flow
