@@ -50,9 +50,9 @@ def responses_side_by_side(rows: Sequence[Mapping]) -> Drawn:
         found = [(*each["mass"], each["response"]["mean"], each["response"]["deviation"]) for each in row["by_mass"]]
         low, high, mean, deviation = np.array(found, dtype=float).T
         # There are as many styles as one can tell apart, and fewer colours.
-        style = ("-", "--", ":")[number // 5 % 3]
+        style, marker = (("-", "o"), ("--", "s"), (":", "^"))[number // 5 % 3]
         bars = np.nan_to_num(deviation)
-        axes.errorbar((low + high) / 2, mean, bars, marker="o", linestyle=style, capsize=4, label=row["experiment"])
+        axes.errorbar((low + high) / 2, mean, bars, marker=marker, linestyle=style, capsize=4, label=row["experiment"])
         points += [(row["experiment"], *point) for point in zip(low, high, mean, deviation, strict=True)]
     axes.set_xlabel("Generated top mass (GeV)")
     axes.set_ylabel("Median of predicted / generated mass")
