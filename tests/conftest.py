@@ -1,6 +1,7 @@
 """Made-up jets, and the repository, for all tests."""
 
 import logging
+import multiprocessing.util
 import os
 import subprocess
 import tempfile
@@ -56,6 +57,8 @@ def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) 
 @pytest.fixture(autouse=True, scope="session")
 def temporary_folder(tmp_path_factory) -> Iterator[Path]:
     """A folder among pytest's own for what programs leave behind that are killed, or never clean up."""
+    # Sockets are for the folder that is chosen now: a way to one has 108 characters at most, and pytest's are long.
+    multiprocessing.util.get_temp_dir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)

@@ -32,8 +32,7 @@ def temporary(tmp_path, monkeypatch):
     # But for torch's cache, which may stay, and is elsewhere here.
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
     yield folder
-    # The server that starts processes is of this one, and takes its folder along when it ends.
-    assert not [path.name for path in folder.iterdir() if not path.name.startswith("pymp-")]
+    assert not [path.name for path in folder.iterdir()]
 
 
 def same(one, other, rounding: float = 2e-5) -> None:
