@@ -33,12 +33,12 @@ def as_meant(value: object, schema: Mapping, definitions: Mapping) -> object:
 
 def resolved(value: object, schema: Mapping, definitions: Mapping) -> Mapping:
     """The schema with what it refers to, of alternatives the one that holds for this value."""
-    while "$ref" in schema or "if" in schema:
-        if "$ref" in schema:
-            schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
-        else:
-            holds = Draft202012Validator(schema["if"]).is_valid(value)
-            schema = schema["then" if holds else "else"]
+    if "$ref" in schema:
+        return resolved(value, definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    for choice in schema.get("allOf", [schema] if "if" in schema else []):
+        holds = Draft202012Validator(choice["if"]).is_valid(value)
+        if holds or "else" in choice:
+            return resolved(value, choice["then" if holds else "else"], definitions)
     return schema
 
 
