@@ -265,7 +265,7 @@ def test_a_bare_name_of_a_network_is_its_defaults_and_another_name_begins_anew()
     assert found["again"]["network"] == {"name": "kinematics", "width": 7, "depth": 2}
 
 
-@pytest.mark.parametrize("network", ["kinematics", "transformer", "prongs"])
+@pytest.mark.parametrize("network", ["kinematics", "transformer", "prongs", "pillars"])
 def test_a_network_is_refused_layers_that_are_not_enough_for_it(network):
     text = "{datasets: {blind: {like: flat, layers: [track_pt]}}, "
     text += f"experiments: {{new: {{like: laptop, dataset: blind, network: {network}}}}}}}"

@@ -30,6 +30,7 @@ SMALL = {
     "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
     "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "blocks": 1},
     "prongs": {"name": "prongs", "particles": 16, "prongs": 3, "width": 8, "rounds": 2},
+    "pillars": {"name": "pillars", "width": 4},
 }
 """One of each, with few operations."""
 

@@ -12,7 +12,7 @@ from topmass.workflow.checking import Problem
 SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """Of a file that is saved: it cannot climb out of its folder."""
 CALORIMETERS = {"ecal", "hcal"}
-OF_CALORIMETERS = {"kinematics", "transformer", "prongs"}
+OF_CALORIMETERS = {"kinematics", "transformer", "prongs", "pillars"}
 """Networks that take either of them."""
 MOST_BLOCKS = 100_000
 """Of a sample: the plan of a workflow of so many takes minutes, and of many more does not end."""

@@ -4,12 +4,19 @@ from collections.abc import Mapping
 
 from topmass.learning.networks.kinematics import Kinematics
 from topmass.learning.networks.network import Network
+from topmass.learning.networks.pillars import Pillars
 from topmass.learning.networks.prongs import Prongs
 from topmass.learning.networks.resnet15 import ResNet15
 from topmass.learning.networks.transformer import Transformer
 from topmass.preprocessing.shards import ShardMeta
 
-NETWORKS = {"resnet15": ResNet15, "kinematics": Kinematics, "transformer": Transformer, "prongs": Prongs}
+NETWORKS = {
+    "resnet15": ResNet15,
+    "kinematics": Kinematics,
+    "transformer": Transformer,
+    "prongs": Prongs,
+    "pillars": Pillars,
+}
 """By their names in the configuration."""
 
 
