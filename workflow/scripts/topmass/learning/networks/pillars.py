@@ -17,7 +17,7 @@ from topmass.learning.networks.of_parts import JOINED
 from topmass.preprocessing.scaling import restore_values
 from topmass.preprocessing.shards import ShardMeta
 
-DEEPER = (1, 1, 2, 2, 3, 3, 3)
+DEEPER = (1, 1, 2, 2, 4, 4, 4)
 """Channels between the residual blocks, in widths. Where they change, and in the last, towers are halved a side."""
 KEPT = 16
 """Channels whose places are told to what comes after the last block, 4 × 4 of them."""
@@ -28,10 +28,10 @@ LEAST = 1e-3
 class Pillars(Network):
     """A hit tells its tower what its layer and its place in the tower mean, with its value and without.
 
-    A tower has `width` units; blocks of convolutions have up to three times as many channels.
+    A tower has `width` units; blocks of convolutions have up to four times as many channels.
     """
 
-    def __init__(self, shards: ShardMeta, outputs: int, width: int = 32) -> None:
+    def __init__(self, shards: ShardMeta, outputs: int, width: int = 16) -> None:
         super().__init__(shards, outputs)
         self.numbers = known_numbers(shards)
         self.meaning = nn.Embedding(len(shards.layers) * TOWER**2, 2 * width)
@@ -80,6 +80,7 @@ class Convolutions(nn.Module):
         self.blocks = nn.Sequential(*(Block(*pair) for pair in pairwise(widths)), Block(widths[-1], widths[-1], 2))
         self.kept = nn.Conv2d(widths[-1], KEPT, 1)
         found = KEPT * 4 * 4 + widths[-1]
+        self.before, self.norm = nn.LayerNorm(width), nn.LayerNorm(found)
         self.joined = nn.Sequential(*perceptron(JOINED + found, JOINED, 2), untrained_head(JOINED, outputs))
 
     @torch.no_grad()
@@ -93,8 +94,9 @@ class Convolutions(nn.Module):
         known = self.known(self.standard(numbers))
         towers = torch.cat([functional.gelu(told), self.sums(sums.clamp(min=LEAST).log())], dim=3)
         x = self.embed(towers) + self.place + self.context(known)[:, None, None]
-        x = functional.gelu(self.blocks(x.permute(0, 3, 1, 2)))
-        return self.joined(torch.cat([known, self.kept(x).flatten(1), x.mean((2, 3))], dim=1))
+        x = functional.gelu(self.blocks(self.before(x).permute(0, 3, 1, 2)))
+        found = self.norm(torch.cat([self.kept(x).flatten(1), x.mean((2, 3))], dim=1))
+        return self.joined(torch.cat([known, found], dim=1))
 
 
 class Block(nn.Module):
