@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conftest import REPOSITORY
@@ -452,6 +452,8 @@ def places(at: object, path: tuple = ()) -> list[tuple]:
 
 @settings(max_examples=80, deadline=None)
 @given(st.sampled_from(places(CONFIG)), JUNK)
+@example(("run",), {"\n": None})
+@example(("experiments", "laptop", "dataset"), "\n")
 def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(place, junk):
     config = copy.deepcopy(CONFIG)
     at = config

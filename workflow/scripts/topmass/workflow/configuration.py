@@ -40,7 +40,9 @@ def configure(layers: Sequence[Layer], look: bool = True) -> dict:
         problem = error.problem
     if problem:
         key, message = problem
-        raise BadInput(f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}")
+        line = f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}"
+        # Keys and names may hold whatever breaks a line.
+        raise BadInput("".join(each if each.isprintable() else repr(each)[1:-1] for each in line))
     return config
 
 
