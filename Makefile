@@ -1,43 +1,46 @@
-# What a person types daily. `make` alone says what there is.
+# Commands for daily use. `make` alone lists them.
 
 PYTHON ?= python3
-# By its path: `activate`, and the scripts beside it, name the folder that they were made in, which may have been moved.
+# Python is called by its path: `activate` and the scripts next to it contain the original path of a moved folder.
 IN := .venv/bin/python
-# Whatever a user's settings of pip, in its file or the environment, say of where packages go.
+# These options override the install location in the user's pip settings (file or environment).
 HERE := --no-user --target= --root=/ --prefix="$(CURDIR)/.venv"
 
-# By these, a lab's software stack or a user's own folder lets other packages go before those of .venv.
+# With these variables, packages of a lab's software stack or of a user's folder would override those of .venv.
 ifneq ($(PYTHONPATH)$(PYTHONHOME),)
 $(info without PYTHONPATH and PYTHONHOME: packages come from .venv alone)
 endif
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training benchmark-inference floor shortcuts gpu-run clean
+.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training benchmark-inference benchmark-busy floor shortcuts docs clean
 
 help:
-	@echo "make run      simulate, train, evaluate, draw; a second time: nothing, or what your changes touch"
-	@echo "make test     the test suite"
-	@echo "make test-lab faults on purpose, clusters and environments; long"
-	@echo "make lint     ruff, snakefmt, snakemake --lint"
-	@echo "make format   let ruff and snakefmt put the code into shape"
-	@echo "make timings  seconds and memory of each stage of the last run"
-	@echo "make benchmark-simulation   rate of the simulation against that of Pythia alone"
-	@echo "make benchmark-data         rates from Pythia to shards, each against its yardstick"
-	@echo "make benchmark-training     rate of the training against the reference's way and the device's limit"
-	@echo "make benchmark-inference    rate at which trained networks are used, by torch and by onnxruntime"
-	@echo "make floor    how well the mass can be known from the quarks in a jet's window; some minutes"
-	@echo "make shortcuts    what the network of make run loses with something taken from its test jets; some minutes"
-	@echo "make gpu-run JETS=2000000   simulate, preprocess, train and evaluate the reference's experiment, in one go"
-	@echo "make clean    remove results/ and what Snakemake remembers of it"
+	@echo "make ready    set up .venv if it is missing or from another machine"
+	@echo "make run      simulate, train, evaluate, draw; a second call reruns only steps affected by changes"
+	@echo "make test     run the test suite"
+	@echo "make test-lab test injected faults, clusters and environments; long"
+	@echo "make lint     run ruff, snakefmt and snakemake --lint"
+	@echo "make format   format the code with ruff and snakefmt"
+	@echo "make timings  print time (s) and memory of each stage of the last run"
+	@echo "make benchmark-simulation   measure the throughput of the simulation, relative to Pythia alone"
+	@echo "make benchmark-data         measure the throughput from Pythia to shards, each stage relative to its reference"
+	@echo "make benchmark-training     measure the throughput of training, relative to the reference and the device limit"
+	@echo "make benchmark-inference    measure the throughput of trained networks in torch and in ONNX Runtime"
+	@echo "make benchmark-busy         measure the throughput of training next to busy processes, relative to idle"
+	@echo "make floor    estimate the best possible MAE, from the quarks inside the window (oracle); some minutes"
+	@echo "make shortcuts    measure the errors of make run's network without parts of its test jets; some minutes"
+	@echo "make docs     build the documentation in docs/_build/html; after its set-up it needs no network"
+	@echo "make clean    remove results/ and .snakemake/, the records of Snakemake"
 
-# Ready is a .venv whose Python runs here and has these very packages; times say nothing, since copies have new ones.
-ready:
+# A .venv is ready if its Python runs here and has exactly these packages. File times are no test: copies have new ones.
+ready .venv/ready:
 	@cmp -s envs/requirements.txt .venv/ready && $(IN) -c 'import snakemake' 2>/dev/null || $(MAKE) --no-print-directory .venv
 
 .PHONY: .venv
 .venv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "topmass needs Python 3.11, 3.12 or 3.13; say which with: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import shutil, sys, tempfile as t; f = t.gettempdir(); free = shutil.disk_usage(f).free / 1e9; sys.exit(free < 1 and f"TMPDIR={f}: {free:.1f} GB are free, and pip unpacks packages there; expected 1 GB or more; to fix: TMPDIR=<another folder> make")'
 	@echo "setting up .venv, once; this takes about two minutes"
 	@$(IN) -m pip --version >/dev/null 2>&1 || { test ! -L .venv || rm .venv; $(PYTHON) -m venv --clear .venv; }
 	@$(IN) -m pip install $(HERE) --quiet --disable-pip-version-check --only-binary pythia8mc -r envs/requirements.txt
@@ -46,12 +49,12 @@ ready:
 run: ready
 	@$(IN) workflow/start.py
 
-# Two processes share two cores: threads of torch would wait for each other.
+# Two processes on two cores: more threads of torch would wait for each other. tests/conftest.py distributes the tests.
 test: ready
-	@OMP_NUM_THREADS=1 $(IN) -m pytest -m "not lab" --numprocesses 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(IN) -m pytest -m "not lab" --numprocesses 2
 
 test-lab: ready
-	@$(IN) -m pytest -m lab
+	@$(IN) -m pytest -m lab --timeout 2400
 
 lint: ready
 	@$(IN) -m ruff check . && $(IN) -m ruff format --check . && $(IN) -m snakefmt --check Snakefile workflow/rules && $(IN) -m snakemake --lint
@@ -74,15 +77,20 @@ benchmark-training: ready
 benchmark-inference: ready
 	@$(IN) workflow/scripts/benchmark_inference.py
 
+benchmark-busy: ready
+	@$(IN) workflow/scripts/benchmark_busy.py
+
 floor: ready
 	@$(IN) workflow/scripts/measure_floor.py
 
 shortcuts: ready
 	@$(IN) workflow/scripts/measure_shortcuts.py results/train/fast/1/model.safetensors results/shards/all_layers
 
-JETS ?= 2000000
-gpu-run: ready
-	@$(IN) workflow/scripts/gpu_run.py --jets $(JETS) --benchmark
+# Only the first call installs Sphinx.
+docs: ready
+	@cmp -s envs/docs.txt .venv/docs || { $(IN) -m pip install $(HERE) --quiet --disable-pip-version-check -r envs/docs.txt && cp envs/docs.txt .venv/docs; }
+	@$(IN) -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 clean:
 	rm -rf results .snakemake

@@ -1,20 +1,21 @@
-"""The mass of boosted top quarks from images of their jets: simulate or download, preprocess, train, evaluate, draw."""
+"""Mass of boosted top quarks from jet images: simulate or download, preprocess, train, evaluate, draw figures."""
 
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 include: "workflow/rules/common.smk"
 
 
 if workflow.is_main_process:
-    be_brief()
+    install_log_filter()
 check_config(config)
 hold_turn()
+keep_to_quota()
 
 
 wildcard_constraints:
@@ -43,6 +44,7 @@ include: "workflow/rules/report.smk"
 
 
 leave_out_benchmarks()
+check_records()
 
 
 rule all:
@@ -51,7 +53,7 @@ rule all:
         "results/report.html",
         "results/workflow.html",
         rules.results.input,
-        # What a job that failed has lost is missed here; behind a page that is there Snakemake would not look for it.
+        # Listed explicitly: otherwise Snakemake would not rebuild these files while an up-to-date report exists.
         everything(),
     localrule: True
 

@@ -76,21 +76,21 @@ class StandInSchedd:
         job = next(iter(htcondor.Submit(dict(description)).jobs(count=1, clusterid=number)))
         wanted = {name: job.eval(name) for name in ("RequestCpus", "RequestMemory", "RequestGPUs") if name in job}
         print(f"stand-in pool: job {number} asks for {wanted}", file=sys.stderr)
-        self.note(job, number, 0, "Job submitted from host: <127.0.0.1:0>")
+        self.on_signal(job, number, 0, "Job submitted from host: <127.0.0.1:0>")
         reason = ""
         if not job.symmetricMatch(NODE):
             reason = "no node of the stand-in pool meets the job's Requirements"
         elif job.get("TransferExecutable", True):
             reason = "a node of another file system domain would copy the Python away from its environment"
         if reason:
-            self.note(job, number, 12, f"Job was held.\n\t{reason}\n\tCode 0 Subcode 0")
+            self.on_signal(job, number, 12, f"Job was held.\n\t{reason}\n\tCode 0 Subcode 0")
         else:
             threading.Thread(target=self.run, args=(job, number), daemon=True).start()
         return Submitted(number)
 
     def run(self, job: classad.ClassAd, number: int) -> None:
         """Run the command of a job, in its folder, with its files for what it prints; hold it if it takes too long."""
-        self.note(job, number, 1, "Job executing on host: <127.0.0.1:0>")
+        self.on_signal(job, number, 1, "Job executing on host: <127.0.0.1:0>")
         command = [job["Cmd"], *shlex.split(job.get("Args") or job.get("Arguments") or "")]
         with open(job["Out"], "w") as out, open(job["Err"], "w") as err:
             try:
@@ -98,11 +98,11 @@ class StandInSchedd:
                 status = subprocess.run(command, stdout=out, stderr=err, cwd=job["Iwd"], timeout=limit).returncode
             except subprocess.TimeoutExpired:
                 reason = f"The job exceeded allowed execute duration of {limit} seconds"
-                self.note(job, number, 12, f"Job was held.\n\t{reason}\n\tCode 47 Subcode 0")
+                self.on_signal(job, number, 12, f"Job was held.\n\t{reason}\n\tCode 47 Subcode 0")
                 return
-        self.note(job, number, 5, ended(status))
+        self.on_signal(job, number, 5, ended(status))
 
-    def note(self, job: classad.ClassAd, number: int, event: int, text: str) -> None:
+    def on_signal(self, job: classad.ClassAd, number: int, event: int, text: str) -> None:
         """Write an event to the job's log."""
         when = time.strftime("%Y-%m-%d %H:%M:%S")
         with self.writing, open(job["UserLog"], "a") as log:

@@ -9,12 +9,12 @@ import pytest
 
 from download import download
 from topmass.files import BadInput
-from topmass.sources.remote import Patience
+from topmass.io.download import RetryPolicy
 
 BODY = b"PAR1" + random.Random(1).randbytes(999_992) + b"PAR1"
 SHA256 = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 OTHER = b"PAR1" + random.Random(2).randbytes(899_992) + b"PAR1"
-BRISK = Patience(connect=2, read=0.5, tries=3, first_wait=0.01, longest_wait=0.02, longest_asked=1)
+BRISK = RetryPolicy(connect=2, read=0.5, tries=3, first_wait=0.01, longest_wait=0.02, longest_requested=1)
 
 
 def around(file):

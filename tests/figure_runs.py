@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
-from draw_containment import draw_containment
-from draw_history import draw_history
-from draw_images import draw_images
-from draw_intervals import draw_intervals
-from draw_largest_errors import draw_largest_errors
-from draw_layers import draw_layers
-from draw_masses import draw_masses
-from draw_metrics import draw_metrics
-from draw_predictions import draw_predictions
+from topmass.figures.figure_containment import draw_containment
+from topmass.figures.figure_history import draw_history
+from topmass.figures.figure_images import draw_images
+from topmass.figures.figure_intervals import draw_intervals
+from topmass.figures.figure_largest_errors import draw_largest_errors
+from topmass.figures.figure_layers import draw_layers
+from topmass.figures.figure_masses import draw_masses
+from topmass.figures.figure_metrics import draw_metrics
+from topmass.figures.figure_predictions import draw_predictions
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 FIGURES = {
-    draw_images: ("mean", "single"),
+    draw_images: ("average_images", "single_jets"),
     draw_masses: ("masses",),
-    draw_history: ("loss", "validation"),
+    draw_history: ("loss", "errors"),
     draw_predictions: ("predicted", "spectrum", "median_error"),
     draw_containment: ("containment",),
     draw_intervals: ("intervals",),
-    draw_metrics: ("response", "mean_errors", "map_of"),
-    draw_layers: ("values",),
-    draw_largest_errors: ("largest",),
+    draw_metrics: ("response", "mean_errors", "resolution_map"),
+    draw_layers: ("layer_values",),
+    draw_largest_errors: ("largest_errors",),
 }
 """The figures of each stage."""
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path += [str(REPOSITORY / folder) for folder in ("tests", "workflow/scripts")]
-with atheris.instrument_imports(include=["topmass", "sparsify", "make_shards"]):
+with atheris.instrument_imports(include=["topmass", "convert", "make_shards"]):
     from test_forged import KINDS, check
 
 if len(sys.argv) < 2 or sys.argv[1] not in KINDS:

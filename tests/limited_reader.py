@@ -12,7 +12,7 @@ from pathlib import Path
 
 from test_hostile import KINDS
 from topmass.console import stage
-from topmass.learning.resuming.checkpoint import Checkpoint
+from topmass.training.checkpoint import Checkpoint
 
 READ: dict[str, Callable[[Path], object]] = {kind: read for kind, (_, read) in KINDS.items()}
 READ |= {"checkpoint": Checkpoint.load, "thread": lambda path: threading.Thread(target=print).start()}

@@ -171,21 +171,17 @@ class Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Proxy:
-    """A web proxy that sends everything on to the port `target`, or answers `status` if that is given.
-
-    `asked` are the lines that begin a request and the Proxy-Authorization, or None, of each.
-    """
+    """A web proxy that sends everything on to the port `target`; `asked` are the lines that begin a request."""
 
     target: int
-    status: int | None = None
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     port: int = 0
 
 
 @contextmanager
-def proxy_server(target: int, status: int | None = None) -> Iterator[Proxy]:
+def proxy_server(target: int) -> Iterator[Proxy]:
     """Run a `Proxy` on a free port of this machine."""
-    proxy = Proxy(target, status)
+    proxy = Proxy(target)
     server = Server(("127.0.0.1", 0), type("Handler", (ProxyHandler,), {"proxy": proxy}))
     proxy.port = server.server_address[1]
     threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
@@ -211,12 +207,7 @@ class ProxyHandler(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         """Send one request and its answer on; or, for CONNECT, whatever follows."""
         proxy, self.close_connection = self.proxy, True
-        proxy.asked.append((self.requestline, self.headers["Proxy-Authorization"]))
-        if proxy.status:
-            self.send_response(proxy.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
+        proxy.asked.append(self.requestline)
         far = socket.create_connection(("127.0.0.1", proxy.target))
         if self.command == "CONNECT":
             self.wfile.write(b"HTTP/1.0 200 Connection established\r\n\r\n")

@@ -26,4 +26,4 @@ DETECTOR = {
     "hcal_zero_suppression": 0.7,
     "pixel_efficiency": 0.985,
 }
-SELECTION = {"radius": 0.8, "pt_min": 400.0, "eta_max": 2.0, "top_distance": 0.8, "softdrop_cut": 0.1}
+SELECTION = {"jet_radius": 0.8, "pt_min": 400.0, "eta_max": 2.0, "top_match_dr": 0.8, "softdrop_zcut": 0.1}

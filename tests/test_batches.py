@@ -1,5 +1,6 @@
 """Sparse jets, their dense images and mirror images, and the order in which an epoch takes them."""
 
+import os
 import weakref
 from pathlib import Path
 
@@ -7,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.data.augmentation import ETA, PHI, sample_flips
+from topmass.data.batches import BYTES_PER_VALUE, SparseJets
+from topmass.data.batching import iter_batches, prefetch
+from topmass.data.datasets import InMemoryDataset, ShardedDataset
+from topmass.data.placement import choose_placement, free_memory
+from topmass.data.shard_files import CHECKING, ShardFiles
 from topmass.files import BadInput
 from topmass.layers import LAYERS, SIDE
-from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.feeding.augmentation import ETA, PHI, draw_flips
-from topmass.learning.feeding.batches import BYTES_PER_VALUE, SparseJets
-from topmass.learning.feeding.cutting import ahead, cut
-from topmass.learning.feeding.placement import free_memory, place
-from topmass.learning.feeding.shard_files import CHECKING, ShardFiles
-from topmass.learning.feeding.sources import InMemory, OnDisk
-from topmass.learning.team import Team
+from topmass.limits import available_cores
 from topmass.preprocessing.shards import MASS_SCALE, Shard
+from topmass.process_group import ProcessGroup
 from training_runs import CPU, dense, events, find
 
 
@@ -33,22 +35,22 @@ def dense_by_hand(shard: Shard, jet: int) -> np.ndarray:
 
 
 @pytest.fixture
-def memory(dataset) -> InMemory:
+def memory(dataset) -> InMemoryDataset:
     files = find(dataset)
-    return InMemory(files.read(range(len(files.paths)), CPU))
+    return InMemoryDataset(files.read(range(len(files.paths)), CPU))
 
 
 @pytest.fixture
-def disk(dataset) -> OnDisk:
+def disk(dataset) -> ShardedDataset:
     """Three shards, of which a window holds one."""
     files = find(dataset)
-    return OnDisk(files, float(files.bytes.max()))
+    return ShardedDataset(files, float(files.bytes.max()))
 
 
 def test_a_dense_image_has_each_value_in_its_place(dataset, memory):
     shards = [Shard.load(path) for path in dataset[1]["train"]]
     jets = memory.jets.take(np.array([0, len(shards[0]) + 3, 5]))
-    (batch,) = dense(memory, InMemory(jets).in_order())
+    (batch,) = dense(memory, InMemoryDataset(jets).in_order())
     assert batch.image.shape == (3, 8, SIDE, SIDE) and batch.image.is_contiguous(memory_format=torch.channels_last)
     for image, (shard, row) in zip(batch.image, [(0, 0), (1, 3), (0, 5)], strict=True):
         assert np.array_equal(image.numpy(), dense_by_hand(shards[shard], row))
@@ -85,10 +87,12 @@ def test_the_order_of_a_seed_stays_what_it_was(memory):
 @pytest.mark.parametrize("size", [1, 7, 50, 10_000])
 def test_an_epoch_goes_on_at_any_step_as_if_it_had_begun_there(kind, size, request):
     source = request.getfixturevalue(kind)
-    whole = [batch.event.tolist() for batch in cut(source.shuffled(1, 1), size, Team())]
+    whole = [batch.event.tolist() for batch in iter_batches(source.shuffled(1, 1), size, ProcessGroup())]
     assert [len(each) for each in whole[:-1]] == [size] * (len(whole) - 1)
     for step in {0, 1, len(whole) // 2, len(whole) - 1, len(whole)}:
-        rest = [batch.event.tolist() for batch in cut(source.shuffled(1, 1, step * size), size, Team())]
+        rest = [
+            batch.event.tolist() for batch in iter_batches(source.shuffled(1, 1, step * size), size, ProcessGroup())
+        ]
         assert rest == whole[step:]
 
 
@@ -115,8 +119,8 @@ def test_windows_have_the_jets_of_the_shards_and_two_of_them_are_in_memory(disk,
 @pytest.mark.parametrize("kind", ["memory", "disk"])
 def test_processes_share_each_batch_in_its_order(kind, request):
     source = request.getfixturevalue(kind)
-    alone = list(cut(source.shuffled(1, 1), 50, Team()))
-    shares = [list(cut(source.shuffled(1, 1), 50, Team(rank, 3))) for rank in range(3)]
+    alone = list(iter_batches(source.shuffled(1, 1), 50, ProcessGroup()))
+    shares = [list(iter_batches(source.shuffled(1, 1), 50, ProcessGroup(rank, 3))) for rank in range(3)]
     for whole, *parts in zip(alone, *shares, strict=True):
         assert torch.equal(whole.sparse.target, torch.cat([part.sparse.target for part in parts]))
         assert torch.equal(whole.sparse.value, torch.cat([part.sparse.value for part in parts]))
@@ -124,28 +128,28 @@ def test_processes_share_each_batch_in_its_order(kind, request):
 
 
 def test_the_share_of_a_process_may_be_empty(memory):
-    jets = InMemory(memory.jets.take(np.array([3])))
-    (batch,) = dense(jets, jets.in_order(), 8, Team(0, 2))
+    jets = InMemoryDataset(memory.jets.take(np.array([3])))
+    (batch,) = dense(jets, jets.in_order(), 8, ProcessGroup(0, 2))
     assert batch.image.shape == (0, 8, SIDE, SIDE)
 
 
 def test_batches_made_ahead_are_the_same_and_an_error_comes_through(memory):
-    plain = [each.event.tolist() for each in cut(memory.in_order(), 50, Team())]
-    assert [each.event.tolist() for each in ahead(cut(memory.in_order(), 50, Team()), CPU)] == plain
-    started = ahead(cut(memory.in_order(), 1, Team()), CPU)
+    plain = [each.event.tolist() for each in iter_batches(memory.in_order(), 50, ProcessGroup())]
+    assert [each.event.tolist() for each in prefetch(iter_batches(memory.in_order(), 50, ProcessGroup()), CPU)] == plain
+    started = prefetch(iter_batches(memory.in_order(), 1, ProcessGroup()), CPU)
     next(started)
     started.close()
 
     def broken():
-        yield from cut(memory.in_order(), 100, Team())
+        yield from iter_batches(memory.in_order(), 100, ProcessGroup())
         raise BadInput("a shard is gone")
 
     with pytest.raises(BadInput, match="a shard is gone"):
-        list(ahead(broken(), CPU))
+        list(prefetch(broken(), CPU))
 
 
 def test_a_flip_mirrors_the_window_and_the_signs_that_go_with_it(memory):
-    flipped = InMemory(memory.jets, ["eta", "phi"])
+    flipped = InMemoryDataset(memory.jets, ["eta", "phi"])
     (plain,) = dense(memory, memory.shuffled(1, 1), 1000)
     (segment,) = flipped.shuffled(1, 1)
     (mirrored,) = dense(flipped, [segment], 1000)
@@ -166,10 +170,10 @@ def test_a_flip_mirrors_the_window_and_the_signs_that_go_with_it(memory):
 
 def test_flips_are_drawn_in_the_directions_that_are_asked_for(memory):
     generator = torch.Generator().manual_seed(1)
-    assert draw_flips(10, [], generator) is None
-    assert set(draw_flips(100, ["eta"], generator).tolist()) == {0, ETA}
-    assert set(draw_flips(100, ["eta", "phi"], generator).tolist()) == {0, 1, 2, 3}
-    flipped = InMemory(memory.jets, ["phi"])
+    assert sample_flips(10, [], generator) is None
+    assert set(sample_flips(100, ["eta"], generator).tolist()) == {0, ETA}
+    assert set(sample_flips(100, ["eta", "phi"], generator).tolist()) == {0, 1, 2, 3}
+    flipped = InMemoryDataset(memory.jets, ["phi"])
     assert np.array_equal(events(flipped.shuffled(1, 1)), events(memory.shuffled(1, 1)))
     plain, mirrored = (dense(source, source.shuffled(1, 1))[0] for source in (memory, flipped))
     assert not torch.equal(plain.image, mirrored.image) and torch.equal(plain.target, mirrored.target)
@@ -178,17 +182,17 @@ def test_flips_are_drawn_in_the_directions_that_are_asked_for(memory):
 def test_the_placement_is_chosen_by_size_and_said(dataset):
     splits = {name: find(dataset, name) for name in ("train", "validation")}
     size = sum(files.bytes.sum() for files in splits.values()) / 1e9
-    sources, said = place(splits, "auto", 2 * size, CPU, [], Team(), 1)
-    assert isinstance(sources["train"], InMemory) and said.startswith("placement device (auto): ")
+    sources, said = choose_placement(splits, "auto", 2 * size, CPU, [], ProcessGroup(), 1)
+    assert isinstance(sources["train"], InMemoryDataset) and said.startswith("placement device (auto): ")
     assert len(sources["train"]) == splits["train"].jets.sum()
     largest = splits["train"].bytes.max() / 1e9
     with pytest.raises(BadInput, match=r"compute\.memory: .* is too little for windows of shards .* give at least"):
-        place(splits, "disk", 5 * largest, CPU, [], Team(), 1)
-    sources, said = place(splits, "disk", 11 * largest, CPU, ["eta"], Team(), 1)
-    assert isinstance(sources["train"], OnDisk) and "shuffled one by one" in said
+        choose_placement(splits, "disk", 5 * largest, CPU, [], ProcessGroup(), 1)
+    sources, said = choose_placement(splits, "disk", 11 * largest, CPU, ["eta"], ProcessGroup(), 1)
+    assert isinstance(sources["train"], ShardedDataset) and "shuffled one by one" in said
     assert sources["train"].flips == ["eta"] and sources["validation"].flips == []
     with pytest.raises(BadInput, match=r"compute\.placement: host cannot be"):
-        place(splits, "host", size / 2, CPU, [], Team(), 1)
+        choose_placement(splits, "host", size / 2, CPU, [], ProcessGroup(), 1)
     assert free_memory() > 1e8
 
 
@@ -218,6 +222,26 @@ def test_memory_is_what_the_batch_system_leaves(groups, folder, files, tmp_path)
     assert free_memory(tmp_path) == 64_000_000 * 1024
 
 
+@pytest.mark.parametrize(
+    ("groups", "files", "cores"),
+    [
+        ("0::/slurm/job_7/step_0", {"slurm/job_7/cpu.max": "20000 100000"}, 1),
+        ("0::/host/docker/123", {"cpu.max": "250000 100000"}, 2),
+        ("0::/", {"cpu.max": "max 100000"}, 4),
+        ("3:cpu,cpuacct:/job", {"cpu/job/cpu.cfs_quota_us": "300000", "cpu/job/cpu.cfs_period_us": "100000"}, 3),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 4),
+        ("3:memory:/", {"cpu/cpu.cfs_quota_us": "20000", "cpu/cpu.cfs_period_us": "100000"}, 4),
+    ],
+)
+def test_cores_are_those_of_the_cpu_quota(groups, files, cores, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
+    files = {f"sys/fs/cgroup/{name}": text for name, text in files.items()} | {"proc/self/cgroup": groups}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert available_cores(tmp_path) == cores
+
+
 def test_shards_that_cannot_be_trained_with_are_refused(dataset, tmp_path):
     path = dataset[1]["train"][0]
     shard = Shard.load(path)
@@ -241,27 +265,30 @@ def test_shards_that_cannot_be_trained_with_are_refused(dataset, tmp_path):
 def test_weights_of_jets_come_along(dataset):
     shard = Shard.load(dataset[1]["train"][0])
     shard.arrays["weight"] = np.arange(len(shard), dtype="f4")
-    source = InMemory(SparseJets.of(shard, CPU))
-    for batch in cut(source.shuffled(1, 1), 50, Team()):
+    source = InMemoryDataset(SparseJets.of(shard, CPU))
+    for batch in iter_batches(source.shuffled(1, 1), 50, ProcessGroup()):
         assert batch.weight == float(batch.sparse.weight.sum())
-    assert sum(batch.weight for batch in cut(source.in_order(), 50, Team())) == shard.arrays["weight"].sum()
+    assert (
+        sum(batch.weight for batch in iter_batches(source.in_order(), 50, ProcessGroup()))
+        == shard.arrays["weight"].sum()
+    )
 
 
 def test_an_epoch_from_disk_takes_no_more_memory_than_it_may(tmp_path):
-    shard = make_up(2000, ("track_pt", "ecal", "hcal"))
+    shard = make_synthetic_shard(2000, ("track_pt", "ecal", "hcal"))
     paths = [tmp_path / f"{number:02d}.npz" for number in range(30)]
     for path in paths:
         shard.save(path)
     files = ShardFiles.find(paths, "made up")
     # Two windows of two shards, and one shard that is read and checked.
     allowed = (4 + CHECKING) * files.bytes.max()
-    sources, _ = place({"train": files}, "auto", allowed / 1e9, CPU, [], Team(), 1)
+    sources, _ = choose_placement({"train": files}, "auto", allowed / 1e9, CPU, [], ProcessGroup(), 1)
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
     before, most, jets = resident(), 0, 0
-    for part in cut(sources["train"].shuffled(1, 1), 256, Team()):
+    for part in iter_batches(sources["train"].shuffled(1, 1), 256, ProcessGroup()):
         most, jets = max(most, resident()), jets + part.jets
     assert jets == 60_000 and allowed < files.bytes.sum() / 2
     assert most - before < allowed

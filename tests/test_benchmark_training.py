@@ -1,25 +1,18 @@
-"""The benchmark of the training, its parts, and the run of everything without Snakemake."""
-
-import json
-import os
-import subprocess
-import sys
+"""The benchmark of the training and its parts."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from benchmark_training import Settings, benchmark_training, profile
-from conftest import REPOSITORY
+from topmass.benchmark.reference import RowGroups, write_dense
+from topmass.benchmark.roofline import Limits, model_cost, roofline_rate
+from topmass.benchmark.synthetic import VALUES, make_synthetic_shard
+from topmass.data.batches import SparseJets
+from topmass.data.datasets import InMemoryDataset
 from topmass.files import BadInput
-from topmass.learning.benchmark.floor import Limits, floor_rate, work_of
-from topmass.learning.benchmark.made_up import VALUES, make_up
-from topmass.learning.benchmark.reference import RowGroups, write_dense
-from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.resnet15 import Convolutions
+from topmass.models.resnet15 import ResNetBody
 from topmass.preprocessing.shards import Shard
 from training_runs import CPU, dense
 
@@ -27,7 +20,7 @@ LAYERS = ("track_pt", "ecal", "hcal")
 
 
 def test_made_up_jets_are_as_full_as_simulated_ones(tmp_path):
-    shard = make_up(500, LAYERS)
+    shard = make_synthetic_shard(500, LAYERS)
     shard.save(tmp_path / "0.npz")
     assert len(Shard.load(tmp_path / "0.npz")) == 500
     counts = np.bincount(shard.arrays["layer"]) / 500
@@ -36,7 +29,7 @@ def test_made_up_jets_are_as_full_as_simulated_ones(tmp_path):
 
 
 def test_the_dense_table_of_the_reference_has_the_same_jets(tmp_path):
-    source = InMemory(SparseJets.of(make_up(5, LAYERS), CPU))
+    source = InMemoryDataset(SparseJets.of(make_synthetic_shard(5, LAYERS), CPU))
     write_dense(source, 4, tmp_path / "dense.parquet")
     rows = RowGroups(tmp_path / "dense.parquet")
     (batch,) = dense(source, source.in_order())
@@ -51,10 +44,10 @@ def test_the_work_of_a_network_is_counted_from_its_convolutions():
     network = torch.nn.Conv2d(2, 3, 5, padding=2)
     network.forward = lambda image, position, plain=network.forward: plain(image)
     # One convolution, which is the first: no gradient of its input.
-    work = work_of(network, 2, 10, CPU)
+    work = model_cost(network, 2, 10, CPU)
     assert work == (2 * 200 + 2 * 300, 2 * 2 * 300 * 2 * 25)
-    assert work_of(Convolutions(3), 3, 125, CPU).operations == pytest.approx(0.8e9, rel=0.1)
-    assert floor_rate(work, Limits(4e6, 6e7), torch.float32) == (1000, 1000)
+    assert model_cost(ResNetBody(3), 3, 125, CPU).operations == pytest.approx(0.8e9, rel=0.1)
+    assert roofline_rate(work, Limits(4e6, 6e7), torch.float32) == (1000, 1000)
 
 
 @pytest.mark.slow
@@ -75,36 +68,4 @@ def test_the_first_entries_of_a_profile_are_the_networks(tmp_path):
     first = [line.split()[0] for line in text.splitlines()[3:6]]
     assert {"aten::convolution_backward", "aten::mkldnn_convolution"} <= set(first)
     # No gathering, no scattering.
-    assert not {"aten::index", "aten::_index_put_impl_", "aten::copy_", "aten::zero_", "aten::fill_"} & set(first)
-
-
-@pytest.mark.slow
-def test_everything_runs_without_snakemake_and_goes_on_where_it_was(tmp_path):
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    tiny = yaml.safe_load((REPOSITORY / "tests/tiny.yaml").read_text())
-    config["samples"]["gun"] |= tiny["samples"]["gun"]
-    config["datasets"]["flat"] |= {"split": tiny["datasets"]["flat"]["split"]}
-    config["datasets"]["flat"]["unbias"]["mass"]["bins"] = 2
-    config["experiments"] = tiny["experiments"]
-    config["evaluate"] |= tiny["evaluate"] | {"bootstrap": config["evaluate"]["bootstrap"] | {"resamples": 20}}
-    config["evaluate"]["trees_on_subjets"] = True
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, REPOSITORY / "workflow/scripts/gpu_run.py", "--config", tmp_path / "config.yaml"]
-    command += ["--experiment", "tiny", "--workers", "1", "--out", tmp_path / "out", "--jets"]
-
-    def call(jets: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*command, jets], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
-
-    ended = call("200")
-    assert ended.returncode == 0, ended.stderr
-    about = json.loads((tmp_path / "out/run.json").read_text())
-    parts = {"simulate", "preprocess", "train", "baselines", "evaluate"}
-    assert about["jets"] == 200 and set(about["seconds"]) == parts
-    assert "trees_subjets" in json.loads((tmp_path / "out/metrics.json").read_text())["differences"]
-    assert (tmp_path / "out/figures/predicted.png").exists()
-    assert len(list((tmp_path / "out/figures").glob("*.csv"))) == 8
-    (tmp_path / "out/metrics.json").unlink()
-    shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npz")}
-    assert len(shards) == 6 and call("200").returncode == 0 and (tmp_path / "out/metrics.json").exists()
-    assert all(path.stat().st_mtime_ns == before for path, before in shards.items())
-    assert "a run with other settings or another number of jets" in call("300").stderr
+    assert not {"aten::index", "aten::_index_put_impl_", "aten::copy_"} & set(first)

@@ -1,24 +1,37 @@
 """A training that is killed, asked to end, or meets a damaged checkpoint or a full disk, goes on as if nothing was."""
 
 import errno
+import multiprocessing
 import os
+import pty
 import random
+import select
 import signal
+import termios
 import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 
 from topmass.files import BadInput
-from topmass.learning.resuming.checkpoint import Checkpoint, find_checkpoint, previous
-from topmass.learning.resuming.interrupt import TRY_AGAIN
 from topmass.preprocessing.shards import Shard
-from training_runs import COMPUTE, RECIPE, run, start
+from topmass.training.checkpoint import Checkpoint, find_checkpoint, previous
+from topmass.training.signals import EX_TEMPFAIL
+from training_runs import COMPUTE, RECIPE, quietly, run, start
 
-LONG = RECIPE | {"epochs": 6, "batch": 8, "average_decay": 0.9, "flips": ["eta", "phi"]}
+LONG = RECIPE | {"epochs": 6, "batch_size": 8, "ema_decay": 0.9, "augment_flips": ["eta", "phi"]}
 KILLS = 10
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """End trainings that a test which has failed would leave at work."""
+    yield
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def result(paths: list[Path]) -> tuple[bytes, bytes, list]:
@@ -30,7 +43,7 @@ def result(paths: list[Path]) -> tuple[bytes, bytes, list]:
 
 def wait_for(path: Path, since: float = 0) -> None:
     """Until the file is there and younger."""
-    for _ in range(1200):
+    for _ in range(6000):
         if path.exists() and path.stat().st_mtime > since:
             return
         time.sleep(0.01)
@@ -55,7 +68,7 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(placement, dataset
     if placement == "disk":
         compute["memory"] = 11 * max(path.stat().st_size for path in dataset[1]["train"]) / 1e9
     alone = run(dataset, tmp_path / "alone", recipe=LONG, compute=compute)
-    steps, dice = -(-sum(len(Shard.load(path)) for path in dataset[1]["train"]) // LONG["batch"]), random.Random(1)
+    steps, dice = -(-sum(len(Shard.load(path)) for path in dataset[1]["train"]) // LONG["batch_size"]), random.Random(1)
     where, folder = set(), tmp_path / "killed"
     folder.mkdir()
     paths = [folder / path.name for path in alone]
@@ -79,19 +92,81 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(placement, dataset
     assert not (folder / "kept").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_asked_to_end_it_leaves_a_checkpoint_and_a_status_and_goes_on(number, dataset, tmp_path):
-    compute = COMPUTE | {"checkpoint_minutes": 1e9}
-    process = start(dataset, tmp_path, recipe=LONG | {"epochs": 1000}, compute=compute)
-    wait_for(tmp_path / "kept/checkpoint.safetensors")
-    time.sleep(0.2)
-    os.kill(process.pid, number)
-    process.join(20)
-    assert process.exitcode == TRY_AGAIN
-    said = (tmp_path / "said").read_text()
-    assert f"ended on {number.name} in epoch" in said and "run the same again to go on" in said
-    numbers = Checkpoint.load(tmp_path / "kept/checkpoint.safetensors").numbers
+ENDLESS = {"recipe": LONG | {"epochs": 1000}, "compute": COMPUTE | {"checkpoint_minutes": 1e9}}
+
+
+def has_ended_well(folder: Path, by: str) -> None:
+    """Hold that a training said by which signal it ended and where, and that its checkpoint is of that place."""
+    said = (folder / "said").read_text()
+    assert f"ended on {by} in epoch" in said and "run the same again to go on" in said and "Traceback" not in said
+    numbers = Checkpoint.load(folder / "kept/checkpoint.safetensors").numbers
     assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
+    assert not (folder / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGHUP])
+def test_asked_to_end_it_leaves_a_checkpoint_and_a_status_and_goes_on(number, dataset, tmp_path):
+    process = start(dataset, tmp_path, **ENDLESS)
+    wait_for(tmp_path / "kept/checkpoint.safetensors")
+    # However often: a shell sends SIGHUP beside the kernel, and the kernel SIGXCPU each second.
+    while process.is_alive():
+        os.kill(process.pid, number)
+        process.join(0.01)
+    assert process.exitcode == EX_TEMPFAIL
+    has_ended_well(tmp_path, number.name)
+
+
+def test_a_limit_of_cpu_time_leaves_a_checkpoint(dataset, tmp_path):
+    process = start(dataset, tmp_path, **ENDLESS)
+    wait_for(tmp_path / "kept/checkpoint.safetensors")
+    running = psutil.Process(process.pid)
+    used = int(sum(running.cpu_times()[:2]))
+    running.rlimit(psutil.RLIMIT_CPU, (used + 1, used + 60))
+    process.join(60)
+    assert process.exitcode == EX_TEMPFAIL
+    has_ended_well(tmp_path, "SIGXCPU")
+
+
+def under_nohup(*arguments, **changes) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    quietly(*arguments, **changes)
+
+
+def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored(dataset, tmp_path):
+    process = start(dataset, tmp_path, target=under_nohup, **ENDLESS)
+    kept = tmp_path / "kept/checkpoint.safetensors"
+    wait_for(kept)
+    os.kill(process.pid, signal.SIGHUP)
+    for _ in range(2):
+        wait_for(kept, kept.stat().st_mtime)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == EX_TEMPFAIL
+    has_ended_well(tmp_path, "SIGTERM")
+
+
+def on_terminal(dataset, folder, environment, **changes) -> None:
+    os.setsid()
+    # The first terminal that is opened is that of the session.
+    terminal = os.open(environment["TERMINAL"], os.O_RDWR)
+    for number in range(3):
+        os.dup2(terminal, number)
+    run(dataset, folder, **changes)
+
+
+def test_a_terminal_that_is_closed_leaves_a_checkpoint(dataset, tmp_path):
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    process = start(dataset, tmp_path, {"TERMINAL": os.ttyname(its)}, target=on_terminal, **ENDLESS)
+    shown = b""
+    # A terminal that nobody reads stops who writes to it.
+    while not (tmp_path / "kept/checkpoint.safetensors").exists() or b"epoch 1" not in shown:
+        assert select.select([ours], [], [], 60)[0], shown
+        shown += os.read(ours, 10**5)
+    os.close(its)
+    os.close(ours)
+    process.join(60)
+    assert process.exitcode == EX_TEMPFAIL
     assert not (tmp_path / "model.safetensors").exists()
 
 

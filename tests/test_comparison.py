@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from compare import compare
-from draw_comparison import draw_comparison
-from draw_learning_curve import draw_learning_curve
 from evaluate import evaluate
-from topmass.drawing.comparison import responses_side_by_side
-from topmass.drawing.learning_curve import learning_curves
+from topmass.evaluation.comparison import read_comparison
+from topmass.evaluation.predictions import Predictions
+from topmass.figures.figure_comparison import draw_comparison
+from topmass.figures.figure_learning_curve import draw_learning_curve
 from topmass.files import BadInput
-from topmass.reporting.comparison import comparison_tables
-from topmass.scoring.comparison import read_comparison
-from topmass.scoring.predictions import Predictions
+from topmass.plotting.comparison_figures import responses_side_by_side
+from topmass.plotting.learning_curve import learning_curves
+from topmass.report.comparison_tables import comparison_tables
 
 BOOTSTRAP = {"resamples": 300, "level": 0.68, "seed": 1}
 TRAINING = {"network": "resnet15", "layers": ["ecal", "hcal"], "parameters": 7, "jets": 900, "epochs": 2}
@@ -134,7 +134,7 @@ def test_seeds_with_other_jets_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("which", "text", "message"),
     [
-        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 4"),
+        (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 6"),
         (0, "[]", r"m\.json: not the metrics of a network"),
         (1, "{}", r"t\.json: not about a training"),
     ],
@@ -212,11 +212,11 @@ def test_trees_have_their_curve_beside_the_networks():
     found = dict(
         zip(zip(numbers["curve"], numbers["metric"], numbers["jets"], strict=True), numbers["value"], strict=True)
     )
-    assert found["kinematics", "mae", 4000] == 48 and found["trees on sums over the image", "mae", 1000] == 50
-    assert [key for key in found if key[0] == "trees on sums and subjets"] == [
-        ("trees on sums and subjets", metric, 4000) for metric in ("mae", "mre")
+    assert found["kinematics", "mae", 4000] == 48 and found["GBDT, image moments", "mae", 1000] == 50
+    assert [key for key in found if key[0] == "GBDT, subjet features"] == [
+        ("GBDT, subjet features", metric, 4000) for metric in ("mae", "mre")
     ]
-    assert found["trees on sums and subjets", "mae", 4000] == 45
+    assert found["GBDT, subjet features", "mae", 4000] == 45
 
 
 def test_numbers_of_jets_stand_below_the_curves_in_thousands():

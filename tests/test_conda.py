@@ -16,8 +16,8 @@ import yaml
 from conftest import REPOSITORY, make_jets
 from extra_packages import extra_packages, kept_folder
 from servers import web_server
+from topmass.io.dense_file import write_dense
 from topmass.layers import LAYERS
-from topmass.sources.dense_file import write_dense
 
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 # A new environment for each test run takes minutes; one of the same content is kept, as conda keeps it for users.

@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conftest import REPOSITORY
+from topmass.config.config_sources import ConfigSource, deep_merge, parse, read_arguments, read_file
+from topmass.config.configuration import configure
+from topmass.config.cross_checks import cross_checks, number_of_blocks
 from topmass.files import BadInput
-from topmass.workflow.configuration import configure
-from topmass.workflow.contradictions import contradictions, number_of_blocks
-from topmass.workflow.reading import Layer, merged, parse, read_arguments, read_file
 
-CONFIG = merged({}, read_file(REPOSITORY / "config.yaml").content)
+CONFIG = deep_merge({}, read_file(REPOSITORY / "config.yaml").content)
 
 WRONG = {
     "a misspelt key": ("experiments.laptop.recipe.epoch", 3, "no such key; did you mean 'epochs'?"),
@@ -24,7 +24,7 @@ WRONG = {
     "a text for a number": ("samples.gun.jets", "many", "'many' is not of type 'integer'"),
     "a number that is none": ("datasets.flat.zero_suppression", float("nan"), "nan is not of type 'number'"),
     "a number without an end": ("samples.gun.simulate.generator.eta_max", float("inf"), "inf is not of type 'number'"),
-    "a number that no float holds": ("evaluate.mass_above", 10**400, "is not of type 'number'"),
+    "a number that no float holds": ("evaluate.min_mass", 10**400, "is not of type 'number'"),
     "a part of a jet": ("samples.gun.jets", 300.5, "300.5 is not of type 'integer'"),
     "more jets than can be planned": ("samples.gun.jets", 1e18, "more than the 100,000 that can be planned"),
     "a seed of more than 64 bits": ("run.seeds", [2**64], "is greater than the maximum"),
@@ -34,7 +34,7 @@ WRONG = {
     "a part left empty": ("samples", None, "None is not of type 'object'"),
     "a URL that is no URL": ("samples.top_gun.files.0.url", "https://[::1/jets", "no URL: Invalid IPv6 URL"),
     "a range the wrong way round": ("samples.gun.simulate.generator.mass", [500, 85], "500 comes before 85"),
-    "a range of pT the wrong way round": ("datasets.flat.unbias.pt.range", [900, 400], "900 comes before 400"),
+    "a range of pT the wrong way round": ("datasets.flat.flatten.pt.range", [900, 400], "900 comes before 400"),
     "a top that cannot decay": ("samples.gun.simulate.generator.mass.0", 80, "80 is less than the minimum of 85"),
     "a layer that does not exist": ("datasets.flat.layers", ["ecal", "muon"], "'muon' is not one of"),
     "a layer twice": ("datasets.flat.layers", ["ecal", "ecal"], "has non-unique elements"),
@@ -49,16 +49,16 @@ WRONG = {
     "an experiment that does not exist": ("run.experiments", ["desktop"], "there is no 'desktop'"),
     "a scale for no layer": ("datasets.flat.scales", {"bpix1": 2}, "a scale for a layer that is not in 'layers'"),
     "a network that does not exist": ("experiments.laptop.network", "resnet", "'resnet' is not one of"),
-    "more blocks than the sample has": ("experiments.fast.blocks", 99, "the sample 'gun' has 15 only"),
+    "more blocks than the sample has": ("experiments.fast.max_blocks", 99, "the sample 'gun' has 15 only"),
     "a setting of another network": (
         "experiments.laptop.network",
-        {"name": "kinematics", "pool": 2},
+        {"name": "kinematics", "downsample": 2},
         "no such key; there are name, width, depth",
     ),
     "a setting that only another network has": (
         "experiments.laptop.network",
-        {"name": "transformer", "pool": 2},
-        "no such key; there are name, towers, width, heads, blocks",
+        {"name": "transformer", "downsample": 2},
+        "no such key; there are name, towers, width, heads, num_layers",
     ),
     "quantiles out of order": (
         "experiments.laptop.recipe.quantiles",
@@ -72,14 +72,14 @@ WRONG = {
     ),
     "a loss beside that of quantiles": (
         "experiments.laptop.recipe",
-        {"epochs": 3, "batch": 8, "learning_rate": 0.1, "loss": "huber", "quantiles": [0.1, 0.5, 0.9]},
+        {"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "loss": "huber", "quantiles": [0.1, 0.5, 0.9]},
         "with quantiles the loss is theirs",
     ),
     "a key that YAML 1.1 takes for a truth": ("compute", {"on": 1}, "no such key; there are device"),
     "a loss that does not exist": ("experiments.laptop.recipe.loss", "mse", "'mse' is not one of"),
     "a warm-up that never ends": (
         "experiments.laptop.recipe",
-        {"epochs": 3, "batch": 8, "learning_rate": 0.1, "schedule": "cosine", "warmup_epochs": 3},
+        {"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "schedule": "cosine", "warmup_epochs": 3},
         "the warm-up must end before the last epoch",
     ),
     "several processes on one GPU": (
@@ -122,7 +122,7 @@ WRONG = {
         "https://cern.ch/top_gun_opendata_0.parquet",
         "would be saved as 'top_gun_opendata_0.parquet' like an earlier one",
     ),
-    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are like, files"),
+    "simulation settings for files": ("samples.top_gun.jets", 5, "no such key; there are extends, files"),
     "a name that climbs out": ("samples.../../etc", CONFIG["samples"]["gun"], "does not fit"),
 }
 
@@ -139,10 +139,10 @@ def change(config: dict, key: str, value: object) -> dict:
 
 def meant(text: str) -> dict:
     """The whole configuration, with this overlay."""
-    return configure([Layer("mine.yaml", parse(text))])
+    return configure([ConfigSource("mine.yaml", parse(text))])
 
 
-def refused(*layers: Layer) -> str:
+def refused(*layers: ConfigSource) -> str:
     """The line that refuses these layers."""
     with pytest.raises(BadInput) as error:
         configure(layers)
@@ -151,19 +151,19 @@ def refused(*layers: Layer) -> str:
 
 
 def test_the_configuration_that_comes_with_it_is_right():
-    assert configure([])["run"] == {"experiments": ["fast"], "seeds": [1]}
+    assert configure([])["run"] == {"experiments": ["fast", "resnet15"], "seeds": [1]}
 
 
 @pytest.mark.parametrize(("key", "value", "message"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_named(key, value, message):
-    said = refused(Layer("mine.yaml", change(CONFIG, key, value)))
+    said = refused(ConfigSource("mine.yaml", change(CONFIG, key, value)))
     source, named, why = said.split(": ", 2)
     assert source == "mine.yaml" and message in why
     assert key.startswith(named) or named.startswith(key)
 
 
 def test_a_layer_that_the_sample_lacks_is_named():
-    said = refused(Layer("mine.yaml", change(CONFIG, "samples.top_gun.layers", ["ecal", "hcal"])))
+    said = refused(ConfigSource("mine.yaml", change(CONFIG, "samples.top_gun.layers", ["ecal", "hcal"])))
     assert said.endswith(": datasets.top_gun.layers.0: the sample 'top_gun' has ecal, hcal only")
 
 
@@ -171,12 +171,12 @@ def test_a_sample_of_files_needs_no_more_than_its_files(tmp_path):
     (tmp_path / "jets.parquet").touch()
     sample = meant(f"samples: {{mine: {{files: [path: {tmp_path}/jets.parquet]}}}}")["samples"]["mine"]
     assert sample.pop("files") == [{"path": f"{tmp_path}/jets.parquet"}]
-    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "unusable": "refuse", "position": "ieta_iphi"}
+    defaults = {"blocks_per_file": 4, "layers": [], "columns": {}, "on_invalid": "raise", "position": "ieta_iphi"}
     assert {name: sample[name] for name in defaults} == defaults
 
 
 def test_a_missing_key_is_named():
-    said = refused(Layer("mine.yaml", parse("experiments: {new: {dataset: flat, network: resnet15}}")))
+    said = refused(ConfigSource("mine.yaml", parse("experiments: {new: {dataset: flat, network: resnet15}}")))
     assert said.startswith("mine.yaml: experiments.new: 'recipe' is a required property")
 
 
@@ -190,8 +190,8 @@ AS_MEANT = {
     "a number with a zero in front": ("samples.gun.seed", "012", 12),
     "a number in quotes": ("samples.gun.jets", "'400'", 400),
     "a whole number of a list": ("run.seeds", "[1.0, '2', 3e0]", [1, 2, 3]),
-    "a whole number behind a reference": ("datasets.flat.unbias.mass.bins", "2.0", 2),
-    "a number in an experiment": ("experiments.laptop.network.pool", "8.0", 8),
+    "a whole number behind a reference": ("datasets.flat.flatten.mass.bins", "2.0", 2),
+    "a number in an experiment": ("experiments.laptop.network.downsample", "8.0", 8),
     "the largest seed": ("run.seeds", "[18446744073709551615]", [2**64 - 1]),
     "a number where any will do": ("compute.checkpoint_minutes", "5.0", 5.0),
     "a truth in quotes": ("compute.compile", "'true'", True),
@@ -224,15 +224,37 @@ def test_the_command_line_is_taken_as_it_is_meant():
 
 def test_another_workflow_may_give_texts_and_names_of_digits():
     """As its own reader of YAML has left them."""
-    experiments = {2024: CONFIG["experiments"]["laptop"] | {"network": {"name": "resnet15", "pool": "4"}}}
-    config = configure([Layer("a module", {"experiments": experiments, "run": {"experiments": [2024]}})])
-    assert config["experiments"]["2024"]["network"]["pool"] == 4 and config["run"]["experiments"] == ["2024"]
+    experiments = {2024: CONFIG["experiments"]["laptop"] | {"network": {"name": "resnet15", "downsample": "4"}}}
+    config = configure([ConfigSource("a module", {"experiments": experiments, "run": {"experiments": [2024]}})])
+    assert config["experiments"]["2024"]["network"]["downsample"] == 4 and config["run"]["experiments"] == ["2024"]
 
 
-def test_parts_that_share_an_anchor_do_not_change_together():
+def test_entries_that_share_an_anchor_do_not_change_together():
+    first = parse("experiments: {a: &a {extends: laptop, recipe: {epochs: 9}}, b: *a}")
+    layers = [ConfigSource("a", first), ConfigSource("b", parse("experiments: {a: {recipe: {epochs: 1}}}"))]
+    experiments = configure(layers)["experiments"]
+    assert [experiments[name]["recipe"]["epochs"] for name in "ab"] == [1, 9]
+
+
+def test_an_entry_follows_the_one_that_it_extends():
     config = meant("samples: {gun: {simulate: {generator: {eta_max: 1.0}}}}")
-    assert config["samples"]["gun"]["simulate"]["generator"]["eta_max"] == 1.0
-    assert config["samples"]["gun_2m"]["simulate"]["generator"]["eta_max"] == 2.0
+    assert config["samples"]["gun_2m"]["simulate"]["generator"]["eta_max"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("experiments: {a: {like: fast}}", "experiments.a.like: renamed to extends"),
+        ("experiments: {laptop: {recipe: {batch: 3}}}", "experiments.laptop.recipe.batch: renamed to batch_size"),
+        ("experiments: {laptop: {blocks: 3}}", "experiments.laptop.blocks: renamed to max_blocks"),
+        ("experiments: {laptop: {network: {pool: 3}}}", "experiments.laptop.network.pool: renamed to downsample"),
+        ("experiments: {fast: {network: {rounds: 3}}}", "experiments.fast.network.rounds: renamed to num_layers"),
+        ("datasets: {flat: {unbias: {by: []}}}", "datasets.flat.unbias: renamed to flatten"),
+        ("figures: {floor: 31}", "figures.floor: renamed to oracle_mae"),
+    ],
+)
+def test_a_key_that_was_renamed_is_refused_with_its_new_name(text, message):
+    assert refused(ConfigSource("mine.yaml", parse(text))) == f"mine.yaml: {message}"
 
 
 # what is like another
@@ -240,62 +262,62 @@ def test_parts_that_share_an_anchor_do_not_change_together():
 
 def test_what_is_like_another_says_only_what_differs():
     experiments = {
-        "deep": {"like": "laptop", "recipe": {"epochs": 9}},
-        "deeper": {"like": "deep", "network": {"pool": 4}, "recipe": {"batch": 32}},
+        "deep": {"extends": "laptop", "recipe": {"epochs": 9}},
+        "deeper": {"extends": "deep", "network": {"downsample": 4}, "recipe": {"batch_size": 32}},
         "laptop": {"recipe": {"loss": "huber"}},
     }
-    found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
+    found = configure([ConfigSource("mine.yaml", {"experiments": experiments})])["experiments"]
     laptop = found["laptop"]
     assert found["deeper"] == laptop | {
-        "like": "deep", "network": laptop["network"] | {"pool": 4},
-        "recipe": laptop["recipe"] | {"epochs": 9, "batch": 32},
+        "extends": "deep", "network": laptop["network"] | {"downsample": 4},
+        "recipe": laptop["recipe"] | {"epochs": 9, "batch_size": 32},
     } and laptop["recipe"]["loss"] == "huber"  # fmt: skip
 
 
 def test_a_bare_name_of_a_network_is_its_defaults_and_another_name_begins_anew():
     experiments = {
-        "bare": {"like": "laptop", "network": "resnet15"},
-        "other": {"like": "laptop", "network": {"name": "kinematics", "width": 7}},
-        "again": {"like": "other", "network": {"depth": 2}},
+        "bare": {"extends": "laptop", "network": "resnet15"},
+        "other": {"extends": "laptop", "network": {"name": "kinematics", "width": 7}},
+        "again": {"extends": "other", "network": {"depth": 2}},
     }
-    found = configure([Layer("mine.yaml", {"experiments": experiments})])["experiments"]
-    of_reference = {"name": "resnet15", "pool": 1, "forms": ["stored"], "waves": 0, "mean": False}
+    found = configure([ConfigSource("mine.yaml", {"experiments": experiments})])["experiments"]
+    of_reference = {"name": "resnet15", "downsample": 1}
     assert found["bare"]["network"] == of_reference
     assert found["other"]["network"] == {"name": "kinematics", "width": 7, "depth": 4}
     assert found["again"]["network"] == {"name": "kinematics", "width": 7, "depth": 2}
 
 
-@pytest.mark.parametrize("network", ["kinematics", "transformer", "prongs", "pillars"])
+@pytest.mark.parametrize("network", ["kinematics", "transformer", "prongs"])
 def test_a_network_is_refused_layers_that_are_not_enough_for_it(network):
-    text = "{datasets: {blind: {like: flat, layers: [track_pt]}}, "
-    text += f"experiments: {{new: {{like: laptop, dataset: blind, network: {network}}}}}}}"
-    said = refused(Layer("mine.yaml", parse(text)))
+    text = "{datasets: {blind: {extends: flat, layers: [track_pt]}}, "
+    text += f"experiments: {{new: {{extends: laptop, dataset: blind, network: {network}}}}}}}"
+    said = refused(ConfigSource("mine.yaml", parse(text)))
     assert said == (
         f"mine.yaml: experiments.new.network: {network} takes ecal or hcal, and the dataset 'blind' has track_pt only"
     )
 
 
 def test_datasets_and_samples_may_be_like_others_too():
-    text = "samples: {more: {like: gun, seed: 7}}\ndatasets: {other: {like: flat, sample: more, layers: [ecal]}}"
+    text = "samples: {more: {extends: gun, seed: 7}}\ndatasets: {other: {extends: flat, sample: more, layers: [ecal]}}"
     config = meant(text)
     assert config["samples"]["more"]["simulate"] == config["samples"]["gun"]["simulate"]
-    assert config["datasets"]["other"]["unbias"] == config["datasets"]["flat"]["unbias"]
+    assert config["datasets"]["other"]["flatten"] == config["datasets"]["flat"]["flatten"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("experiments: {a: {like: none}}", "experiments.a.like: there is no 'none'; known are kinematics"),
-        ("experiments: {a: {like: a}}", "experiments.a.like: goes round in a circle: a is like a"),
+        ("experiments: {a: {extends: none}}", "experiments.a.extends: there is no 'none'; known are kinematics"),
+        ("experiments: {a: {extends: a}}", "experiments.a.extends: goes round in a circle: a extends a"),
         (
-            "datasets: {a: {like: b}, b: {like: c}, c: {like: a}}",
-            "datasets.c.like: goes round in a circle: a is like b is like c is like a",
+            "datasets: {a: {extends: b}, b: {extends: c}, c: {extends: a}}",
+            "datasets.c.extends: goes round in a circle: a extends b extends c extends a",
         ),
-        ("samples: {a: {like: [gun]}}", "samples.a.like: there is no '['gun']'"),
+        ("samples: {a: {extends: [gun]}}", "samples.a.extends: there is no '['gun']'"),
     ],
 )
 def test_what_is_like_nothing_or_itself_is_refused(text, message):
-    assert refused(Layer("mine.yaml", parse(text))).startswith(f"mine.yaml: {message}")
+    assert refused(ConfigSource("mine.yaml", parse(text))).startswith(f"mine.yaml: {message}")
 
 
 # files that are no configuration
@@ -354,12 +376,17 @@ def test_a_key_twice_on_the_command_line_is_refused():
 
 
 def test_the_source_of_a_value_is_the_layer_that_wins():
-    layers = [Layer("first", {"run": {"seeds": [-1]}, "compute": {"processes": 0}}), Layer("second", {"run": {}})]
+    layers = [
+        ConfigSource("first", {"run": {"seeds": [-1]}, "compute": {"processes": 0}}),
+        ConfigSource("second", {"run": {}}),
+    ]
     assert refused(*layers).startswith("first: ")
-    assert refused(*layers, Layer("third", {"run": {"seeds": [-2]}, "compute": {"processes": 1}})).startswith("third: ")
-    assert refused(Layer("first", {"run": {"experiments": ["new"]}})).startswith("first: run.experiments.0: ")
+    assert refused(*layers, ConfigSource("third", {"run": {"seeds": [-2]}, "compute": {"processes": 1}})).startswith(
+        "third: "
+    )
+    assert refused(ConfigSource("first", {"run": {"experiments": ["new"]}})).startswith("first: run.experiments.0: ")
     # What is wrong with what somebody else wrote.
-    assert refused(Layer("first", {"datasets": {"flat": {"sample": "none"}}})).startswith(
+    assert refused(ConfigSource("first", {"datasets": {"flat": {"sample": "none"}}})).startswith(
         "first: datasets.flat.sample: "
     )
 
@@ -369,7 +396,9 @@ def test_the_source_of_a_value_is_the_layer_that_wins():
 
 def paths(*given: str) -> list[str]:
     """Where the files of a sample are, given as these paths."""
-    config = configure([Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": path} for path in given]}}})])
+    config = configure(
+        [ConfigSource("mine.yaml", {"samples": {"mine": {"files": [{"path": path} for path in given]}}})]
+    )
     return [file["path"] for file in config["samples"]["mine"]["files"]]
 
 
@@ -409,26 +438,29 @@ def test_a_home_a_variable_and_a_folder_are_filled_in(parts):
 )
 def test_a_file_that_is_not_there_is_refused_before_anything_runs(path, why, parts):
     (parts / "own.parquet").unlink()
-    said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "data"}, {"path": path}]}}}))
+    said = refused(ConfigSource("mine.yaml", {"samples": {"mine": {"files": [{"path": "data"}, {"path": path}]}}}))
     assert said.startswith("mine.yaml: samples.mine.files.1.path: ") and why in said
 
 
 def test_a_file_without_the_right_to_read_it_is_refused(parts, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
-    said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}]}}}))
+    said = refused(ConfigSource("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}]}}}))
     assert said.endswith(f"own.parquet (in {parts}): there is no right to read this file")
 
 
-@pytest.mark.parametrize("again", ["./own.parquet", "link.parquet", "data"])
+@pytest.mark.parametrize("again", ["./own.parquet", "link.parquet", "data", "hard.parquet"])
 def test_a_file_twice_is_refused_whatever_it_is_called(again, parts):
+    (parts / "hard.parquet").hardlink_to(parts / "own.parquet")
     (parts / "link.parquet").symlink_to("own.parquet")
     (parts / "data/part-2.parquet").symlink_to("../own.parquet")
-    said = refused(Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}, {"path": again}]}}}))
-    assert "no jet may be in a sample twice" in said
+    said = refused(
+        ConfigSource("mine.yaml", {"samples": {"mine": {"files": [{"path": "own.parquet"}, {"path": again}]}}})
+    )
+    assert "is that of an earlier file, " in said and "own.parquet: no jet may be in a sample twice" in said
 
 
 def test_jobs_do_not_look_for_files_that_may_be_gone(parts):
-    files = Layer("mine.yaml", {"samples": {"mine": {"files": [{"path": "gone.parquet"}]}}})
+    files = ConfigSource("mine.yaml", {"samples": {"mine": {"files": [{"path": "gone.parquet"}]}}})
     assert configure([files], look=False)["samples"]["mine"]["files"] == [{"path": "gone.parquet"}]
 
 
@@ -461,7 +493,7 @@ def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(pla
         at = at[step]
     at[place[-1]] = junk
     try:
-        accepted = configure([Layer("mine.yaml", config)])
+        accepted = configure([ConfigSource("mine.yaml", config)])
     except BadInput as error:
         assert "\n" not in str(error)
         return
@@ -469,7 +501,7 @@ def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(pla
     for name in accepted["run"]["experiments"]:
         dataset = accepted["datasets"][accepted["experiments"][name]["dataset"]]
         assert type(number_of_blocks(accepted["samples"][dataset["sample"]])) is int
-    assert list(contradictions(accepted)) == [] and yaml.safe_load(yaml.safe_dump(accepted)) == accepted
+    assert list(cross_checks(accepted)) == [] and yaml.safe_load(yaml.safe_dump(accepted)) == accepted
 
 
 @pytest.mark.parametrize("study", sorted((REPOSITORY / "studies").glob("*.yaml")), ids=lambda study: study.stem)

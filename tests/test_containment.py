@@ -14,7 +14,7 @@ from topmass.simulation.containment import quarks_in_jet, quarks_in_window
 from topmass.simulation.generator import Generator, GeneratorSettings, find_quarks, read_out
 from topmass.simulation.imaging import Images, pixel_of
 
-RADIUS = SELECTION["radius"]
+RADIUS = SELECTION["jet_radius"]
 AROUND = 360
 
 

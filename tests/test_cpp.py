@@ -1,7 +1,6 @@
 """The program of docs/cpp: the masses of Python's onnxruntime to the printed digit, and what it refuses."""
 
 import json
-import os
 import shutil
 import struct
 import subprocess
@@ -16,12 +15,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from conftest import REPOSITORY, make_jets
 from onnxruntime_headers import find_headers
+from topmass.export.export_metadata import model_metadata
+from topmass.export.onnx_model import build_onnx_model
+from topmass.export.wrappers import SparseWrapper
 from topmass.jets import write_jets
 from topmass.layers import LAYERS
-from topmass.learning.handover.about import describe
-from topmass.learning.handover.graph import make_graph
-from topmass.learning.handover.signatures import Sparse
-from topmass.learning.networks.model import Model
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import ShardMeta
 
 HOME = REPOSITORY / "docs/cpp"
@@ -109,9 +108,8 @@ def table(tmp_path_factory) -> Path:
 
 def convert(model: Path, table: Path, out: Path) -> subprocess.CompletedProcess:
     """Call write_jets.py as README.md says."""
-    path = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/scripts")}
     command = [sys.executable, HOME / "write_jets.py", model, table, out]
-    return subprocess.run(command, env=path, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def masses(program: Path, *words: Path) -> subprocess.CompletedProcess:
@@ -151,10 +149,12 @@ def hits_of(jets, jet: int) -> list[list[float]]:
 
 def test_an_exported_network_is_the_same_in_cpp(program, table, tmp_path):
     shards = ShardMeta(TAKEN, (5, 1), (1.0, 1.0), 1e-5, "log", "made up")
-    trained = Model.new({"name": "resnet15", "pool": 8}, shards, (0.16, 0.5, 0.84))
+    trained = TrainedModel.new({"name": "resnet15", "downsample": 8}, shards, (0.16, 0.5, 0.84))
     trained.save(tmp_path / "model.safetensors")
     model = tmp_path / "model_sparse.onnx"
-    model.write_bytes(make_graph(Sparse(trained), describe(trained, tmp_path / "model.safetensors", None)))
+    model.write_bytes(
+        build_onnx_model(SparseWrapper(trained), model_metadata(trained, tmp_path / "model.safetensors", None))
+    )
     assert convert(model, table, tmp_path / "jets.bin").returncode == 0
     ended = masses(program, model, tmp_path / "jets.bin")
     assert ended.stdout.splitlines() == by_python(model)

@@ -12,22 +12,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import SPLIT
-from draw_history import draw_history
-from draw_images import draw_images, first_jets, spread_in_mass
-from draw_masses import draw_masses
 from figure_runs import run, run_twice
-from topmass.drawing.history import losses
-from topmass.drawing.images import average, colour_scale, mean_images
-from topmass.drawing.masses import mass_distribution
-from topmass.drawing.predictions import predicted_against_true
-from topmass.drawing.single_jets import energies, single_jets
-from topmass.files import BadInput
-from topmass.jets import PER_JET, JetBatch, write_jets
+from topmass.figures.figure_history import draw_history
+from topmass.figures.figure_images import draw_images, first_jets, spread_in_mass
+from topmass.figures.figure_masses import draw_masses
+from topmass.files import BadInput, file_digest
+from topmass.jets import JET_COLUMNS, JetBatch, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER, find_layer
+from topmass.plotting.event_displays import energies, event_displays
+from topmass.plotting.loss_curves import draw_losses
+from topmass.plotting.mass_spectrum import mass_distribution
+from topmass.plotting.mean_images import average_images, colour_scale, mean_images
+from topmass.plotting.predicted_vs_true import predicted_against_true
 from topmass.preprocessing import shards as shard_files
+from topmass.preprocessing.flattening import Flattening
 from topmass.preprocessing.shards import Shard, ShardMeta
-from topmass.preprocessing.statistics import Statistics, digest_of
-from topmass.preprocessing.unbias import Flattening
+from topmass.preprocessing.statistics import Statistics
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 KEPT = {"jets": 90, "share": 0.5, "chi2": 3.2, "degrees_of_freedom": 4}
@@ -40,7 +40,7 @@ def jets_of(values: list[list[tuple[int, int, float]]]) -> JetBatch:
     """Jets with these (layer, pixel, value), masses from 100 GeV upwards."""
     flat = np.array([value for jet in values for value in jet], float).reshape(-1, 3)
     offset = np.cumsum([0] + [len(jet) for jet in values])
-    per_jet = {name: np.zeros(len(values), dtype) for name, dtype in PER_JET.items()}
+    per_jet = {name: np.zeros(len(values), dtype) for name, dtype in JET_COLUMNS.items()}
     per_jet["mass"] = np.float32(100 + np.arange(len(values)))
     return JetBatch(offset, flat[:, 1].astype("u2"), flat[:, 0].astype("u1"), flat[:, 2].astype("f4"), **per_jet)
 
@@ -61,15 +61,15 @@ def masses(folder: Path, mass_bins: int = 5) -> dict:
     statistics = folder / "statistics.json"
     kept = dict.fromkeys(SPLITS, KEPT)
     Statistics("gun", SPLIT, ["ecal"], [1], [1.0], flattening, "reject", {}, 0, kept).save(statistics)
-    meta = ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", digest_of(statistics))
+    meta = ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", file_digest(statistics))
     found = {}
     for split in SPLITS:
-        arrays = {name: np.zeros(0, dtype) for name, dtype in shard_files.SPARSE.items()}
-        arrays |= {name: np.zeros(90, dtype) for name, dtype in shard_files.PER_JET.items()}
+        arrays = {name: np.zeros(0, dtype) for name, dtype in shard_files.SHARD_HIT_ARRAYS.items()}
+        arrays |= {name: np.zeros(90, dtype) for name, dtype in shard_files.SHARD_JET_ARRAYS.items()}
         arrays |= {"mass": np.linspace(90, 490, 90, dtype="f4"), "weight": np.ones(90, "f4")}
         found[split] = [folder / f"{split}.npz"]
         Shard(np.zeros(91, np.int64), arrays, meta).save(found[split][0])
-    return {"shards": found, "statistics": statistics}
+    return {**found, "statistics": statistics}
 
 
 def history(folder: Path, epochs: int = 5) -> dict:
@@ -89,11 +89,11 @@ def test_figures_are_made_and_made_again_byte_for_byte(stage, make, tmp_path):
 
 def test_the_numbers_behind_a_figure_are_those_that_it_shows(tmp_path):
     run(draw_history, history(tmp_path), tmp_path)
-    shown = (tmp_path / "validation.csv").read_text().splitlines()
+    shown = (tmp_path / "errors.csv").read_text().splitlines()
     assert shown[:3] == ["epoch,validation_mae,validation_mre", "1,105,0.4", "2,52.5,0.2"]
     run(draw_masses, masses(tmp_path), tmp_path)
     rows = [line.split(",") for line in (tmp_path / "masses.csv").read_text().splitlines()]
-    assert [row[0] for row in rows[1::5]] == ["training", "validation", "test", "before unbiasing"]
+    assert [row[0] for row in rows[1::5]] == ["training", "validation", "test", "before flattening"]
     assert sum(float(row[3]) for row in rows[1:6]) * 83 == pytest.approx(1e3, rel=1e-5) and rows[-1][4] == ""
 
 
@@ -181,13 +181,13 @@ def test_a_single_prediction_can_be_drawn():
 @pytest.mark.parametrize("epochs", [1, 5, 25])
 def test_epochs_are_ticked_at_whole_numbers(epochs):
     epoch = np.arange(1.0, epochs + 1)
-    axes = losses(epoch, 1 / epoch, 1.1 / epoch, epochs).figure.axes[0]
+    axes = draw_losses(epoch, 1 / epoch, 1.1 / epoch, epochs).figure.axes[0]
     ticks = [tick for tick in axes.get_xticks() if 0.5 <= tick <= epochs + 0.5]
     assert ticks and all(tick == int(tick) for tick in ticks)
 
 
 def test_drawing_does_without_torch():
-    stages = ", ".join(path.stem for path in SCRIPTS.glob("draw_*.py"))
+    stages = ", ".join(f"topmass.figures.{path.stem}" for path in SCRIPTS.glob("topmass/figures/figure_*.py"))
     script = f"import sys, {stages}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=SCRIPTS, check=False).returncode == 0
 
@@ -246,14 +246,14 @@ def test_the_images_of_a_sample_of_files_are_of_all_its_blocks(tmp_path):
     ended = subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert ended.returncode == 0, ended.stdout
     # Of a simulated one, the first block has jets.
-    assert re.search(r"^sparsify +3$", ended.stdout, re.M) and re.search(r"^simulate +1$", ended.stdout, re.M)
+    assert re.search(r"^convert +3$", ended.stdout, re.M) and re.search(r"^simulate +1$", ended.stdout, re.M)
 
 
 def test_jets_without_energies_and_empty_layers_can_be_drawn():
     layers = [find_layer("bpix1"), find_layer("track_d0")]
     images = mean_images(jets_of([[(0, 5, 1.0)], []]), layers)
-    average(images, layers, 2)
-    single_jets([{}, {}], ["100 GeV", "101 GeV"], {"mass": np.array([100.0, 101.0])}, 3)
+    average_images(images, layers, 2)
+    event_displays([{}, {}], ["100 GeV", "101 GeV"], {"mass": np.array([100.0, 101.0])}, 3)
 
 
 def test_shards_of_other_statistics_are_refused(tmp_path):

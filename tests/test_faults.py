@@ -61,7 +61,7 @@ def recovers(clone: Path) -> None:
         damaged = named.keys() - closed
         assert early or closed or damaged, ended.stdout
         for name in damaged:
-            assert "remove it, and the same command makes it anew" in ended.stdout
+            assert "remove it, and run the same command again" in ended.stdout
             # Of a whole split its folder is named.
             path = clone / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()

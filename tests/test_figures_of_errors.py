@@ -9,25 +9,25 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import SPLIT, UNBIAS, make_jets
-from draw_containment import draw_containment
-from draw_largest_errors import draw_largest_errors
-from draw_layers import draw_layers
-from draw_metrics import draw_metrics
-from draw_predictions import draw_predictions, regions_by_eta
+from compute_statistics import compute_statistics
+from conftest import FLATTEN, SPLIT, make_jets
 from figure_runs import COLOURS, run, run_twice
 from make_shards import make_shards
-from measure import measure
-from topmass.drawing.dependence import Point, dependence, points_of
-from topmass.drawing.estimators import ESTIMATORS
-from topmass.drawing.maps import resolution_map
-from topmass.drawing.spectra import spectra
+from topmass.evaluation.bootstrap import Bootstrap
+from topmass.evaluation.predictions import TRUTH_COLUMNS, Predictions
+from topmass.evaluation.score import TITLES, score
+from topmass.figures.figure_containment import draw_containment
+from topmass.figures.figure_largest_errors import draw_largest_errors
+from topmass.figures.figure_layers import draw_layers
+from topmass.figures.figure_metrics import draw_metrics
+from topmass.figures.figure_predictions import draw_predictions, regions_by_eta
 from topmass.files import BadInput
 from topmass.jets import JetBatch, write_jets
 from topmass.layers import LAYERS, PIXEL_ETA
-from topmass.scoring.bootstrap import Bootstrap
-from topmass.scoring.predictions import KNOWN, Predictions
-from topmass.scoring.score import TITLES, score
+from topmass.plotting.binned_metrics import MetricPoint, dependence, metric_points
+from topmass.plotting.estimators import ESTIMATORS
+from topmass.plotting.resolution_map import resolution_map
+from topmass.plotting.spectra import spectra
 
 BINS = {"mass": (85, 200, 350, 500), "pt": (400, 700, 1000)}
 
@@ -52,7 +52,7 @@ def predictions(folder: Path, jets: Predictions | None = None, trees: bool = Tru
         each.save(folder / f"{name}.parquet")
     paths = {name: folder / f"{name}.parquet" for name in others}
     files = {"predictions": folder / "predictions.parquet", "metrics": folder / "metrics.json"}
-    return {**files, "others": paths, "slope": 100}
+    return {**files, "others": [*paths.values()], "falling_slope": 100}
 
 
 def metrics(folder: Path) -> dict:
@@ -66,7 +66,7 @@ def layers(folder: Path) -> dict:
     statistics = folder / "statistics.json"
     for table, batches in zip(tables, ([], [make_jets(60)]), strict=True):
         write_jets(table, batches, LAYERS, {})
-    measure(tables, statistics, "gun", SPLIT, ["track_pt", "track_d0", "hcal"], {}, 0.99, UNBIAS)
+    compute_statistics(tables, statistics, "gun", SPLIT, ["track_pt", "track_d0", "hcal"], {}, 0.99, FLATTEN)
     for table in tables:
         splits = {split: folder / f"{split}_{table.stem}.npz" for split in SPLIT}
         make_shards(table, statistics, splits, 1e-5, "log")
@@ -81,7 +81,7 @@ def jets_in_tables(folder: Path, jets: int = 40) -> tuple[JetBatch, dict]:
     tables = [folder / f"{block:05d}.parquet" for block in range(2)]
     for half, table in enumerate(tables):
         write_jets(table, [batch.take(np.arange(half * jets // 2, (half + 1) * jets // 2))], LAYERS, {})
-    known = {name: getattr(batch, name) for name in KNOWN}
+    known = {name: getattr(batch, name) for name in TRUTH_COLUMNS}
     Predictions(predicted=batch.mass + np.arange(jets), **known).save(folder / "predictions.parquet")
     return batch, {"predictions": folder / "predictions.parquet", "tables": tables}
 
@@ -136,9 +136,9 @@ def test_containment_that_is_not_known_cannot_be_drawn(tmp_path):
 
 def points_by_eta(jets: Predictions) -> pd.DataFrame:
     """The median errors of the network in bins of |η|."""
-    metrics = {"mass_above": 85, "bootstrap": {"resamples": 20, "level": 0.68, "seed": 1}}
-    points = points_of(regions_by_eta(jets, {"network": jets.predicted}, metrics))
-    return pd.DataFrame(points, columns=Point._fields).query("metric == 'median_error'")
+    metrics = {"min_mass": 85, "bootstrap": {"resamples": 20, "level": 0.68, "seed": 1}}
+    points = metric_points(regions_by_eta(jets, {"network": jets.predicted}, metrics))
+    return pd.DataFrame(points, columns=MetricPoint._fields).query("metric == 'median_error'")
 
 
 def test_errors_that_grow_with_eta_are_seen_to():
@@ -185,7 +185,7 @@ def test_estimators_keep_their_order_and_their_colours_whichever_are_there():
     assert len({(look.color, look.linestyle) for look in ESTIMATORS.values()}) == len(ESTIMATORS)
     number = {"value": 1.0, "low": 0.5, "high": 1.5}
     scores = {name: {"mae": number} for name in ("jet_mass", "network", "constant_mre")}
-    drawn = dependence(points_of([{"by": "pt", "pt": [400, 500], "scores": scores}]), ["mae"], 0.68)
+    drawn = dependence(metric_points([{"by": "pt", "pt": [400, 500], "scores": scores}]), ["mae"], 0.68)
     (legend,) = drawn.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["network", "jet mass"]
     assert [line.get_color() for line in legend.get_lines()] == ["C0", "C3"]
@@ -206,7 +206,7 @@ def test_a_cell_without_a_number_stays_empty_and_says_so():
 def test_the_largest_errors_are_found_in_their_tables_and_in_their_order(tmp_path):
     jets, given = jets_in_tables(tmp_path)
     run(draw_largest_errors, given, tmp_path)
-    found = pd.read_csv(tmp_path / "largest.csv")
+    found = pd.read_csv(tmp_path / "largest_errors.csv")
     order = np.arange(39, 31, -1)
     seen = found.drop_duplicates("jet")
     np.testing.assert_allclose(seen.mass, jets.mass[order], rtol=1e-5)
@@ -229,7 +229,7 @@ def test_a_jet_that_is_in_no_table_is_named(tmp_path):
 def test_the_values_of_a_layer_are_all_counted_before_and_after(tmp_path):
     given = layers(tmp_path)
     run(draw_layers, given, tmp_path)
-    found = pd.read_csv(tmp_path / "values.csv").groupby(["layer", "when"]).values_per_jet.sum()
+    found = pd.read_csv(tmp_path / "layer_values.csv").groupby(["layer", "when"]).values_per_jet.sum()
     jets, shard = make_jets(60), np.load(given["shards"][1])
     for i, name in enumerate(("track_pt", "track_d0", "hcal")):
         layer = [each.name for each in LAYERS].index(name)
@@ -242,8 +242,8 @@ def test_the_values_of_a_layer_are_all_counted_before_and_after(tmp_path):
     [
         ("", "not the metrics"),
         ("[]", "not the metrics"),
-        ('{"version": 4, "regions": []}', "not the metrics"),
-        ('{"version": 1}', "metrics of version 1, this code reads 4"),
+        ('{"version": 6, "regions": []}', "not the metrics"),
+        ('{"version": 1}', "metrics of version 1, this code reads 6"),
     ],
 )
 def test_metrics_that_cannot_be_drawn(content, message, tmp_path):
@@ -269,6 +269,6 @@ def test_predictions_that_cannot_be_drawn(tmp_path):
 
 def test_predictions_of_other_jets_are_no_other_estimator(tmp_path):
     given = predictions(tmp_path)
-    made_up(500).save(given["others"]["trees_image"])
+    made_up(500).save(given["others"][1])
     with pytest.raises(BadInput, match=r"trees_image\.parquet: not of the 600 jets, in their order, that the network"):
         run(draw_predictions, given, tmp_path)

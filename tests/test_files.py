@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,44 +16,44 @@ import torch
 
 from conftest import make_jets
 from topmass.console import stage
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, atomic_write
 from topmass.jets import write_jets
 from topmass.layers import LAYERS
-from topmass.learning.networks.model import Model
-from topmass.preprocessing.shards import PER_JET, SPARSE, Shard, ShardMeta
+from topmass.models.trained_model import TrainedModel
+from topmass.preprocessing.shards import SHARD_HIT_ARRAYS, SHARD_JET_ARRAYS, Shard, ShardMeta
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(ValueError), whole(path) as part:
+    with pytest.raises(ValueError), atomic_write(path) as part:
         part.write_text("new")
         raise ValueError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_finished_block_replaces_the_file(tmp_path):
-    with whole(tmp_path / "folder" / "file") as part:
+    with atomic_write(tmp_path / "folder" / "file") as part:
         part.write_text("new")
     assert (tmp_path / "folder" / "file").read_text() == "new"
 
 
 def test_what_a_killed_writer_left_is_swept_away_by_the_next(tmp_path):
-    code = "import os, sys; from pathlib import Path; from topmass.files import whole\n"
-    code += "with whole(Path(sys.argv[1])) as part: part.write_text('half'); os.kill(os.getpid(), 9)"
+    code = "import os, sys; from pathlib import Path; from topmass.files import atomic_write\n"
+    code += "with atomic_write(Path(sys.argv[1])) as part: part.write_text('half'); os.kill(os.getpid(), 9)"
     path = tmp_path / "file"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run([sys.executable, "-c", code, path], env=environment)
     assert ended.returncode == -9 and not path.exists() and len(list(tmp_path.iterdir())) == 1
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text("whole")
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_part_of_a_living_writer_stays(tmp_path):
-    with whole(tmp_path / "file") as outer:
+    with atomic_write(tmp_path / "file") as outer:
         outer.write_text("outer")
-        with whole(tmp_path / "other") as part:
+        with atomic_write(tmp_path / "other") as part:
             part.write_text("other")
         assert outer.exists()
 
@@ -62,7 +63,7 @@ NOBODY = 2**22 + 1
 
 
 def test_only_what_writers_of_this_file_on_this_machine_left_is_swept_away(tmp_path):
-    with whole(tmp_path / "file") as part:
+    with atomic_write(tmp_path / "file") as part:
         part.touch()
         mine = part.name.replace(str(os.getpid()), str(NOBODY))
     host = socket.gethostname()
@@ -76,7 +77,7 @@ def test_only_what_writers_of_this_file_on_this_machine_left_is_swept_away(tmp_p
     }
     for name in (mine, *others):
         (tmp_path / name).touch()
-    with whole(tmp_path / "file") as part:
+    with atomic_write(tmp_path / "file") as part:
         part.touch()
     assert {path.name for path in tmp_path.iterdir()} == {"file", *others}
 
@@ -84,7 +85,7 @@ def test_only_what_writers_of_this_file_on_this_machine_left_is_swept_away(tmp_p
 def test_a_report_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "Snakefile").write_text("import time\nopen('read', 'w').close()\ntime.sleep(60)", encoding="utf-8")
-    code = "from make_report import *; make_report(Path('report.html'), 'Snakefile', {'figures': {}})"
+    code = "from workflow_report import *; write_workflow_report(Path('report.html'), 'Snakefile', {'figures': {}})"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path / "tmp")}
     child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True)
     while not (tmp_path / "read").exists() and child.poll() is None:
@@ -115,6 +116,17 @@ def test_a_stage_ends_with_one_line_and_status_one(error, line, tmp_path, capsys
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"shards: error: {line}\n"
     assert line in (tmp_path / "log").read_text()
+
+
+def test_a_temporary_folder_without_room_is_named(small_disk, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TMPDIR", str(small_disk))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(SystemExit), stage("report", str(tmp_path / "log")), tempfile.TemporaryFile() as file:
+        file.write(bytes(10**5))
+        file.flush()
+    said = capsys.readouterr().err
+    assert said.startswith(f"report: error: no space left on device; free are 0.0 GB in TMPDIR={small_disk}, ")
+    assert said.count("\n") == 1 and said.endswith("to fix: make room, or name another folder in TMPDIR\n")
 
 
 @pytest.mark.parametrize(
@@ -151,13 +163,13 @@ def write_table(path):
 
 
 def write_shard(path):
-    values = {name: np.zeros(30_000, dtype) for name, dtype in (SPARSE | PER_JET).items()}
+    values = {name: np.zeros(30_000, dtype) for name, dtype in (SHARD_HIT_ARRAYS | SHARD_JET_ARRAYS).items()}
     Shard(np.arange(30_001), values, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 def write_model(path):
     torch.manual_seed(1)
-    Model.new({"name": "resnet15"}, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
+    TrainedModel.new({"name": "resnet15"}, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
 
 
 @pytest.mark.parametrize("write", [write_table, write_shard, write_model])

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 
 import measure_floor as study
-from conftest import REPOSITORY, UNBIAS
+from conftest import FLATTEN, REPOSITORY
 from measure_floor import measure_floor
 from simulate import produce
 from simulation_settings import DETECTOR, GENERATOR, SELECTION
 from topmass.files import BadInput
 from topmass.simulation import block as production
-from topmass.simulation.partons import Partons, Smearing, numbers_of, partons_of_block
+from topmass.simulation.partons import Partons, Smearing, parton_features, partons_of_block
 
 AS_THEY_ARE, COARSE = Smearing(0, 0, 0, 0), Smearing(0.2, 0.02, 30, 0.3)
 SETTINGS = {
-    "datasets": {"flat": {"sample": "gun", "unbias": UNBIAS}, "theirs": {"sample": "files", "unbias": UNBIAS}},
+    "datasets": {"flat": {"sample": "gun", "flatten": FLATTEN}, "theirs": {"sample": "files", "flatten": FLATTEN}},
     "samples": {
         "gun": {
             "jets_per_block": 800,
@@ -40,7 +40,7 @@ def partons(quarks: list, inside: list) -> Partons:
 
 
 def see(jets: Partons, smearing: Smearing, seed: int = 1) -> np.ndarray:
-    return numbers_of(jets, smearing, np.random.default_rng(seed))
+    return parton_features(jets, smearing, np.random.default_rng(seed))
 
 
 THREE = [(30, 0.0, 0.0, 0.3), (300, 0.1, 0.0, 4.8), (100, -0.5, 0.3, 0.3)]

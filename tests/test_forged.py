@@ -14,23 +14,26 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from conftest import make_jets
+from convert import convert
 from make_shards import make_shards
-from sparsify import sparsify
 from test_hostile import NAMES, write_model, write_predictions, write_shard, write_statistics, write_table
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.data.batches import SparseJets, to_dense_images
+from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput
+from topmass.io.dense_file import write_dense
 from topmass.jets import JetTable
 from topmass.layers import SIDE
-from topmass.learning.feeding.batches import SparseJets, scatter
-from topmass.learning.networks.model import Model
-from topmass.learning.recipe import Recipe
-from topmass.learning.resuming.keeper import Keeper
-from topmass.learning.resuming.state import Epoch, State
-from topmass.learning.team import Team
-from topmass.learning.tensors import read_tensors, to_bytes
+from topmass.models.safetensors_io import read_tensors, to_bytes
+from topmass.models.trained_model import TrainedModel
+from topmass.preprocessing.distribution import summarize_shard
+from topmass.preprocessing.distribution_shift import shift_error, shift_table
 from topmass.preprocessing.shards import Shard
-from topmass.preprocessing.statistics import Statistics, checksum
-from topmass.scoring.predictions import Predictions
-from topmass.sources.dense_file import write_dense
+from topmass.preprocessing.statistics import Statistics, content_checksum
+from topmass.process_group import ProcessGroup
+from topmass.training.checkpoint_manager import CheckpointManager
+from topmass.training.recipe import Recipe
+from topmass.training.state import TrainState, ValidationRecord
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5), st.sampled_from(NAMES)
@@ -147,7 +150,7 @@ def forge_statistics(draw: Callable, path: Path) -> None:
     content = forged_json(draw, json.loads(path.read_text()))
     if isinstance(content, dict):
         content.pop("checksum", None)
-        content["checksum"] = checksum(content)
+        content["checksum"] = content_checksum(content)
     path.write_text(json.dumps(content))
 
 
@@ -175,7 +178,7 @@ def use_table(path: Path) -> None:
 
 def use_source(path: Path) -> None:
     """What is accepted gives a table that is good."""
-    sparsify(path, path.with_suffix(".out"), layers=NAMES)
+    convert(path, path.with_suffix(".out"), layers=NAMES)
     use_table(path.with_suffix(".out"))
 
 
@@ -183,7 +186,7 @@ def use_shard(path: Path) -> None:
     shard = Shard.load(path)
     shard.take(np.arange(len(shard))[::-1])
     jets = SparseJets.of(shard, torch.device("cpu"))
-    assert scatter(jets.gather(torch.arange(len(shard)), len(jets.value)), shard.meta).isfinite().all()
+    assert to_dense_images(jets.gather(torch.arange(len(shard)), len(jets.value)), shard.meta).isfinite().all()
 
 
 def use_statistics(path: Path) -> None:
@@ -197,23 +200,27 @@ def use_statistics(path: Path) -> None:
 
 
 def use_model(path: Path) -> None:
-    model = Model.load(path)
+    model = TrainedModel.load(path)
+    here = summarize_shard(make_synthetic_shard(3, ("ecal",)))
+    if model.training:
+        assert shift_table(model.training, here)
+        shift_error(model.training, here)
     images = torch.zeros(2, len(model.shards.layers), model.shards.side, model.shards.side)
-    assert model.network.eval().body(images, torch.zeros(2, 2)).shape == (2, 1)
+    assert model.network.eval().backbone(images, torch.zeros(2, 2)).shape == (2, 1)
 
 
-def state() -> State:
+def state() -> TrainState:
     torch.manual_seed(1)
     network = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1))
-    state = State(network, Recipe(3, 2, 1e-3, average_decay=0.9), fused=False)
+    state = TrainState(network, Recipe(3, 2, 1e-3, ema_decay=0.9), fused=False)
     network(torch.ones(3, 2)).sum().backward()
     state.optimizer.step()
-    state.finish(Epoch(1, 1, 1, 1, 1, 1, 1, 1, 1))
+    state.record_validation(ValidationRecord(1, 1, 1, 1, 1, 1, 1, 1, 1))
     return state
 
 
-def keeper(path: Path) -> Keeper:
-    return Keeper(path, {"version": 1}, state(), "in memory", Team())
+def keeper(path: Path) -> CheckpointManager:
+    return CheckpointManager(path, {"version": 1}, state(), "in memory", ProcessGroup())
 
 
 def use_checkpoint(path: Path) -> None:
@@ -223,7 +230,7 @@ def use_checkpoint(path: Path) -> None:
     state = found.state
     state.network(torch.ones(3, 2)).sum().backward()
     state.optimizer.step()
-    state.finish(Epoch(state.epoch, 1, 1, 1, 1, 1, 1, 1, 1))
+    state.record_validation(ValidationRecord(state.epoch, 1, 1, 1, 1, 1, 1, 1, 1))
     found.keep()
     assert all(set(each) >= {"0.weight"} for each in (state.best, state.weights()))
 

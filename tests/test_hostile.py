@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from conftest import SPLIT, make_jets
-from sparsify import sparsify
+from convert import convert
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.evaluation.predictions import PREDICTION_COLUMNS, Predictions
 from topmass.files import BadInput
+from topmass.io.dense_file import write_dense
 from topmass.jets import QUARKS, JetTable, write_jets
 from topmass.layers import LAYERS
-from topmass.learning.networks.model import Model
+from topmass.models.trained_model import TrainedModel
+from topmass.preprocessing.distribution import summarize_shard
 from topmass.preprocessing.shards import Shard, ShardMeta
 from topmass.preprocessing.statistics import Statistics
-from topmass.scoring.predictions import COLUMNS, Predictions
-from topmass.sources.dense_file import write_dense
 
 NAMES = [layer.name for layer in LAYERS]
 DAMAGES = 60
@@ -48,7 +50,7 @@ def read_shard(path: Path) -> bytes:
 
 
 def write_statistics(path: Path) -> None:
-    from topmass.preprocessing.unbias import Flattening
+    from topmass.preprocessing.flattening import Flattening
 
     flattening = Flattening(np.array([85.0, 500]), np.array([0, 1e6]), np.ones((1, 1)))
     Statistics("gun", SPLIT, ["ecal"], [1], [2.0], flattening, "reject", {"train": 3}, 0, {}).save(path)
@@ -56,21 +58,23 @@ def write_statistics(path: Path) -> None:
 
 def write_model(path: Path) -> None:
     torch.manual_seed(1)
-    Model.new({"name": "resnet15"}, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", "")).save(path)
+    model = TrainedModel.new({"name": "resnet15"}, ShardMeta(("ecal",), (1,), (1.0,), 0.0, "none", ""))
+    model.training = summarize_shard(make_synthetic_shard(3, ("ecal",)))
+    model.save(path)
 
 
 def write_predictions(path: Path) -> None:
-    numbers = {name: np.linspace(100, 400, 9, dtype="f4") for name in COLUMNS}
+    numbers = {name: np.linspace(100, 400, 9, dtype="f4") for name in PREDICTION_COLUMNS}
     Predictions(**numbers | {"event": np.arange(9)}).save(path)
 
 
 def read_predictions(path: Path) -> bytes:
     predictions = Predictions.load(path)
-    return b"".join(getattr(predictions, name).tobytes() for name in COLUMNS)
+    return b"".join(getattr(predictions, name).tobytes() for name in PREDICTION_COLUMNS)
 
 
 def read_cms(path: Path) -> None:
-    sparsify(path, path.with_suffix(".out"), layers=NAMES)
+    convert(path, path.with_suffix(".out"), layers=NAMES)
     read_table(path.with_suffix(".out"))
 
 
@@ -80,7 +84,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], bytes | None]]] 
     "sparse parquet": (write_table, read_cms),
     "shard": (write_shard, read_shard),
     "statistics": (write_statistics, lambda path: repr(Statistics.load(path)).encode()),
-    "model": (write_model, lambda path: repr(Model.load(path).network.state_dict()).encode()),
+    "model": (write_model, lambda path: repr(TrainedModel.load(path).network.state_dict()).encode()),
     "predictions": (write_predictions, read_predictions),
 }
 

@@ -8,48 +8,48 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from topmass.workflow.code_hash import content_hash, imported, reached
+from topmass.config.code_hash import hash_of, imported, reached
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 LIBRARY = SCRIPTS / "topmass"
 RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 TIERS = [
-    ["files", "layers"],
-    ["console", "parquet"],
+    ["files", "layers", "limits", "openmp", "units"],
+    ["console", "device", "parquet", "process_group"],
+    ["progress"],
     ["jets"],
-    ["simulation", "preprocessing", "sources"],
-    ["scoring", "drawing", "learning", "workflow"],
-    ["reporting"],
-]
-"""What stands in a line may import from the lines above it, and from its own wing."""
-TIERS_OF_LEARNING = [
-    ["device", "tensors", "team", "muon"],
-    ["recipe"],
-    ["feeding", "resuming"],
-    ["kinematics"],
-    ["networks", "trees"],
+    ["simulation", "preprocessing", "io"],
+    ["data", "evaluation", "plotting", "config"],
+    ["features", "figures", "report"],
+    ["models"],
     ["training"],
-    ["launching", "benchmark", "handover"],
+    ["benchmark", "export"],
+    ["commands"],
 ]
-"""The same, of the wings within `learning`."""
+"""A package may import from those in the lines above it."""
+WITH_TORCH = {"device", "process_group", "data", "features", "models", "training", "benchmark", "export", "commands"}
 TORCH = {"torch", "safetensors"}
 
 
-def wing(file: Path, home: Path = LIBRARY) -> str:
-    return file.relative_to(home).parts[0].removesuffix(".py")
+def package(file: Path) -> str:
+    return file.relative_to(LIBRARY).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("file", sorted(LIBRARY.rglob("*.py")), ids=lambda file: str(file.relative_to(LIBRARY)))
 def test_the_library_imports_one_way(file):
-    for home, tiers in ((LIBRARY, TIERS), (LIBRARY / "learning", TIERS_OF_LEARNING)):
-        height = {name: level for level, names in enumerate(tiers) for name in names} | {"__init__": -1}
-        for other in imported(file, SCRIPTS) if file.is_relative_to(home) else ():
-            if other.is_relative_to(home) and wing(other, home) != wing(file, home):
-                assert height[wing(other, home)] < height[wing(file, home)], f"{file} imports {other}"
+    height = {name: level for level, names in enumerate(TIERS) for name in names} | {"__init__": -1}
+    for other in imported(file, SCRIPTS):
+        if other.is_relative_to(LIBRARY) and package(other) != package(file):
+            assert height[package(other)] < height[package(file)], f"{file} imports {other}"
+
+
+def test_no_two_modules_share_a_name():
+    names = [file.stem for file in LIBRARY.rglob("*.py") if file.stem != "__init__"]
+    assert len(names) == len({*names})
 
 
 @pytest.mark.parametrize("folder", sorted(path for path in LIBRARY.rglob("*/") if any(path.glob("*.py"))))
-def test_a_wing_says_what_it_is_for(folder):
+def test_each_package_has_a_docstring(folder):
     assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
@@ -60,10 +60,16 @@ def test_no_file_of_the_library_reaches_itself():
             assert file not in chain
 
 
-def test_only_learning_imports_torch():
+def test_other_packages_do_not_import_torch():
     for file in LIBRARY.rglob("*.py"):
         modules = {name.split(".")[0] for name in modules_of(file)}
-        assert wing(file) == "learning" or not modules & TORCH, file
+        assert package(file) in WITH_TORCH or not modules & TORCH, file
+
+
+def test_every_bar_is_that_of_progress():
+    """A bar alone prints nothing outside a terminal."""
+    files = [file for file in SCRIPTS.rglob("*.py") if "tqdm" in modules_of(file)]
+    assert files == [LIBRARY / "progress.py"]
 
 
 def test_stages_do_not_import_scripts():
@@ -76,7 +82,9 @@ def test_stages_do_not_import_scripts():
 def test_stages_know_nothing_of_the_workflow():
     rules = "".join(file.read_text() for file in RULE_FILES)
     for script in set(re.findall(r"scripts/(\w+\.py)", rules)):
-        assert not [file for file in reached(SCRIPTS / script) if LIBRARY / "workflow" in file.parents], script
+        assert not [
+            file for file in reached(SCRIPTS / script, scripts=SCRIPTS) if LIBRARY / "config" in file.parents
+        ], script
 
 
 def modules_of(file: Path) -> list[str]:
@@ -113,14 +121,16 @@ def test_pins_of_conda_are_those_of_pip(file):
 def test_an_environment_lists_what_its_scripts_import():
     known = requirements()
     for rule_file in RULE_FILES:
-        for rule in re.split(r"\n(?=rule |use rule )", rule_file.read_text()):
+        for rule in re.split(r"\n(?= *rule[ :]|use rule )", rule_file.read_text()):
             script, environment = (re.search(pattern, rule) for pattern in (r'scripts/(\w+\.py)"', r"envs/(\w+\.yaml)"))
             if not script or not environment:
                 continue
             listed = set(
                 pins(yaml.safe_load((REPOSITORY / "envs" / environment[1]).read_text())["dependencies"][2]["pip"])
             )
-            modules = {name.split(".")[0] for file in reached(SCRIPTS / script[1]) for name in modules_of(file)}
+            # One script draws all figures, each by a module that the rule names.
+            files = [SCRIPTS / script[1], *(LIBRARY.glob("figures/*.py") if script[1] == "figure.py" else ())]
+            modules = {name.split(".")[0] for file in reached(*files, scripts=SCRIPTS) for name in modules_of(file)}
             assert {module for module in modules if module in known} <= listed, script[1]
 
 
@@ -161,10 +171,10 @@ def test_the_layers_of_the_schema_are_those_of_the_library():
 
 
 RULES = [
-    pytest.param(text, id=re.match(r"rule (\w+)", text)[1])
+    pytest.param(text, id=(re.match(r" *rule (\w+)", text) or ["", "figure"])[1])
     for file in RULE_FILES
-    for text in re.split(r"\n(?=rule |use rule |def |# )", file.read_text())
-    if text.startswith("rule ") and "script:" in text
+    for text in re.split(r"\n(?= *rule[ :]|use rule |def |# )", file.read_text())
+    if text.lstrip().startswith("rule") and "script:" in text
 ]
 
 
@@ -173,8 +183,8 @@ def test_every_rule_has_log_benchmark_environment_and_code_hash(text):
     for directive in ("log:", "benchmark:", "conda:", "output:"):
         assert f"    {directive}\n" in text
     script = re.search(r'"\.\./scripts/(\w+\.py)"', text)[1]
-    # What is downloaded does not depend on the code.
-    assert f'code=code_hash("{script}")' in text or script == "download.py"
+    # A download does not depend on the code.
+    assert f'code=code_hash("{script}"' in text or script == "download.py"
 
 
 @pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.stem)
@@ -191,7 +201,7 @@ def test_the_code_hash_follows_content_and_nothing_else(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from topmass.used import X\n")
     (library / "used.py").write_text("from topmass import deep\n")
-    hashes = [content_hash(script)]
+    hashes = [hash_of(reached(script, scripts=tmp_path))]
     for file, text in (
         (library / "unused.py", "Z = 2\n"),
         (library / "deep.py", "Y = 2\n"),
@@ -199,7 +209,7 @@ def test_the_code_hash_follows_content_and_nothing_else(tmp_path):
     ):
         file.write_text(text)
         imported.cache_clear()
-        hashes.append(content_hash(script))
+        hashes.append(hash_of(reached(script, scripts=tmp_path)))
     assert hashes[0] == hashes[1] != hashes[2] != hashes[3]
 
 

@@ -73,7 +73,7 @@ def test_jobs_ask_for_what_the_profile_says(run):
 
 
 def test_members_of_a_group_run_in_parallel(run):
-    (log,) = (run[0] / ".snakemake/htcondor/shards_shards").glob("*.err")
+    (log,) = (run[0] / ".snakemake/htcondor/shards_make_shards").glob("*.err")
     # As many as there are cores here.
     assert re.search("Execute [23] jobs", log.read_text()) or os.cpu_count() == 1
 
@@ -93,7 +93,7 @@ def test_a_job_that_takes_too_long_is_held_and_submitted_again(plugin, copy):
 def test_a_job_that_fails_is_submitted_again_with_more_memory(plugin, copy):
     table = copy / "results/jets/gun/00001.parquet"
     table.write_bytes(table.read_bytes()[:-50])
-    status, said = submit(plugin, copy, "--forcerun", "statistics", retries=1)
+    status, said = submit(plugin, copy, "--forcerun", "compute_statistics", retries=1)
     assert status == 1 and "completed but failed with ExitCode 1" in said
     assert "00001.parquet: not a whole parquet file" in said
     assert [job["Memory"] for job in asked_for(said)] == [1500, 3000]

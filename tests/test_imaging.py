@@ -20,7 +20,7 @@ from topmass.simulation.detector import (
     DetectorSettings,
     Readout,
 )
-from topmass.simulation.imaging import Images, share, share_towers, take_images
+from topmass.simulation.imaging import Images, make_images, spread_ecal_shower, spread_hcal_shower
 
 NOISY = DetectorSettings(**DETECTOR)
 QUIET = NOISY._replace(ecal_noise=0.0, hcal_noise=0.0)
@@ -45,7 +45,7 @@ def image(
     eta, phi = np.array(axes, float).T.copy()
     other, quarks = [np.zeros(len(eta))] * 5, [np.zeros((len(eta), 3))] * 4
     jets = Jets(np.zeros(len(eta), int), other[0], eta, phi, *other[1:], *quarks)
-    return take_images(readout, jets, settings, np.random.default_rng(seed))
+    return make_images(readout, jets, settings, np.random.default_rng(seed))
 
 
 def layer(images: Images, which: int, jet: int = 0) -> dict[int, float]:
@@ -76,7 +76,7 @@ def contained(fraction: float, reach: int, width: float) -> float:
 @pytest.mark.parametrize(("core", "tail", "weight", "reach"), [(0.2, 0.9, 0.15, 2), (0.7, 1.8, 0.4, 3)])
 def test_crystals_share_all_of_a_shower_but_the_known_leakage(row, column, core, tail, weight, reach):
     plane = np.zeros(SIDE**2)
-    share(plane, row, column, 10.0, core, tail, weight, reach)
+    spread_ecal_shower(plane, row, column, 10.0, core, tail, weight, reach)
     inside = [contained(row % 1, reach, width) * contained(column % 1, reach, width) for width in (core, tail)]
     assert plane.sum() == pytest.approx(10 * ((1 - weight) * inside[0] + weight * inside[1]))
     assert np.argmax(plane) == int(row) * SIDE + int(column)
@@ -85,8 +85,8 @@ def test_crystals_share_all_of_a_shower_but_the_known_leakage(row, column, core,
 
 def test_the_border_cuts_a_shower_and_changes_nothing_else():
     middle, corner = np.zeros((2, SIDE**2))
-    share(middle, 60.3, 60.8, 10.0, 0.7, 1.8, 0.4, 3)
-    share(corner, 0.3, 124.8, 10.0, 0.7, 1.8, 0.4, 3)
+    spread_ecal_shower(middle, 60.3, 60.8, 10.0, 0.7, 1.8, 0.4, 3)
+    spread_ecal_shower(corner, 0.3, 124.8, 10.0, 0.7, 1.8, 0.4, 3)
     cut = np.roll(middle.reshape(SIDE, SIDE), (-60, 64), axis=(0, 1))
     cut[4:], cut[:, :121] = 0, 0
     assert corner.reshape(SIDE, SIDE) == pytest.approx(cut)
@@ -94,7 +94,7 @@ def test_the_border_cuts_a_shower_and_changes_nothing_else():
 
 def test_towers_share_all_of_a_shower_but_the_known_leakage():
     towers = np.zeros((25, 25))
-    share_towers(towers, 12.9, 7.4, 10.0)
+    spread_hcal_shower(towers, 12.9, 7.4, 10.0)
     assert towers.sum() == pytest.approx(10 * contained(0.9, 1, 0.22) * contained(0.4, 1, 0.22))
     assert np.argmax(towers) == 12 * 25 + 7
 
@@ -125,6 +125,13 @@ def test_energy_too_far_from_the_axis_or_not_hadronic_does_not_move_the_window()
     far = [(HADRONIC, 5.5 * TOWER_ETA, 0.5 * TOWER_PHI, 50.0), (HADRONIC, 0.5 * TOWER_ETA, -4.5 * TOWER_PHI, 50.0)]
     images = image(read([middle, *far, (SHOWER, 0.2, 0.2, 50.0)]), [(0.01, 0.01)])
     assert (images.ieta[0], images.iphi[0]) == (2, 2)
+
+
+@pytest.mark.parametrize(("towers", "found"), [((5.1, 0.5), (4, 0)), ((0.5, -4.1), (0, -4)), ((6.1, 0.5), (0, 0))])
+def test_energy_leaks_from_one_tower_beyond_those_near_the_axis(towers, found):
+    deposit = (HADRONIC, towers[0] * TOWER_ETA, towers[1] * TOWER_PHI, 50.0)
+    images = image(read([deposit]), [(0.01, 0.01)])
+    assert (images.ieta[0], images.iphi[0]) == (found[0] * TOWER + 2, (found[1] * TOWER + 2) % 360)
 
 
 def test_without_hadronic_energy_the_window_is_centred_on_the_axis():

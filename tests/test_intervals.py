@@ -13,18 +13,18 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from conftest import REPOSITORY
-from draw_intervals import draw_intervals
 from evaluate import evaluate
 from figure_runs import run_twice
-from predict import predict
+from predict_test import predict_test
 from test_networks import SMALL, network_for
+from topmass.evaluation.intervals import MIN_JETS_PER_BIN
+from topmass.evaluation.predictions import Intervals, Predictions
+from topmass.figures.figure_intervals import draw_intervals
 from topmass.files import BadInput
 from topmass.layers import PIXEL_ETA
-from topmass.learning.networks.model import Model
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import Shard
-from topmass.reporting.intervals import interval_tables
-from topmass.scoring.intervals import ENOUGH
-from topmass.scoring.predictions import Intervals, Predictions
+from topmass.report.interval_tables import interval_tables
 
 BINS = {"mass": (85, 300, 500), "pt": (400, 700, 1000)}
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/metrics.schema.yaml").read_text(encoding="utf-8"))
@@ -68,9 +68,9 @@ def test_a_network_with_quantiles_predicts_intervals_as_wide_as_they_are_calibra
     shard = Shard.load(shards[0])
     found = {}
     for widening in (1.0, 2.5):
-        model = Model(network_for(SMALL[name], shard, 3), SMALL[name], shard.meta, (0.16, 0.5, 0.84), widening)
+        model = TrainedModel(network_for(SMALL[name], shard, 3), SMALL[name], shard.meta, (0.16, 0.5, 0.84), widening)
         model.save(tmp_path / "model")
-        predict(tmp_path / "model", shards, tmp_path / "p.parquet", "cpu", "float32", 1)
+        predict_test(tmp_path / "model", shards, tmp_path / "p.parquet", "cpu", "float32", 1)
         found[widening] = Predictions.load(tmp_path / "p.parquet")
     narrow, wide = found.values()
     np.testing.assert_array_equal(narrow.predicted, wide.predicted)
@@ -84,8 +84,8 @@ def test_a_network_with_quantiles_predicts_intervals_as_wide_as_they_are_calibra
 def test_a_network_of_the_mass_alone_has_no_intervals(dataset, tmp_path):
     shards = dataset[1]["test"]
     shard = Shard.load(shards[0])
-    Model(network_for(SMALL["kinematics"], shard), SMALL["kinematics"], shard.meta).save(tmp_path / "model")
-    predict(tmp_path / "model", shards, tmp_path / "p.parquet", "cpu", "float32", 1)
+    TrainedModel(network_for(SMALL["kinematics"], shard), SMALL["kinematics"], shard.meta).save(tmp_path / "model")
+    predict_test(tmp_path / "model", shards, tmp_path / "p.parquet", "cpu", "float32", 1)
     assert Predictions.load(tmp_path / "p.parquet").intervals is None
     assert not {"low", "high"} & set(pq.read_schema(tmp_path / "p.parquet").names)
 
@@ -177,7 +177,7 @@ def test_what_is_scored_of_the_masses_is_the_same_without_intervals(scored, tmp_
     metrics, summary, spreadsheet = score(replace(honest(), intervals=None), tmp_path)
     assert list(Draft202012Validator(SCHEMA).iter_errors(metrics)) == []
     assert metrics["intervals"] is None and metrics["regions"] == scored[0]["regions"]
-    assert "intervals: they hold" not in summary and "coverage" not in set(spreadsheet.metric)
+    assert "intervals: coverage" not in summary and "coverage" not in set(spreadsheet.metric)
     assert interval_tables([metrics]) == []
     with pytest.raises(BadInput, match=r"metrics\.json: the network gives the mass alone, without quantiles"):
         draw_intervals(tmp_path / "metrics.json", tmp_path / "intervals.png", COLOURS)
@@ -185,15 +185,15 @@ def test_what_is_scored_of_the_masses_is_the_same_without_intervals(scored, tmp_
 
 def worst(metrics: dict, by: str) -> float:
     """The coverage that is the farthest off, of bins with jets enough."""
-    cells = [each for each in metrics["intervals"]["regions"] if each["by"] == by and each["jets"] >= ENOUGH]
+    cells = [each for each in metrics["intervals"]["regions"] if each["by"] == by and each["jets"] >= MIN_JETS_PER_BIN]
     return max((each["scores"]["network"]["coverage"]["value"] for each in cells), key=lambda each: abs(each - 0.68))
 
 
 def test_the_worst_bins_are_told_in_the_summary_and_on_the_page(scored):
     metrics, summary, spreadsheet, _ = scored
-    (line,) = [line for line in summary.splitlines() if "intervals: they hold" in line]
+    (line,) = [line for line in summary.splitlines() if "intervals: coverage" in line]
     told = [worst(metrics, by) for by in ("mass and pt", "predicted and pt")]
-    assert f"at worst of bins with 200 jets {told[0]:.1%} by generated mass × pT, {told[1]:.1%} by pred" in line
+    assert f"worst coverage in bins with ≥ 200 jets: {told[0]:.1%} (generated mass × pT), {told[1]:.1%} (pred" in line
     (table,) = interval_tables([metrics, metrics | {"intervals": None}])
     ((name, nominal, coverage, mean, *_, generated, predicted),) = table.rows
     assert name == "network mine, seed 3" and nominal.value == "68.00"
@@ -208,7 +208,7 @@ def test_the_worst_bins_are_told_in_the_summary_and_on_the_page(scored):
 
 def test_bins_with_few_jets_are_no_worst_ones(tmp_path):
     metrics, summary, _ = score(honest(150), tmp_path)
-    assert summary.count("intervals: they hold") == 1 and "at worst" not in summary
+    assert summary.count("intervals: coverage") == 1 and "worst" not in summary
     assert [each.value for each in interval_tables([metrics])[0].rows[0][-2:]] == ["–", "–"]
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from encryption import write_encrypted
 from topmass import jets as jets_module
 from topmass.files import BadInput
-from topmass.jets import PER_JET, QUARKS, SPARSE, JetBatch, JetTable, join, write_jets
+from topmass.jets import HIT_COLUMNS, JET_COLUMNS, QUARKS, JetBatch, JetTable, concat_jets, write_jets
 from topmass.layers import LAYERS
 
 SOURCE = {"simulation": {"process": "gun"}, "seed": 1}
@@ -25,7 +26,7 @@ def random_jets(counts: list[int], seed: int = 1) -> JetBatch:
     """Jets with so many values each, everything that is allowed, unknown numbers included."""
     rng = np.random.default_rng(seed)
     layer = rng.integers(0, len(LAYERS), sum(counts)).astype("u1")
-    per_jet = {name: (1000 * rng.normal(size=len(counts))).astype(dtype) for name, dtype in PER_JET.items()}
+    per_jet = {name: (1000 * rng.normal(size=len(counts))).astype(dtype) for name, dtype in JET_COLUMNS.items()}
     per_jet |= {name: rng.integers(0, 4, len(counts)).astype("f4") for name in QUARKS}
     for name in MAY_BE_UNKNOWN:
         per_jet[name][rng.random(len(counts)) < 0.3] = np.nan
@@ -64,7 +65,7 @@ def damage(path: Path, **values) -> None:
     """Write a table of five jets of two values each, with the second jet's values or numbers replaced."""
     batch = random_jets([2] * 5)
     for name, value in values.items():
-        getattr(batch, name)[3 if name in SPARSE else 1] = value
+        getattr(batch, name)[3 if name in HIT_COLUMNS else 1] = value
     write_jets(path, [batch], LAYERS, SOURCE)
 
 
@@ -77,18 +78,18 @@ def test_what_is_written_is_read_back(tmp_path, written):
     assert len(table) == sum(map(len, written))
     assert table.layers == LAYERS and table.about["source"] == SOURCE
     read = list(table.batches())
-    assert same(join(read), join(written)) if read else len(table) == 0
+    assert same(concat_jets(read), concat_jets(written)) if read else len(table) == 0
 
 
 def test_an_empty_batch_adds_nothing(table):
-    before = join(list(JetTable(table).batches()))
+    before = concat_jets(list(JetTable(table).batches()))
     write_jets(table, [random_jets([]), before, random_jets([])], LAYERS, SOURCE)
-    assert same(join(list(JetTable(table).batches())), before)
+    assert same(concat_jets(list(JetTable(table).batches())), before)
 
 
 def test_what_is_unknown_is_null_in_the_file_and_nan_in_the_batch(table):
     stored = pq.read_table(table)
-    read = join(list(JetTable(table).batches()))
+    read = concat_jets(list(JetTable(table).batches()))
     for name in MAY_BE_UNKNOWN:
         assert np.isnan(getattr(read, name)).tolist() == [value is None for value in stored[name].to_pylist()]
     assert sum(stored[name].null_count for name in MAY_BE_UNKNOWN) > 0
@@ -99,11 +100,11 @@ def test_a_table_larger_than_a_row_group_comes_in_pieces_in_order(tmp_path, monk
     written = random_jets([1, 0, 2, 3, 1, 1, 4, 0, 2, 1])
     write_jets(tmp_path / "jets.parquet", [written.take(np.arange(7)), written.take(np.arange(7, 10))], LAYERS, SOURCE)
     read = list(JetTable(tmp_path / "jets.parquet").batches())
-    assert max(map(len, read)) <= 3 and same(join(read), written)
+    assert max(map(len, read)) <= 3 and same(concat_jets(read), written)
 
 
 def test_single_columns_are_those_of_the_batches(table):
-    whole = join(list(JetTable(table).batches()))
+    whole = concat_jets(list(JetTable(table).batches()))
     columns = list(JetTable(table).columns(["mass", "event"]))
     assert np.array_equal(np.concatenate([part["mass"] for part in columns]), whole.mass)
     assert np.array_equal(np.concatenate([part["event"] for part in columns]), whole.event)
@@ -118,7 +119,7 @@ def test_to_take_jets_is_to_take_each_by_itself_and_join_them(batch, data):
     for i, jet in enumerate(chosen):
         assert same(taken.take(np.array([i])), batch.take(np.array([jet])))
         here, there = (slice(b.offset[k], b.offset[k + 1]) for b, k in ((taken, i), (batch, jet)))
-        assert all(np.array_equal(getattr(taken, name)[here], getattr(batch, name)[there]) for name in SPARSE)
+        assert all(np.array_equal(getattr(taken, name)[here], getattr(batch, name)[there]) for name in HIT_COLUMNS)
         assert taken.event[i] == batch.event[jet]
 
 
@@ -127,12 +128,12 @@ def test_to_take_jets_is_to_take_each_by_itself_and_join_them(batch, data):
 def test_a_batch_cut_in_two_and_joined_is_itself(batch, data):
     cut = data.draw(st.integers(0, len(batch)))
     jets = np.arange(len(batch))
-    assert same(join([batch.take(jets[:cut]), batch.take(jets[cut:])]), batch)
+    assert same(concat_jets([batch.take(jets[:cut]), batch.take(jets[cut:])]), batch)
 
 
 def test_the_order_of_joining_two_by_two_does_not_matter():
     a, b, c = (random_jets([k, 2], seed=k) for k in range(3))
-    assert same(join([join([a, b]), c]), join([a, join([b, c])]))
+    assert same(concat_jets([concat_jets([a, b]), c]), concat_jets([a, concat_jets([b, c])]))
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
@@ -163,6 +164,25 @@ def test_a_missing_column_is_named(table, column):
         JetTable(table)
 
 
+@pytest.mark.parametrize("name", ["value", "mass"])
+def test_a_column_that_is_there_twice_is_named(table, name):
+    rewrite(table, lambda stored: stored.append_column(name, stored[name]))
+    with pytest.raises(BadInput, match=rf"jets\.parquet: two columns '{name}': rename one"):
+        JetTable(table)
+
+
+def test_an_encrypted_table_is_called_encrypted(table):
+    stored = pq.read_table(table)
+    write_encrypted(stored, table, ["mass"])
+    for read in (JetTable(table).batches, lambda: JetTable(table).columns(["mass"])):
+        with pytest.raises(BadInput, match=r"jets\.parquet: the file, or some of its columns, are encrypted \(Cannot"):
+            list(read())
+    assert len(list(JetTable(table).columns(["pt"]))) == 1
+    write_encrypted(stored, table, ["mass"], plain_footer=False)
+    with pytest.raises(BadInput, match=r"jets\.parquet: the file, or some of its columns, are encrypted \(Could not"):
+        JetTable(table)
+
+
 def test_a_column_of_another_type_is_named(table):
     def to_double(stored: pa.Table) -> pa.Table:
         return stored.set_column(stored.schema.get_field_index("pt"), "pt", stored["pt"].cast("float64"))
@@ -173,7 +193,7 @@ def test_a_column_of_another_type_is_named(table):
 
 
 def test_a_table_of_another_version_is_refused(table, monkeypatch):
-    monkeypatch.setattr(jets_module, "VERSION", 3)
+    monkeypatch.setattr(jets_module, "JET_TABLE_VERSION", 3)
     with pytest.raises(
         BadInput, match=r"jets\.parquet: jet table of \(version, side\) \(2, 125\), this code reads \(3, 125\)"
     ):

@@ -9,15 +9,24 @@ import numpy as np
 import pytest
 import torch
 
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.data import batches
+from topmass.data.batches import SparseJets
+from topmass.features.feature_registry import (
+    CONES,
+    JET_FEATURES,
+    MOMENT_FEATURES,
+    SUBJET_FEATURES,
+    TRACK_CONES,
+    Feature,
+    available_features,
+)
+from topmass.features.feature_table import build_feature_table
+from topmass.features.hits import decode_hits
+from topmass.features.image_moments import compute_image_moments
+from topmass.features.towers import assign_tower_slots, build_towers, sum_cells, tower_centres
 from topmass.layers import LAYERS, PIXEL_ETA, PIXEL_PHI
-from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.feeding import batches
-from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.kinematics.hits import find_hits
-from topmass.learning.kinematics.quantities import CONES, JET, SUBJETS, SUMS, TRACK_CONES, Quantity, given
-from topmass.learning.kinematics.sums import sums
-from topmass.learning.kinematics.table import tabulate
-from topmass.preprocessing.scaling import restore_values
+from topmass.preprocessing.scaling import denormalize
 from topmass.preprocessing.shards import Shard
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -29,7 +38,7 @@ EMPTY = 3
 
 def made_up(layers: tuple[str, ...] = NAMES, jets: int = 20, **changes) -> Shard:
     """Jets with values of every size, some of them negative where the layer is signed; one jet has none."""
-    shard = make_up(jets, layers)
+    shard = make_synthetic_shard(jets, layers)
     scales = tuple(3.0 + 10 * number for number in range(len(layers)))
     shard.meta = replace(shard.meta, **{"scales": scales, "compression": "log"} | changes)
     signed = np.array([layer.signed for layer in LAYERS if layer.name in layers])[shard.arrays["layer"]]
@@ -42,20 +51,22 @@ def made_up(layers: tuple[str, ...] = NAMES, jets: int = 20, **changes) -> Shard
     return Shard(np.concatenate([[0], np.cumsum(kept)]), shard.arrays | arrays, shard.meta)
 
 
-def numbers_of(make: Callable, known: tuple[Quantity, ...], shard: Shard, device: str, at_once: int) -> dict:
+def numbers_of(make: Callable, known: tuple[Feature, ...], shard: Shard, device: str, at_once: int) -> dict:
     """What `make` makes of hits, by the names of these quantities, (N,) each."""
     jets, found = SparseJets.of(shard, torch.device("cpu")), []
     for first in range(0, len(shard), at_once):
         index = torch.arange(first, min(first + at_once, len(shard)))
         batch = jets.gather(index, int((jets.first[index + 1] - jets.first[index]).sum()))
-        hits = find_hits(batch.to(torch.device(device)), shard.meta)
+        hits = decode_hits(batch.to(torch.device(device)), shard.meta)
         found.append(make(hits, shard.meta).cpu().numpy())
     assert found[0].dtype == np.float32 and all(np.isfinite(each).all() for each in found)
-    return dict(zip((each.name for each in given(known, shard.meta)), np.concatenate(found).T, strict=True))
+    return dict(
+        zip((each.name for each in available_features(known, shard.meta)), np.concatenate(found).T, strict=True)
+    )
 
 
 def sums_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
-    return numbers_of(sums, SUMS, shard, device, at_once)
+    return numbers_of(compute_image_moments, MOMENT_FEATURES, shard, device, at_once)
 
 
 def hits_of(shard: Shard, jet: int):
@@ -65,7 +76,7 @@ def hits_of(shard: Shard, jet: int):
         cell = shard.meta.cells[number]
         row, column = divmod(int(shard.arrays["pixel"][at]), 125 // cell)
         value = float(
-            restore_values(np.float64(shard.arrays["value"][at]), shard.meta.scales[number], shard.meta.compression)
+            denormalize(np.float64(shard.arrays["value"][at]), shard.meta.scales[number], shard.meta.compression)
         )
         value *= cell**2 if shard.meta.layers[number] == "hcal" else 1
         eta, phi = (((place + 0.5) * cell - 62.5) for place in (row, column))
@@ -182,7 +193,48 @@ def test_what_jets_do_not_have_is_left_out_and_the_rest_stays(layers, position, 
     everything = sums_of(made_up(layers))
     for name, values in found.items():
         assert values.tolist() == everything[name].tolist(), name
-    assert len(found) < len(SUMS) or layers == NAMES
+    assert len(found) < len(MOMENT_FEATURES) or layers == NAMES
+
+
+ROUGH = {
+    "noise": lambda value, rng: rng.normal(0, 0.02, len(value)),
+    "both signs": lambda value, rng: rng.uniform(-1, 1, len(value)),
+    "sums of zero": lambda value, rng: np.where(np.arange(len(value)) % 2, 0.5, -0.5),
+    "none above zero": lambda value, rng: -value,
+    "as large as can be": lambda value, rng: np.ones(len(value)),
+}
+"""What files may have instead of these values, in units of the scale of each layer."""
+
+
+def rough(kind: str, jets: int = 8, scale: float = 1e4) -> Shard:
+    """Jets of which all crystals and towers have such values, and every other pixel of a part of the other layers."""
+    rng, shard = np.random.default_rng(1), made_up(jets=jets)
+    pixels = [
+        np.arange((125 // cell) ** 2) if name in ("ecal", "hcal") else np.arange(7000, 8000, 2)
+        for name, cell in zip(NAMES, shard.meta.cells, strict=True)
+    ]
+    layer = np.repeat(np.arange(len(pixels)), list(map(len, pixels)))
+    arrays = {"pixel": np.tile(np.concatenate(pixels), jets).astype("u2"), "layer": np.tile(layer, jets).astype("u1")}
+    arrays["value"] = ROUGH[kind](rng.exponential(0.1, len(arrays["pixel"])), rng).clip(-1, 1).astype("f2")
+    meta = replace(shard.meta, scales=(scale,) * len(NAMES))
+    return Shard(np.arange(jets + 1) * len(layer), shard.arrays | arrays, meta)
+
+
+@pytest.mark.parametrize("kind", ROUGH)
+def test_means_of_values_of_any_sign_stay_in_the_window_and_in_their_tower(kind):
+    shard = rough(kind)
+    found = sums_of(shard)
+    farthest = math.hypot(62 * PIXEL_ETA, 62 * PIXEL_PHI)
+    assert all((np.abs(found[name]) <= farthest).all() for name in ("mean_eta", "mean_phi", "mean_r"))
+    jets = SparseJets.of(shard, torch.device("cpu"))
+    hits = decode_hits(jets.gather(torch.arange(len(shard)), int(shard.offset[-1])), shard.meta)
+    slot, number = assign_tower_slots(hits)
+    _, *centroid, _, _ = sum_cells(hits._replace(jet=slot), number)
+    for mean, middle, pixel in zip(centroid, tower_centres(number), (PIXEL_ETA, PIXEL_PHI), strict=True):
+        assert ((mean - middle).abs() < 2.51 * pixel).all()
+    towers = build_towers(hits)
+    assert all(each.isfinite().all() for each in (*towers.momenta, towers.contents, towers.rapidity, towers.phi))
+    assert towers.flow.neutral.min() >= 0 and towers.flow.neutral.max() <= 1
 
 
 @pytest.fixture
@@ -194,19 +246,19 @@ def with_threads():
 
 
 def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_threads(with_threads, monkeypatch):
-    monkeypatch.setitem(batches.AT_ONCE, "cpu", 4)
+    monkeypatch.setitem(batches.FEATURE_BATCH_SIZE, "cpu", 4)
     shards = [made_up(REFERENCE, jets) for jets in (20, 9)]
     shards[1].arrays["jet_mass"][2] = np.nan
     tables = []
     for threads, with_subjets in ((1, False), (3, False), (3, True)):
         with_threads(threads)
-        tables.append(tabulate(shards, with_subjets))
+        tables.append(build_feature_table(shards, with_subjets))
         assert torch.get_num_threads() == threads
     assert tables[0].numbers.tobytes() == tables[1].numbers.tobytes()
     assert tables[2].of(tables[0].quantities).tobytes() == tables[0].numbers.tobytes()
-    assert tables[2].quantities == given(SUMS + SUBJETS + JET, shards[0].meta)
+    assert tables[2].quantities == available_features(MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES, shards[0].meta)
     table = dict(zip((each.name for each in tables[0].quantities), tables[0].numbers.T, strict=True))
-    assert list(table)[-len(JET) :] == ["pt", "eta", "abs_eta", "jet_mass", "softdrop_mass"]
+    assert list(table)[-len(JET_FEATURES) :] == ["pt", "eta", "abs_eta", "jet_mass", "softdrop_mass"]
     joined = Shard.join(shards).arrays
     assert np.array_equal(table["jet_mass"], joined["jet_mass"], equal_nan=True)
     assert table["eta"] == pytest.approx((joined["ieta"] + 0.5) * PIXEL_ETA, rel=1e-6)
@@ -217,6 +269,6 @@ def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_th
 
 
 def test_each_number_has_a_name_of_its_own_a_unit_and_a_meaning():
-    names = [each.name for each in SUMS + JET]
+    names = [each.name for each in MOMENT_FEATURES + JET_FEATURES]
     assert len(names) == len(set(names)) == 44
-    assert all(each.unit and each.meaning for each in SUMS + JET)
+    assert all(each.unit and each.meaning for each in MOMENT_FEATURES + JET_FEATURES)

@@ -1,28 +1,22 @@
 """Networks, models, and the stages `train` and `predict`."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from predict import predict
-from test_kinematics import made_up
-from test_networks import batch_of
+from predict_test import predict_test
+from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput
 from topmass.layers import SIDE
-from topmass.learning.feeding.batches import scatter
-from topmass.learning.networks.model import Model
-from topmass.learning.networks.resnet15 import Convolutions, ResNet15
-from topmass.preprocessing.scaling import LOG_GAIN
+from topmass.models.resnet15 import ResNetBody
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import MASS_SCALE, Shard
-from topmass.scoring.predictions import Predictions
 from training_runs import RECIPE, run
 
 
 def test_resnet15_is_the_network_of_the_reference():
-    network = Convolutions(3)
+    network = ResNetBody(3)
     assert sum(weights.numel() for weights in network.parameters()) == 86_243
     convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
     assert len([each for each in convolutions if each.kernel_size != (1, 1)]) == 15 and all(
@@ -36,7 +30,7 @@ def test_resnet15_is_the_network_of_the_reference():
 
 
 def test_the_position_enters_the_prediction_linearly():
-    network = Convolutions(1).eval()
+    network = ResNetBody(1).eval()
     image = torch.rand(1, 1, SIDE, SIDE)
     weights = network.head.weight[0, -2:].detach()
     moved = network(image, torch.tensor([[0.5, 0.25]])) - network(image, torch.zeros(1, 2))
@@ -44,43 +38,13 @@ def test_the_position_enters_the_prediction_linearly():
 
 
 def test_pooling_adds_up_squares_of_pixels():
-    network = Convolutions(2, pool=2)
+    network = ResNetBody(2, downsample=2)
     seen = []
     network.stem.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     image = torch.rand(1, 2, SIDE, SIDE)
     network(image, torch.zeros(1, 2))
     assert seen[0].shape == (1, 2, 63, 63) and float(seen[0].sum()) == pytest.approx(float(image.sum()), rel=1e-4)
     assert float(seen[0][0, 1, 2, 3]) == pytest.approx(float(image[0, 1, 4:6, 6:8].sum()))
-
-
-def test_a_form_of_a_value_has_a_channel_of_its_own():
-    shard = made_up()
-    batch = batch_of(shard)
-    network = ResNet15(shard.meta, 1, forms=["hit", "stored", "linear"])
-    seen = []
-    network.body.stem.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    network(batch)
-    stored = scatter(batch, shard.meta)
-    hit, same, linear = seen[0].unflatten(1, (-1, 3)).unbind(2)
-    assert torch.equal(same, stored) and torch.equal(hit, (stored != 0).float())
-    assert shard.meta.compression == "log" and torch.allclose(
-        linear, stored.sign() * torch.expm1(stored.abs() * math.log1p(LOG_GAIN)) / LOG_GAIN, atol=1e-6
-    )
-
-
-def test_waves_tell_a_pixel_where_it_is():
-    network = Convolutions(1, waves=2)
-    assert torch.equal(network.waves(torch.zeros(1, 16, 5, 7)), torch.zeros(1, 16, 5, 7))
-    torch.nn.init.normal_(network.waves.mix.weight)
-    known = network.waves(torch.zeros(3, 16, 5, 7))[0].detach()
-    places = known.flatten(1).T
-    assert known.shape == (16, 5, 7) and (torch.cdist(places, places) + torch.eye(35) > 1e-3).all()
-
-
-@pytest.mark.parametrize("forms", [[], ["stored", "squared"]])
-def test_forms_that_are_none_are_refused(forms):
-    with pytest.raises(ValueError, match="instead of some of stored, linear, hit"):
-        ResNet15(made_up().meta, 1, forms=forms)
 
 
 def test_same_seed_same_weights_and_another_seed_others(dataset, tmp_path):
@@ -101,7 +65,7 @@ def test_the_history_tells_each_epoch_and_the_best_weights_are_those_of_the_best
     rows = pd.read_csv(history)
     assert rows["epoch"].tolist() == [1, 2, 3] and (rows["learning_rate"].diff()[1:] <= 0).all()
     assert rows["mae"].to_numpy() == pytest.approx(rows["validation_loss"] * MASS_SCALE)
-    predict(best, dataset[1]["validation"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    predict_test(best, dataset[1]["validation"], tmp_path / "p.parquet", "cpu", "float32", 1)
     predicted = Predictions.load(tmp_path / "p.parquet")
     assert np.abs(predicted.predicted - predicted.mass).mean() == pytest.approx(rows["mae"].min(), rel=1e-5)
     if rows["mae"].idxmin() == 2:
@@ -122,14 +86,14 @@ def learnable(dataset):
 
 def test_training_learns_what_can_be_learnt(learnable, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
-    _, _, history = run(learnable, tmp_path, recipe=RECIPE | {"epochs": 4, "batch": 16, "learning_rate": 3e-3})
+    _, _, history = run(learnable, tmp_path, recipe=RECIPE | {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3})
     assert pd.read_csv(history)["mae"].min() < 60  # the best constant has 104
     assert "nothing learnt" not in caplog.text
 
 
 def test_a_training_that_has_learnt_nothing_says_so_at_its_end(learnable, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
-    _, _, history = run(learnable, tmp_path, recipe=RECIPE | {"epochs": 4, "batch": 16, "learning_rate": 0.1})
+    _, _, history = run(learnable, tmp_path, recipe=RECIPE | {"epochs": 4, "batch_size": 16, "learning_rate": 0.1})
     mass = np.concatenate([Shard.load(path).arrays["mass"] for path in learnable[1]["validation"]])
     guess, best = np.sort(mass)[(len(mass) - 1) // 2], pd.read_csv(history)["mae"].min()
     constant = np.abs(mass - guess).mean()
@@ -148,7 +112,7 @@ def test_a_loss_that_is_not_a_number_ends_the_training_and_leaves_nothing(datase
 
 def test_a_model_survives_the_round_trip(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path)
-    model = Model.load(best)
+    model = TrainedModel.load(best)
     model.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == best.read_bytes()
     assert model.shards == Shard.load(dataset[1]["test"][0]).meta
@@ -156,7 +120,7 @@ def test_a_model_survives_the_round_trip(dataset, tmp_path):
 
 def test_predictions_keep_the_order_and_the_columns_of_the_shards(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path)
-    predict(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    predict_test(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     predictions = Predictions.load(tmp_path / "p.parquet")
     for name in ("event", "mass", "pt", "jet_mass", "softdrop_mass"):
         expected = np.concatenate([Shard.load(path).arrays[name] for path in dataset[1]["test"]])
@@ -173,7 +137,7 @@ def test_predictions_are_made_and_written_shard_by_shard(dataset, tmp_path, monk
         return load(path, expected)
 
     monkeypatch.setattr(Shard, "load", watched)
-    predict(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    predict_test(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     assert len(written) == 3 and written[0] < written[1] < written[2]
 
 
@@ -184,26 +148,26 @@ def test_a_model_is_not_applied_to_other_shards(dataset, tables, tmp_path):
     other = {split: tmp_path / f"other_{split}.npz" for split in dataset[1]}
     make_shards(tables[0], dataset[0], other, 0.3, "log")
     with pytest.raises(BadInput, match=r"other_test\.npz: a shard of other zero_suppression: 0.3 instead of 1e-05"):
-        predict(best, [other["test"]], tmp_path / "p.parquet", "cpu", "float32", 1)
+        predict_test(best, [other["test"]], tmp_path / "p.parquet", "cpu", "float32", 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_file_that_is_no_model_is_refused(content, tmp_path):
     (tmp_path / "m.safetensors").write_bytes(content)
     with pytest.raises(BadInput, match=r"m\.safetensors: not a model of topmass"):
-        Model.load(tmp_path / "m.safetensors")
+        TrainedModel.load(tmp_path / "m.safetensors")
 
 
 def test_a_truncated_model_is_refused(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path)
     best.write_bytes(best.read_bytes()[:-10])
     with pytest.raises(BadInput, match="not a model of topmass"):
-        Model.load(best)
+        TrainedModel.load(best)
 
 
 def test_bfloat16_predicts_what_float32_does_to_its_precision(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path)
     for precision in ("float32", "bfloat16"):
-        predict(best, dataset[1]["test"], tmp_path / precision, "cpu", precision, 1)
+        predict_test(best, dataset[1]["test"], tmp_path / precision, "cpu", precision, 1)
     exact, rough = (Predictions.load(tmp_path / precision).predicted for precision in ("float32", "bfloat16"))
     assert not np.array_equal(exact, rough) and np.abs(exact - rough).max() < 0.02 * np.abs(exact).max()

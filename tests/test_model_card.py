@@ -15,15 +15,16 @@ from onnx import TensorProto, helper
 from conftest import REPOSITORY
 from evaluate import evaluate
 from test_page import Run
+from topmass.commands.write_card import write_model_card
+from topmass.config.citations import citations
+from topmass.config.config_sources import ConfigSource
+from topmass.config.configuration import configure
+from topmass.config.run_metadata import config_of
+from topmass.evaluation.predictions import Intervals, Predictions
+from topmass.evaluation.score import inclusive
 from topmass.files import BadInput
-from topmass.learning.networks.model import Model
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import ShardMeta
-from topmass.scoring.predictions import Intervals, Predictions
-from topmass.scoring.score import overall
-from topmass.workflow.card import card_of
-from topmass.workflow.configuration import configure
-from topmass.workflow.reading import Layer
-from write_model_card import write_model_card
 
 LAYERS = ("track_pt", "ecal", "hcal")
 META = ShardMeta(LAYERS, (1, 1, 5), (1.0, 1.0, 1.0), 1e-5, "log", "made up")
@@ -42,11 +43,13 @@ def results(made, tmp_path) -> Path:
 
 def write(results: Path, experiment: str = "laptop", changes: dict | None = None) -> str:
     """The card of the training `a`, which is told to be of this experiment of config.yaml."""
-    config = configure([Layer("here", changes or {})], look=False)
+    config = configure([ConfigSource("here", changes or {})], look=False)
     folder = results / "train/a/1"
     files = (results / "evaluate/a/1/metrics.json", folder / "history.csv", folder / "training.json")
-    about = card_of(config, experiment, REPOSITORY / "CITATION.cff")
-    write_model_card(folder / "MODEL.md", REPOSITORY, *files, about)
+    training = json.loads(files[-1].read_text())
+    if training:
+        files[-1].write_text(json.dumps(training | {"config": config_of(config, experiment)}))
+    write_model_card(folder / "MODEL.md", REPOSITORY, *files, citations(REPOSITORY / "CITATION.cff"))
     return (folder / "MODEL.md").read_text(encoding="utf-8")
 
 
@@ -78,17 +81,23 @@ def test_the_card_is_whole(results, experiment, intervals):
     assert "\n\n\n" not in card and not card.endswith("\n\n")
     assert not re.search(r"[^\n]\n\| .*\n\| ---", re.sub(r"^\|.*", "|", card, flags=re.M))
     assert not re.search(r"{{|{%|None|<|Undefined", card)
-    assert ("coverage" in card) == intervals == ("Saying how sure it is" not in card)
+    assert ("coverage" in card) == intervals == ("Uncertainties per jet" not in card)
 
 
 def test_the_scores_are_those_of_the_metrics(results):
     card = write(results)
-    region = overall(json.loads((results / "evaluate/a/1/metrics.json").read_text()))
+    region = inclusive(json.loads((results / "evaluate/a/1/metrics.json").read_text()))
     ((_, _, *rows),) = [table for table in tables(card) if table[0][:2] == ["estimator", "MAE (GeV)"]]
     assert rows[0][0] == "network a, seed 1" and len(rows) == len(region["scores"])
     mae = region["scores"]["network"]["mae"]
     wanted = f"{mae['value']:.2f} [{mae['low']:.2f}, {mae['high']:.2f}]"
     assert rows[0][1] == wanted and f"**{mae['value']:.2f} GeV** [" in card
+
+
+def test_the_jets_of_its_training_are_described(results):
+    ((heads, _, row),) = [table for table in tables(write(results)) if table[0][0] == "quantity"]
+    assert heads[1:3] == ["jets with a hit", "hits per jet"] and heads[-1] == "95% quantile"
+    assert row == ["ecal (GeV)", "100%", "241.8", "0.13", "0.39", "7.8"]
 
 
 def test_it_is_compared_with_trees_that_are_told_as_much(results):
@@ -99,7 +108,7 @@ def test_it_is_compared_with_trees_that_are_told_as_much(results):
     metrics.write_text(json.dumps(found))
     card = write(results)
     ((_, _, row),) = [table for table in tables(card) if table[0][0] == "difference"]
-    assert row[:2] == ["network a, seed 1 − trees on sums and subjets", "−1.25 [−2.00, −0.50]"]
+    assert row[:2] == ["network a, seed 1 − GBDT, subjet features", "−1.25 [−2.00, −0.50]"]
     assert "Differences on the same jets; in brackets the 68% interval, by bootstrap over events:\n\n|" in card
 
 
@@ -112,9 +121,9 @@ def test_the_limits_are_those_of_its_jets(results):
 def test_a_network_that_loses_is_told_so(results):
     metrics = results / "evaluate/a/1/metrics.json"
     found = json.loads(metrics.read_text())
-    overall(found)["scores"]["network"]["mae"] = {"value": 300, "low": 290, "high": 310}
+    inclusive(found)["scores"]["network"]["mae"] = {"value": 300, "low": 290, "high": 310}
     metrics.write_text(json.dumps(found))
-    assert "**Mind: the network (MAE 300.00 [290.00, 310.00] GeV) is not better than" in write(results)
+    assert "**Warning: the network (MAE 300.00 [290.00, 310.00] GeV) is not better than" in write(results)
 
 
 def snippets(card: str) -> list[str]:
@@ -130,7 +139,9 @@ def run(snippet: str) -> str:
 
 
 def test_the_snippet_for_python_runs(results):
-    Model.new({"name": "resnet15", "pool": 8}, META, (0.16, 0.5, 0.84)).save(results / "train/a/1/model.safetensors")
+    TrainedModel.new({"name": "resnet15", "downsample": 8}, META, (0.16, 0.5, 0.84)).save(
+        results / "train/a/1/model.safetensors"
+    )
     said = run(snippets(write(results))[0])
     assert said.endswith("layers: track_pt ecal hcal\nquantiles: 0.16 0.5 0.84\n")
 

@@ -8,29 +8,27 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from predict import predict
-from test_kinematics import made_up
+from predict_test import predict_test
+from test_kinematics import ROUGH, made_up, rough
+from topmass.data.batches import SparseBatch, SparseJets
+from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput
-from topmass.learning.feeding.batches import SparseBatch, SparseJets
-from topmass.learning.networks.build import build_network
-from topmass.learning.networks.head import Head
-from topmass.learning.networks.model import Model
-from topmass.learning.networks.network import Network
-from topmass.learning.recipe import Recipe
-from topmass.learning.tensors import read_tensors, to_bytes
-from topmass.learning.training.calibration import find_widening, widened
-from topmass.learning.training.trainer import Trainer
+from topmass.models.build import build_network
+from topmass.models.head import Head
+from topmass.models.network import Network
+from topmass.models.safetensors_io import read_tensors, to_bytes
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import Shard
-from topmass.scoring.predictions import Predictions
+from topmass.training.calibration import fit_conformal_scale, scale_intervals
+from topmass.training.recipe import Recipe
+from topmass.training.trainer import Trainer
 from training_runs import CPU, RECIPE, RESNET15, find, run
 
 SMALL = {
     "resnet15": RESNET15,
-    "resnet15 that knows more": RESNET15 | {"forms": ["stored", "linear", "hit"], "waves": 2, "mean": True},
     "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
-    "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "blocks": 1},
-    "prongs": {"name": "prongs", "particles": 16, "prongs": 3, "width": 8, "rounds": 2},
-    "pillars": {"name": "pillars", "width": 4},
+    "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "num_layers": 1},
+    "prongs": {"name": "prongs", "particles": 16, "prongs": 3, "width": 8, "num_layers": 2},
 }
 """One of each, with few operations."""
 
@@ -50,7 +48,7 @@ def network_for(settings: dict, shard: Shard, outputs: int = 1) -> Network:
     """Fresh, but for weights that let each output depend on what comes before it."""
     torch.manual_seed(1)
     network = build_network(settings, shard.meta, outputs).eval()
-    network.adapt(batch_of(shard))
+    network.fit_input_norm(batch_of(shard))
     heads = [module for module in network.modules() if isinstance(module, Head)]
     torch.nn.init.normal_(heads[-1].weight)
     return network
@@ -84,6 +82,14 @@ def test_a_jet_of_hardly_a_hit_has_a_mass_and_gradients(hits, settings):
     assert all(weights.grad.isfinite().all() for weights in network.parameters())
 
 
+@pytest.mark.parametrize("kind", ROUGH)
+def test_values_of_any_sign_and_size_have_a_mass(kind, settings):
+    shard = rough(kind)
+    with torch.no_grad():
+        masses = network_for(settings, made_up(scales=shard.meta.scales))(batch_of(shard))
+    assert masses.isfinite().all()
+
+
 def test_the_share_of_a_process_may_have_no_jet(settings):
     shard = made_up()
     masses = network_for(settings, shard)(batch_of(shard, []))
@@ -102,8 +108,8 @@ class NothingToWaitFor(TorchDispatchMode):
 
 def test_no_gpu_would_wait_in_the_body_of_a_network(settings):
     network, refusing = network_for(settings, made_up()), NothingToWaitFor()
-    network.body.register_forward_pre_hook(lambda *_: refusing.__enter__() and None)
-    network.body.register_forward_hook(lambda *_: refusing.__exit__(None, None, None))
+    network.backbone.register_forward_pre_hook(lambda *_: refusing.__enter__() and None)
+    network.backbone.register_forward_hook(lambda *_: refusing.__exit__(None, None, None))
     masses = network(batch_of(made_up()))
     with refusing:
         masses.sum().backward()
@@ -120,28 +126,28 @@ def test_outputs_rise_whatever_the_weights(outputs, settings):
 def test_what_is_kept_of_jets_is_what_is_seen_in_them(dataset, settings):
     files = find(dataset)
     network = network_for(settings, Shard.load(files.paths[0]))
-    kept, whole = files.taken_by(network).read([0, 1], CPU), files.read([0, 1], CPU)
+    kept, whole = files.with_features(network).read([0, 1], CPU), files.read([0, 1], CPU)
     jets = torch.tensor([0, 7, len(kept) - 1])
     with torch.no_grad():
         found, expected = (
             network(each.gather(jets, int((each.first[jets + 1] - each.first[jets]).sum()))) for each in (kept, whole)
         )
     assert torch.allclose(found, expected, atol=1e-6)
-    assert kept.numbers.shape == (len(kept), network.numbers) and (len(kept.value) > 0) == network.hits
+    assert kept.features.shape == (len(kept), network.num_features) and (len(kept.value) > 0) == network.needs_hits
 
 
 def test_a_training_that_is_broken_off_ends_with_the_same_weights(dataset, tmp_path, settings, monkeypatch):
     optimizer = "muon" if settings["name"] == "prongs" else "adam"
-    recipe = RECIPE | {"validate_every": 100, "quantiles": [0.16, 0.5, 0.84], "optimizer": optimizer}
+    recipe = RECIPE | {"val_interval_jets": 100, "quantiles": [0.16, 0.5, 0.84], "optimizer": optimizer}
     whole = run(dataset, tmp_path / "whole", network=settings, recipe=recipe)
-    one_step, steps = Trainer.one_step, iter(range(1000))
+    one_step, steps = Trainer.training_step, iter(range(1000))
 
     def broken(trainer, cut):
         if next(steps) in (2, 5, 11):
             raise KeyboardInterrupt
         one_step(trainer, cut)
 
-    monkeypatch.setattr(Trainer, "one_step", broken)
+    monkeypatch.setattr(Trainer, "training_step", broken)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             run(dataset, tmp_path / "broken", network=settings, recipe=recipe)
@@ -153,17 +159,19 @@ def test_a_training_that_is_broken_off_ends_with_the_same_weights(dataset, tmp_p
 
 def test_a_validation_comes_after_so_many_jets(dataset, tmp_path):
     jets = int(find(dataset).jets.sum())
-    _, _, history = run(dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"validate_every": jets // 3})
+    _, _, history = run(
+        dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"val_interval_jets": jets // 3}
+    )
     rows = pd.read_csv(history)
     assert len(rows) == 6 and rows["jets"].iloc[[2, 5]].tolist() == [jets, 2 * jets]
     assert rows["epoch"].iloc[[2, 5]].tolist() == [1, 2] and (rows["epoch"].diff()[1:] > 0.2).all()
-    assert (rows["jets"].diff()[1:] - jets / 3).abs().max() <= RECIPE["batch"]
+    assert (rows["jets"].diff()[1:] - jets / 3).abs().max() <= RECIPE["batch_size"]
 
 
 def test_the_number_of_validations_does_not_change_the_training(dataset, tmp_path):
     recipe = RECIPE | {"schedule": "cosine"}
     _, once, _ = run(dataset, tmp_path / "a", network=SMALL["kinematics"], recipe=recipe)
-    _, often, _ = run(dataset, tmp_path / "b", network=SMALL["kinematics"], recipe=recipe | {"validate_every": 50})
+    _, often, _ = run(dataset, tmp_path / "b", network=SMALL["kinematics"], recipe=recipe | {"val_interval_jets": 50})
     assert once.read_bytes() == often.read_bytes()
 
 
@@ -172,39 +180,39 @@ def test_the_loss_of_quantiles_is_least_at_the_quantiles():
     recipe = Recipe(1, 1, 1.0, quantiles=[0.16, 0.5, 0.84])
 
     def loss(*outputs: float) -> float:
-        return float(recipe.losses(torch.tensor([outputs]).expand(101, 3), target).mean())
+        return float(recipe.loss_per_jet(torch.tensor([outputs]).expand(101, 3), target).mean())
 
     best = loss(0.16, 0.5, 0.84)
     for moved in ((0.13, 0.5, 0.84), (0.19, 0.5, 0.84), (0.16, 0.47, 0.84), (0.16, 0.53, 0.84), (0.16, 0.5, 0.87)):
         assert loss(*moved) > best
-    alone = recipe.losses(torch.tensor([[0.3, 0.3, 0.3]]), torch.tensor([0.3])) + 0
+    alone = recipe.loss_per_jet(torch.tensor([[0.3, 0.3, 0.3]]), torch.tensor([0.3])) + 0
     assert float(alone) == 0
-    error = Recipe(1, 1, 1.0).losses(torch.tensor([[0.3]]), torch.tensor([0.5]))
-    middle = Recipe(1, 1, 1.0, quantiles=[0.5]).losses(torch.tensor([[0.3]]), torch.tensor([0.5]))
+    error = Recipe(1, 1, 1.0).loss_per_jet(torch.tensor([[0.3]]), torch.tensor([0.5]))
+    middle = Recipe(1, 1, 1.0, quantiles=[0.5]).loss_per_jet(torch.tensor([[0.3]]), torch.tensor([0.5]))
     assert torch.allclose(middle, error)
 
 
 def test_numbers_are_standardised_by_the_jets_of_the_training(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
-    network = Model.load(best).network
-    standard = network.standard
-    seen = find(dataset).taken_by(network).read([0, 1, 2], CPU).numbers
+    network = TrainedModel.load(best).network
+    standard = network.input_norm
+    seen = find(dataset).with_features(network).read([0, 1, 2], CPU).features
     assert torch.allclose(standard.mean, seen.mean(0), atol=1e-4)
-    assert torch.allclose(standard.deviation, seen.std(0, correction=0) + 1e-3, atol=1e-4)
+    assert torch.allclose(standard.std, seen.std(0, correction=0) + 1e-3, atol=1e-4)
 
 
 def test_a_network_that_keeps_numbers_is_mirrored_all_the_same(dataset, tmp_path):
-    best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"flips": ["eta"]})
-    predict(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"augment_flips": ["eta"]})
+    predict_test(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     assert np.isfinite(Predictions.load(tmp_path / "p.parquet").predicted).all()
 
 
 def test_a_model_of_another_version_is_refused(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
     weights, about = read_tensors(best)
-    best.write_bytes(to_bytes(weights, about.replace('"version": 2', '"version": 3')))
-    with pytest.raises(BadInput, match=r"model\.safetensors: a model of version 3, this code reads 2"):
-        Model.load(best)
+    best.write_bytes(to_bytes(weights, about.replace('"version": 4', '"version": 3')))
+    with pytest.raises(BadInput, match=r"model\.safetensors: a model of version 3, this code reads 4"):
+        TrainedModel.load(best)
 
 
 def test_widened_quantiles_hold_for_the_jets_that_they_are_calibrated_with():
@@ -212,7 +220,9 @@ def test_widened_quantiles_hold_for_the_jets_that_they_are_calibrated_with():
     target = torch.from_numpy(rng.normal(0.6, 0.1, 20_000))
     outputs = torch.tensor([0.57, 0.6, 0.65]).expand(len(target), 3)
     weight = torch.from_numpy(rng.integers(0, 3, len(target)))
-    low, middle, high = widened(outputs, find_widening(outputs, target, weight, (0.16, 0.5, 0.84))).unbind(1)
+    low, middle, high = scale_intervals(
+        outputs, fit_conformal_scale(outputs, target, weight, (0.16, 0.5, 0.84))
+    ).unbind(1)
     inside = (target >= low) & (target <= high)
     assert float((weight * inside).sum() / weight.sum()) == pytest.approx(0.68, abs=1e-3)
     assert torch.allclose((high - middle) / (middle - low), torch.tensor(5 / 3))
@@ -221,5 +231,5 @@ def test_widened_quantiles_hold_for_the_jets_that_they_are_calibrated_with():
 def test_over_fitting_is_said(dataset, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
     network = {"name": "kinematics", "width": 64, "depth": 3}
-    run(dataset, tmp_path, network=network, recipe=RECIPE | {"epochs": 30, "batch": 16, "learning_rate": 3e-3})
+    run(dataset, tmp_path, network=network, recipe=RECIPE | {"epochs": 30, "batch_size": 16, "learning_rate": 3e-3})
     assert "over-fitted: the validation MAE was best after epoch " in caplog.text

@@ -14,28 +14,29 @@ import pytest
 from compare import compare
 from conftest import REPOSITORY
 from evaluate import evaluate
-from make_page import make_page
+from report import write_report
+from topmass.config.run_metadata import config_of
+from topmass.evaluation.metrics import METRICS
+from topmass.evaluation.predictions import Predictions
+from topmass.evaluation.score import METRICS_VERSION, TITLES, inclusive
 from topmass.files import BadInput
-from topmass.reporting.provenance import UNKNOWN, commit
-from topmass.reporting.timings import timings
-from topmass.scoring.metrics import METRICS
-from topmass.scoring.predictions import Predictions
-from topmass.scoring.score import TITLES, VERSION, overall
-from topmass.workflow.facts import differences, inputs_of
+from topmass.report.cost_table import timings
+from topmass.report.provenance import UNKNOWN_COMMIT, commit
+from topmass.report.settings import setting_differences
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
 BINS = {"mass": [85, 300, 500], "pt": [400, 1200]}
-ABOUT = {
-    "experiments": {
-        name: {"network": "resnet15", "sample": "gun", "layers": ["ecal"], "epochs": 2} for name in ("a", "b")
-    },
-    "settings": [["run.experiments", '["laptop"]', '["a", "<b>"]']],
-    "inputs": [
-        {"sample": "gun", "source": "300 jets", "checksum": None, "download": None, "simulation": [["pt", "[1]"]]}
-    ],
-    "packages": {"numpy": "0.1", "nowhere": "1.0"},
-}
+PACKAGES = {"numpy": "0.1", "nowhere": "1.0"}
+SIMULATED = {"jets": 300, "seed": 1, "simulate": {"generator": {"pt": [1]}}}
+DEFAULT = {"experiments": {"a": {"recipe": {"epochs": 5}}}, "evaluate": {"min_mass": 85}}
+
+
+def config_of_run(name: str, sample: dict) -> dict:
+    """What a training of two epochs records of its settings."""
+    experiment = {"dataset": "flat", "network": {"name": "resnet15"}, "recipe": {"epochs": 2, "loss": "<b>"}}
+    dataset = {"sample": "mine", "layers": ["ecal"]}
+    return {"experiments": {name: experiment}, "datasets": {"flat": dataset}, "samples": {"mine": sample}}
 
 
 def png(path: Path, width: int = 60, height: int = 40, noise: int = 0) -> None:
@@ -91,11 +92,12 @@ class Run:
         Predictions(event=np.arange(400), mass=mass, predicted=predicted, **jets).save(predictions)
         others = {"summary": metrics.with_name("summary.txt"), "spreadsheet": metrics.with_name("metrics.csv")}
         bootstrap = {"resamples": 20, "level": 0.68, "seed": 1}
-        scored = {"experiment": name, "seed": seed, "bins": BINS, "mass_above": 85, "bootstrap": bootstrap}
+        scored = {"experiment": name, "seed": seed, "bins": BINS, "min_mass": 85, "bootstrap": bootstrap}
         evaluate(predictions, {}, metrics, **others, **scored)
         about = {"network": "resnet15", "parameters": 1000, "layers": ["ecal"], "jets": 300, "device": "cpu"}
         about |= {"precision": "float32", "threads": 2, "processes": 1}
-        about |= {"epochs": 2, "seconds": 3.5, "jets_per_second": 99}
+        about |= {"epochs": 2, "seconds": 3.5, "jets_per_second": 99, "config": config_of_run(name, SIMULATED)}
+        about |= {"distributions": [["ecal (GeV)", "100%", "241.8", "0.13", "0.39", "7.8"]]}
         training.write_text(json.dumps(about))
         training.with_name("history.csv").write_text("epoch,mae,mre,learning_rate\n1,50,0.3,0.001\n2,40,0.2,0.0005\n")
 
@@ -107,10 +109,10 @@ class Run:
         (self.results / "benchmark").mkdir(exist_ok=True)
         (self.results / "benchmark/train.tsv").write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t-\t100\n")
 
-    def show(self, **about) -> str:
+    def show(self) -> str:
         """Make the page; its text."""
         files = (self.metrics, self.histories, self.trainings, self.comparison, self.figures)
-        make_page(self.page, REPOSITORY, *files, ABOUT | about)
+        write_report(self.page, REPOSITORY, *files, DEFAULT, PACKAGES)
         return self.page.read_text(encoding="utf-8")
 
 
@@ -180,7 +182,7 @@ def test_the_numbers_of_the_table_are_those_of_the_metrics(made, browser):
         .first.locator("tbody tr")
         .evaluate_all("all => all.map(row => [...row.cells].map(cell => [cell.dataset.head, cell.textContent]))")
     )
-    found = [overall(json.loads(path.read_text()))["scores"] for path in made.metrics]
+    found = [inclusive(json.loads(path.read_text()))["scores"] for path in made.metrics]
     networks = [each.pop("network") for each in found]
     assert [row[0][1] for row in rows] == ["network a, seed 1", "network b, seed 1", *map(TITLES.get, found[0])]
     for row, scores in zip(rows, [*networks, *found[0].values()], strict=True):
@@ -228,9 +230,9 @@ def test_networks_are_compared_with_trees_that_are_told_as_much_where_these_are_
         differences = {"trees_subjets": dict.fromkeys(("mae", "mre", "resolution", "bias"), number)}
         path.write_text(json.dumps(json.loads(path.read_text()) | {"differences": differences}))
     tables = re.findall(r"<caption>Differences on the same jets; in brackets the 68% .*?</table>", run.show(), re.S)
-    (table,) = [table for table in tables if "trees on sums and subjets" in table]
+    (table,) = [table for table in tables if "GBDT, subjet features" in table]
     for name, mae in (("a", "−1.25"), ("b", "3.50")):
-        (row,) = re.findall(rf'rowheader">network {name}, seed 1 − trees on sums and subjets</th>.*?</tr>', table, re.S)
+        (row,) = re.findall(rf'rowheader">network {name}, seed 1 − GBDT, subjet features</th>.*?</tr>', table, re.S)
         assert f"<span>{mae}</span>" in row
 
 
@@ -261,9 +263,9 @@ def test_figures_without_room_are_linked(run):
 
 
 CHECKSUMS = {
-    "asked for": ({"checksum": "md5:abc", "download": "download/mine/x"}, "md5:abc"),
-    "found at the download": ({"checksum": None, "download": "download/mine/x"}, f"sha256:{64 * '7'}, as downloaded"),
-    "of a file of this disk": ({"checksum": None, "download": None}, "–"),
+    "asked for": ({"url": "https://host/x", "name": "x", "checksum": "md5:abc"}, "md5:abc"),
+    "found at the download": ({"url": "https://host/x", "name": "x"}, f"sha256:{64 * '7'}, as downloaded"),
+    "of a file of this disk": ({"path": "/data/x"}, "–"),
 }
 
 
@@ -271,12 +273,18 @@ CHECKSUMS = {
 def test_the_checksum_of_an_input(known, shown, run):
     (run.results / "download/mine").mkdir(parents=True)
     (run.results / "download/mine/x.sha256").write_text(f"{64 * '7'}  x\n")
-    page = run.show(inputs=[{"sample": "mine", "source": "here", "simulation": None, **known}])
+    for path in run.trainings:
+        config = config_of_run(path.parts[-3], {"files": [known]})
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"config": config}))
+    page = run.show()
     assert f'data-head="checksum">{shown}</td>' in page
 
 
 SPOILT = {
-    "metrics of an older version": ("evaluate/a/1/metrics.json", lambda text: text.replace(f": {VERSION}", ": 1", 1)),
+    "metrics of an older version": (
+        "evaluate/a/1/metrics.json",
+        lambda text: text.replace(f": {METRICS_VERSION}", ": 1", 1),
+    ),
     "metrics that lack an estimator's": ("evaluate/b/1/metrics.json", lambda text: text.replace('"rmse"', '"x"')),
     "metrics cut short": ("evaluate/a/1/metrics.json", lambda text: text[:100]),
     "a comparison of another form": ("compare/comparison.json", lambda text: text.replace('"mean"', '"average"')),
@@ -331,26 +339,39 @@ def test_the_commit_is_that_of_the_house_and_of_no_repository_around_it(tmp_path
     git(tmp_path, "init")
     git(tmp_path, "add", "file")
     git(tmp_path, "commit", "-m", "first")
-    assert re.fullmatch(r"[0-9a-f]{7,}", commit(tmp_path)) and commit(tmp_path / "house") == UNKNOWN
+    assert re.fullmatch(r"[0-9a-f]{7,}", commit(tmp_path)) and commit(tmp_path / "house") == UNKNOWN_COMMIT
     (tmp_path / "file").write_text("2")
     assert re.fullmatch(r"[0-9a-f]{7,}\+", commit(tmp_path))
     monkeypatch.setenv("PATH", "")
-    assert commit(tmp_path) == UNKNOWN
+    assert commit(tmp_path) == UNKNOWN_COMMIT
 
 
-def test_nothing_of_a_secret_in_a_url_is_told():
+def test_a_training_records_no_secret_of_a_url():
     files = [{"url": "https://somebody:password@host/jets.parquet?token=hidden"}]
-    config = {"samples": {"mine": {"files": files}}}
-    told = json.dumps([differences(config, {}), inputs_of(config, ["mine"])])
-    assert told.count("https://host/jets.parquet?…".encode("ascii", "backslashreplace").decode()) == 2
-    assert not any(secret in told for secret in ("somebody", "password", "hidden"))
+    config = config_of_run("a", {"files": files})
+    recorded = json.dumps(config_of(config, "a"), ensure_ascii=False)
+    assert "https://host/jets.parquet?…" in recorded
+    assert not any(secret in recorded for secret in ("somebody", "password", "hidden"))
+
+
+def test_the_settings_are_those_that_the_results_were_made_with(run):
+    page = run.show()
+    for key, here in (("experiments.a.recipe.epochs", "2"), ("experiments.b.network.name", "resnet15")):
+        assert re.search(rf"{key}</th>.*?>{here}</td>", page, re.S)
+    assert "evaluate.min_mass" not in page and "evaluate.bootstrap.resamples" in page
+    assert "300 jets simulated with seed 1" in page
+
+
+def test_a_report_names_the_model_files_that_its_scores_are_of(run):
+    path = run.metrics[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "0123456789abcdef"}))
+    assert "0123456789abcdef" in run.show()
 
 
 def test_settings_that_differ_are_all_told_by_their_whole_key():
     default = {"run": {"seeds": [1]}, "samples": {"gun": {"jets": 10, "seed": 1}}, "gone": 1}
     here = {"run": {"seeds": [1, 2]}, "samples": {"gun": {"jets": 10, "seed": 1}, "mine": {"files": [{"path": "x"}]}}}
-    assert differences(here, default) == [
+    assert setting_differences(here, default) == [
         ["run.seeds", "[1]", "[1, 2]"],
         ["samples.mine.files.0.path", "", "x"],
-        ["gone", "1", ""],
     ]

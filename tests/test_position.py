@@ -6,21 +6,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from conftest import SPLIT, UNBIAS, make_jets
+from compute_statistics import compute_statistics
+from conftest import FLATTEN, SPLIT, make_jets
+from convert import convert
 from make_shards import make_shards
-from measure import measure
-from predict import predict
-from sparsify import sparsify
+from predict_test import predict_test
+from topmass.benchmark.engine import VARIANTS, make_trainer
+from topmass.benchmark.reference import RowGroups, write_dense
+from topmass.data.batches import SparseJets
+from topmass.data.datasets import InMemoryDataset
+from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput
 from topmass.jets import JetTable, write_jets
 from topmass.layers import LAYERS
-from topmass.learning.benchmark.engine import VARIANTS, make_trainer
-from topmass.learning.benchmark.reference import RowGroups, write_dense
-from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.model import Model
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import Shard
-from topmass.scoring.predictions import Predictions
 from training_runs import CPU, RECIPE, dense, find, run
 
 NAMES = [layer.name for layer in LAYERS]
@@ -47,8 +47,8 @@ def without(tmp_path):
     tables, statistics = [home / f"{part}.parquet" for part in range(3)], home / "statistics.json"
     for part, table in enumerate(tables):
         write_file(home / "file.parquet", make_jets(200, part, 1000 * part))
-        sparsify(home / "file.parquet", table, part, layers=NAMES, position="none")
-    measure(tables, statistics, "made_up", SPLIT, NAMES, {}, 0.99, UNBIAS)
+        convert(home / "file.parquet", table, part, layers=NAMES, position="none")
+    compute_statistics(tables, statistics, "made_up", SPLIT, NAMES, {}, 0.99, FLATTEN)
     shards = {split: [home / split / f"{part}.npz" for part in range(3)] for split in SPLIT}
     for part, table in enumerate(tables):
         make_shards(table, statistics, {split: paths[part] for split, paths in shards.items()}, 1e-5, "none")
@@ -58,11 +58,10 @@ def without(tmp_path):
 def test_a_file_without_a_position_is_refused_with_both_ways_on_and_taken_by_the_second(tmp_path):
     jets = make_jets(5)
     write_file(tmp_path / "file.parquet", jets)
-    with pytest.raises(
-        BadInput, match="as ieta; name it under 'columns', or give the sample 'position: none': pixel, "
-    ):
-        sparsify(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES)
-    sparsify(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
+    told = r"as ieta; name it with samples\.mine\.columns, or set samples\.mine\.position to none: pixel, "
+    with pytest.raises(BadInput, match=told):
+        convert(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, sample="mine")
+    convert(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
     found = read_all(tmp_path / "jets.parquet")
     assert np.isnan(found.ieta).all() and np.isnan(found.iphi).all() and np.array_equal(found.mass, jets.mass)
     stored = pq.read_table(tmp_path / "jets.parquet")
@@ -71,10 +70,10 @@ def test_a_file_without_a_position_is_refused_with_both_ways_on_and_taken_by_the
 
 def test_a_position_that_is_there_is_not_taken_where_there_is_to_be_none(tmp_path):
     write_file(tmp_path / "file.parquet", make_jets(5), ("mass", "pt", "ieta", "iphi"))
-    sparsify(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
+    convert(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
     assert np.isnan(read_all(tmp_path / "jets.parquet").ieta).all()
-    with pytest.raises(BadInput, match="'position' is none, and 'columns' names where it stands"):
-        sparsify(
+    with pytest.raises(BadInput, match=r"samples\.NAME\.position is none, and samples\.NAME\.columns names ieta: "):
+        convert(
             tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, columns={"ieta": "pt"}, position="none"
         )
 
@@ -90,9 +89,9 @@ def test_tables_of_before_have_a_position(tmp_path):
 def test_a_jet_twice_is_found_without_a_position_too(tmp_path):
     jets = make_jets(6)
     write_file(tmp_path / "file.parquet", jets.take(np.array([0, 1, 2, 3, 4, 5, 2])))
-    sparsify(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
+    convert(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
     with pytest.raises(BadInput, match=r"row 6: the same jet of the same event as row 2"):
-        measure([tmp_path / "jets.parquet"], tmp_path / "s.json", "made_up", SPLIT, NAMES, {}, 0.99, UNBIAS)
+        compute_statistics([tmp_path / "jets.parquet"], tmp_path / "s.json", "made_up", SPLIT, NAMES, {}, 0.99, FLATTEN)
 
 
 def test_shards_with_and_without_a_position_are_not_mixed(dataset, without):
@@ -107,7 +106,7 @@ def test_a_batch_without_a_position_is_the_same_but_for_it_and_is_flipped(withou
     sources = []
     for each in (dataset, without):
         files = find(each)
-        sources.append(InMemory(files.read(range(3), CPU), ["eta", "phi"]))
+        sources.append(InMemoryDataset(files.read(range(3), CPU), ["eta", "phi"]))
     known, unknown = (dense(source, source.shuffled(1, 1), 1000)[0] for source in sources)
     assert torch.equal(known.image, unknown.image) and torch.equal(known.target, unknown.target)
     assert known.position.shape == (len(known.target), 2) and unknown.position.shape == (len(known.target), 0)
@@ -115,16 +114,16 @@ def test_a_batch_without_a_position_is_the_same_but_for_it_and_is_flipped(withou
 
 def test_a_network_without_a_position_trains_predicts_and_says_so(without, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
-    best, _, _ = run(without, tmp_path, recipe=RECIPE | {"flips": ["eta"]})
-    assert "resnet15, pool 8, 90,161 parameters" in caplog.text and "bpix3, without position" in caplog.text
-    assert b'\\"position\\": false' in best.read_bytes() and not Model.load(best).shards.position
-    predict(best, without[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
+    best, _, _ = run(without, tmp_path, recipe=RECIPE | {"augment_flips": ["eta"]})
+    assert "resnet15, downsample 8, 90,161 parameters" in caplog.text and "bpix3, without position" in caplog.text
+    assert b'\\"position\\": false' in best.read_bytes() and not TrainedModel.load(best).shards.position
+    predict_test(best, without[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     assert np.isfinite(Predictions.load(tmp_path / "p.parquet").predicted).all()
 
 
 def test_jets_without_a_position_can_be_measured_with(without, tmp_path):
-    jets = InMemory(SparseJets.of(Shard.load(without[1]["train"][0]), CPU))
+    jets = InMemoryDataset(SparseJets.of(Shard.load(without[1]["train"][0]), CPU))
     trainer = make_trainer(VARIANTS[0], jets, 8)
-    trainer.one_step(next(trainer.cuts(0)))
+    trainer.training_step(next(trainer.train_batches(0)))
     write_dense(jets, 2, tmp_path / "dense.parquet")
     assert RowGroups(tmp_path / "dense.parquet")[1][1].tolist() == [0, 0]

@@ -1,6 +1,7 @@
 """`snakemake predict`: what the configuration may say, and what comes of it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +12,20 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY, make_jets
-from predict_jets import predict_jets
 from test_predict_jets import NAMES, THREE, VINTAGE, only, save_model, write_dense
+from topmass.commands.predict_jets import predict_jets
+from topmass.config.config_sources import ConfigSource
+from topmass.config.configuration import configure
+from topmass.config.cross_checks import file_name
+from topmass.config.predict_config import DEFAULT_OUTPUT, file_of_masses, label
 from topmass.files import BadInput
-from topmass.workflow.configuration import configure
-from topmass.workflow.predicting import UNASKED, file_of_masses
-from topmass.workflow.reading import Layer
 
 URL = "https://example.org/more.parquet"
+MORE = {"url": URL, "name": f"{label(URL)}.parquet"}
 
 
 def asked(**predict) -> dict:
-    return configure([Layer("mine.yaml", {"predict": predict})])
+    return configure([ConfigSource("mine.yaml", {"predict": predict})])
 
 
 @pytest.fixture
@@ -36,26 +39,99 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def test_nothing_is_predicted_unless_it_is_asked_for():
-    assert configure([])["predict"] is None and file_of_masses(configure([])) == UNASKED
+    assert configure([])["predict"] is None and file_of_masses(configure([])) == DEFAULT_OUTPUT
 
 
 @pytest.mark.parametrize(
     ("predict", "meant", "file"),
     [
         ({"model": "fast/1", "jets": "gun"}, [{"sample": "gun"}], "fast/1/gun"),
-        ({"model": "model.safetensors", "jets": "jets/1.parquet"}, [{"path": "jets/1.parquet"}], "model/1"),
+        (
+            {"model": "model.safetensors", "jets": "jets/1.parquet"},
+            [{"path": "jets/1.parquet"}],
+            "model-HASH/jets_1-HASH",
+        ),
         (
             {"model": "fast/2", "jets": ["jets", URL, "gun"]},
-            [{"path": "jets/0.parquet"}, {"path": "jets/1.parquet"}, {"url": URL}, {"sample": "gun"}],
-            "fast/2/0",
+            [{"path": "jets/0.parquet"}, {"path": "jets/1.parquet"}, MORE, {"sample": "gun"}],
+            "fast/2/jets-HASH",
         ),
     ],
 )
 def test_jets_are_samples_files_folders_and_urls(predict, meant, file, folder):
     config = asked(**predict)
     assert config["predict"]["jets"] == meant
-    assert file_of_masses(config) == f"results/predicted/{file}.parquet"
-    assert ("predict" in config["samples"]) == ({"url": URL} in meant)
+    pattern = re.escape(f"results/predicted/{file}.parquet").replace("HASH", "[0-9a-f]{8}")
+    assert re.fullmatch(pattern, file_of_masses(config))
+    assert ("predict" in config["samples"]) == (MORE in meant)
+
+
+APART = [
+    {"jets": "day1/jets.parquet"},
+    {"jets": "day2/jets.parquet"},
+    {"jets": "day1"},
+    {"jets": ["day1/jets.parquet", "day2/jets.parquet"]},
+    {"jets": ["day2/jets.parquet", "day1/jets.parquet"]},
+    {"jets": "gun"},
+    {"jets": "./gun"},
+    {"jets": ["gun", "day1"]},
+    {"jets": "a b/jets.v1.parquet"},
+    {"jets": "a_b/jets.v1.parquet"},
+    {"jets": "a_b/jets.v2.parquet"},
+    {"jets": "https://example.org/day1/jets.parquet"},
+    {"jets": "https://example.org/day2/jets.parquet"},
+    {"jets": "https://example.net/day2/jets.parquet"},
+    {"jets": "https://example.org/jets?day=1"},
+    {"jets": "https://example.org/jets?day=2"},
+    {"jets": "gun", "model": "old/model.safetensors"},
+    {"jets": "gun", "model": "new/model.safetensors"},
+    {"jets": "gun", "model": "fast/2"},
+]
+
+
+@pytest.fixture
+def days(folder) -> Path:
+    """Files of the same name in several folders, and one named like a sample."""
+    for path in ("day1/jets", "day2/jets", "a b/jets.v1", "a_b/jets.v1", "a_b/jets.v2", "gun"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "jets/0.parquet", folder / (path if path == "gun" else f"{path}.parquet"))
+    for path in ("old", "new"):
+        (folder / path).mkdir()
+        shutil.copy(folder / "model.safetensors", folder / path)
+    return folder
+
+
+def test_other_jets_and_other_models_have_another_output(days):
+    outputs = [file_of_masses(asked(**({"model": "fast/1"} | predict))) for predict in APART]
+    assert len(set(outputs)) == len(APART) and not [each for each in outputs if re.search(r"[^\w./-]", each)]
+    assert outputs[APART.index({"jets": "gun"})] == "results/predicted/fast/1/gun.parquet"
+    assert "/day1_jets-" in outputs[0] and "/day2_jets-" in outputs[1]
+
+
+@pytest.mark.parametrize("same", ["./day1/jets.parquet", "day1/../day1/jets.parquet", "$HERE/jets.parquet"])
+def test_the_same_jets_have_the_same_output_however_they_are_written(same, days, monkeypatch):
+    monkeypatch.setenv("HERE", "day1")
+    first, second = (file_of_masses(asked(model="fast/1", jets=jets)) for jets in ("day1/jets.parquet", same))
+    assert first == second
+
+
+def test_urls_that_end_alike_are_downloaded_to_files_of_their_own(days):
+    urls = [f"https://user:secret@example.org/day{day}/jets.parquet" for day in (1, 2)]
+    config = asked(model="fast/1", jets=urls)
+    names = [file_name(file) for file in config["samples"]["predict"]["files"]]
+    assert len(set(names)) == 2 and "secret" not in "".join([*names, file_of_masses(config)])
+
+
+def test_a_url_that_is_none_is_refused(folder):
+    with pytest.raises(BadInput, match="no URL: "):
+        asked(model="fast/1", jets="https://[example.org/jets.parquet")
+
+
+def test_a_file_name_is_not_longer_than_file_systems_take(folder):
+    long = folder / ("ä" * 100) / f"{'x' * 240}.parquet"
+    long.parent.mkdir()
+    shutil.copy(folder / "jets/0.parquet", long)
+    assert len(Path(file_of_masses(asked(model="fast/1", jets=str(long)))).name) < 100
 
 
 WRONG = {
@@ -81,7 +157,7 @@ def test_what_cannot_be_predicted_is_refused_with_its_key(predict, message, fold
 def test_a_sample_may_not_have_the_name_of_the_downloads():
     own = {"predict": {"files": [{"url": "https://example.org/own.parquet"}]}}
     with pytest.raises(BadInput, match=r"samples\.predict: .* rename it"):
-        configure([Layer("mine.yaml", {"samples": own, "predict": {"model": "fast/1", "jets": URL}})])
+        configure([ConfigSource("mine.yaml", {"samples": own, "predict": {"model": "fast/1", "jets": URL}})])
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -96,7 +172,8 @@ def test_snakemake_predicts_what_the_script_does(folder):
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
     ended = snakemake(folder, "--configfile", "mine.yaml")
     assert ended.returncode == 0, ended.stderr
-    found = pq.read_table(folder / "results/predicted/model/0.parquet")
+    (output,) = (folder / "results/predicted").glob("model-*/jets-*.parquet")
+    found = pq.read_table(output)
     predict_jets(folder / "model.safetensors", ["jets"], folder / "out.parquet", NAMES, {}, "cpu", "float32")
     assert np.allclose(found["predicted"], pq.read_table(folder / "out.parquet")["predicted"], rtol=1e-5)
     assert "Nothing to be done" in snakemake(folder, "--configfile", "mine.yaml").stderr
@@ -112,4 +189,6 @@ def test_snakemake_trains_and_downloads_what_is_missing_and_says_what_to_give(fo
     counts = dict(re.findall(r"^(\w+) +(\d+)$", jobs, re.MULTILINE))
     assert all(counts[rule] == "1" for rule in ("train", "download", "predict")) and "predict_test" not in counts
     ended = snakemake(folder)
-    assert ended.returncode == 1 and ended.stderr.splitlines()[-1].startswith("nothing to predict: say in a file")
+    assert ended.returncode == 1 and ended.stderr.splitlines()[-1].startswith(
+        "nothing to predict; to fix: set model and jets"
+    )

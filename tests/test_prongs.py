@@ -7,11 +7,11 @@ import torch
 from test_kinematics import EMPTY, made_up
 from test_networks import batch_of
 from test_subjets import MIDDLE, shard_of, thinned
+from topmass.features.hits import decode_hits
+from topmass.features.particles import CRYSTAL, HADRON, PARTICLE_COLUMNS, TRACK, leading_particles
+from topmass.features.towers import build_towers
 from topmass.layers import PIXEL_ETA, PIXEL_PHI
-from topmass.learning.kinematics.hits import find_hits
-from topmass.learning.kinematics.particles import COLUMNS, CRYSTAL, HADRON, TRACK, particles
-from topmass.learning.kinematics.towers import find_towers
-from topmass.learning.networks.prongs import features, gather, momenta_of
+from topmass.models.prongs import form_prongs, particle_features, particle_p4
 from topmass.preprocessing.shards import Shard
 
 ALL = 2000
@@ -19,8 +19,8 @@ SOME = 12
 
 
 def particles_of(shard: Shard, count: int = ALL) -> torch.Tensor:
-    hits = find_hits(batch_of(shard), shard.meta)
-    return particles(hits, find_towers(hits), count)
+    hits = decode_hits(batch_of(shard), shard.meta)
+    return leading_particles(hits, build_towers(hits), count)
 
 
 def rows(*hits: tuple[str, int, int, float]) -> list[list[float]]:
@@ -30,8 +30,8 @@ def rows(*hits: tuple[str, int, int, float]) -> list[list[float]]:
 
 def test_particles_have_the_momentum_of_particle_flow():
     shard = thinned()
-    towers = find_towers(find_hits(batch_of(shard), shard.meta))
-    found = momenta_of(particles_of(shard).double()).sum(1)
+    towers = build_towers(decode_hits(batch_of(shard), shard.meta))
+    found = particle_p4(particles_of(shard).double()).sum(1)
     # A crystal is where it is, and no longer where all of its tower are on average.
     assert torch.allclose(found, towers.momenta[0].sum(2), rtol=2e-3, atol=0.5)
     assert torch.allclose(found[:, 3], towers.momenta[0].sum(2)[:, 3], rtol=1e-4)
@@ -40,9 +40,9 @@ def test_particles_have_the_momentum_of_particle_flow():
 def test_the_hardest_particles_come_first_and_there_is_none_without_a_hit():
     shard = made_up()
     found, everything = particles_of(shard, SOME), particles_of(shard)
-    assert found.shape == (len(shard), COLUMNS, SOME) and (found[:, 0].diff(dim=1) < 1e-3).all()
+    assert found.shape == (len(shard), PARTICLE_COLUMNS, SOME) and (found[:, 0].diff(dim=1) < 1e-3).all()
     assert torch.equal(found, everything[:, :, :SOME])
-    assert not found[EMPTY].any() and features(found).isfinite().all()
+    assert not found[EMPTY].any() and particle_features(found).isfinite().all()
     assert (everything[:, 0, -1] == 0).all() and not everything[:, :, -1].any()
 
 
@@ -71,10 +71,10 @@ def test_a_neutral_particle_is_what_no_track_explains(track, ecal, hcal, kinds):
 
 
 def test_prongs_are_the_jets_that_fastjet_adds_up():
-    momenta = momenta_of(particles_of(made_up(), SOME))[:1]
+    momenta = particle_p4(particles_of(made_up(), SOME))[:1]
     inside = torch.rand(1, SOME, 2, generator=torch.Generator().manual_seed(1)) < 0.5
     here = torch.ones(1, SOME, 1, dtype=torch.bool)
-    of_prongs, of_particles = gather(torch.where(inside, 50.0, -50.0), 2, momenta, here)
+    of_prongs, of_particles = form_prongs(torch.where(inside, 50.0, -50.0), 2, momenta, here)
     pt, y, phi, mass = (part[0] for part in of_prongs.split([2, 2, 2, 3], dim=1))
     jets = [fastjet.PseudoJet(0, 0, 0, 0) for _ in range(2)]
     for number, momentum in enumerate(momenta[0].tolist()):
@@ -95,7 +95,7 @@ def test_prongs_are_the_jets_that_fastjet_adds_up():
 
 
 def test_prongs_of_nothing_have_a_gradient():
-    momenta = momenta_of(particles_of(made_up(), SOME))
+    momenta = particle_p4(particles_of(made_up(), SOME))
     score = torch.full((len(momenta), SOME, 3), -1e3, requires_grad=True)
-    sum(each.sum() for each in gather(score, 3, momenta, momenta[..., 3:] > 0)).backward()
+    sum(each.sum() for each in form_prongs(score, 3, momenta, momenta[..., 3:] > 0)).backward()
     assert score.grad.isfinite().all()

@@ -14,12 +14,12 @@ from jsonschema import Draft202012Validator
 
 from conftest import REPOSITORY
 from evaluate import evaluate
+from topmass.evaluation.baselines import baselines, weighted_median
+from topmass.evaluation.bootstrap import Bootstrap, Resamples
+from topmass.evaluation.metrics import METRICS, absolute, relative
+from topmass.evaluation.predictions import PREDICTION_COLUMNS, Predictions
+from topmass.evaluation.score import TITLES, baselines_not_beaten
 from topmass.files import BadInput
-from topmass.scoring.baselines import baselines, weighted_median
-from topmass.scoring.bootstrap import Bootstrap, Draws
-from topmass.scoring.metrics import METRICS, absolute, relative
-from topmass.scoring.predictions import COLUMNS, Predictions
-from topmass.scoring.score import TITLES, shortfall
 
 BOOTSTRAP = {"resamples": 200, "level": 0.68, "seed": 1}
 BINS = {"mass": (85, 300, 500), "pt": (400, 700, 1000)}
@@ -54,7 +54,7 @@ def test_constants_of_a_flat_mass_are_those_of_the_reference():
     mass = np.linspace(85, 500, 100_001)
     jets = Predictions(
         event=np.arange(len(mass)),
-        **{name: mass for name in COLUMNS if name != "event"},
+        **{name: mass for name in PREDICTION_COLUMNS if name != "event"},
     )
     guesses = baselines(jets, 0)
     assert absolute(mass, guesses["constant_mae"]).mean() == pytest.approx(103.75, abs=0.01)
@@ -107,7 +107,7 @@ def test_quantiles_of_a_draw_are_those_of_its_jets_each_as_often_as_it_is_drawn(
     values, weights = rng.integers(0, 40, jets).astype(float), rng.poisson(1, (jets, 60)).astype(np.uint8)
     weights[:, :2], levels = 0, (0.16, 0.5, 0.84)
     weights[0, 1] = 200
-    found = Draws(weights).quantiles(values, np.argsort(values), levels)
+    found = Resamples(weights).quantiles(values, np.argsort(values), levels)
     for drawn, each in zip(found.T, weights.T, strict=True):
         repeated = np.repeat(values, each)
         expected = np.quantile(repeated, levels, method="inverted_cdf") if len(repeated) else [np.nan] * 3
@@ -124,7 +124,7 @@ def test_jets_of_one_event_are_drawn_together():
 def test_many_jets_are_resampled_in_pieces_with_the_same_result(monkeypatch):
     values, event = np.random.default_rng(6).normal(0, 1, 300), np.arange(300)
     whole = intervals(values, event)
-    monkeypatch.setattr("topmass.scoring.bootstrap.AT_ONCE", 7000)
+    monkeypatch.setattr("topmass.evaluation.bootstrap.RESAMPLES_PER_CHUNK", 7000)
     for name, number in intervals(values, event).items():
         assert number == (whole[name] and pytest.approx(whole[name], rel=1e-12))
 
@@ -261,12 +261,12 @@ def test_same_predictions_same_bytes(tmp_path):
 def test_a_network_that_is_not_better_than_a_constant_says_so(tmp_path, caplog):
     jets = made_up(400)
     metrics, summary, _ = score(jets, tmp_path)
-    assert shortfall(metrics) is None and "not better" not in summary
+    assert baselines_not_beaten(metrics) is None and "not better" not in summary
     jets.predicted[:] = 300
     caplog.set_level("INFO", "topmass")
     metrics, summary, _ = score(jets, tmp_path)
-    assert "is not better than" in summary and "best constant for MAE" in shortfall(metrics)
-    assert shortfall(metrics) in caplog.text
+    assert "is not better than" in summary and "best constant for MAE" in baselines_not_beaten(metrics)
+    assert baselines_not_beaten(metrics) in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_other_estimators_are_rows_of_their_own(tmp_path):
     found = metrics["regions"][0]["scores"]
     assert list(found)[:2] == ["network", "trees_image"]
     assert found["trees_image"]["mae"]["value"] == pytest.approx(20, rel=1e-5)
-    assert "trees on sums over the image" in summary and "trees_image" in set(spreadsheet["estimator"])
+    assert "GBDT, image moments" in summary and "trees_image" in set(spreadsheet["estimator"])
 
 
 def test_the_network_is_compared_with_trees_that_are_told_as_much_on_the_same_jets(tmp_path):
@@ -359,8 +359,8 @@ def test_the_network_is_compared_with_trees_that_are_told_as_much_on_the_same_je
     assert [found["mae"][end] for end in ("value", "low", "high")] == pytest.approx(3 * [-3], abs=1e-4)
     assert mae["high"] - mae["low"] > 0.5
     assert found["mre"]["low"] < found["mre"]["value"] < found["mre"]["high"] < 0
-    assert "network less trees on sums and subjets, on the same jets: MAE -3.00 [-3.00, -3.00] GeV" in summary
-    row = spreadsheet.query("estimator == 'network less trees_subjets' and metric == 'mae'")
+    assert "network − GBDT, subjet features, on the same jets: MAE -3.00 [-3.00, -3.00] GeV" in summary
+    row = spreadsheet.query("estimator == 'network minus trees_subjets' and metric == 'mae'")
     assert row.value.tolist() == [found["mae"]["value"]] and row.by.tolist() == ["all"]
 
 
@@ -375,7 +375,7 @@ def test_without_trees_that_are_told_as_much_nothing_is_said_of_them(tmp_path):
 def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     jets = made_up(400)
     rows = {"fewer": slice(1, None), "in another order": slice(None, None, -1)}.get(which, slice(None))
-    other = Predictions(**{name: getattr(jets, name)[rows] for name in COLUMNS})
+    other = Predictions(**{name: getattr(jets, name)[rows] for name in PREDICTION_COLUMNS})
     other.event = other.event + (which == "of other events")
     other.save(tmp_path / "trees.parquet")
     with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network"):

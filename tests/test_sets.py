@@ -6,8 +6,8 @@ import torch
 
 from test_kinematics import made_up
 from test_networks import SMALL, batch_of, network_for
-from topmass.learning.networks.build import build_network
-from topmass.learning.networks.kinematics import MEAN_MASS
+from topmass.models.build import build_network
+from topmass.models.kinematics import PRIOR_MEAN_MASS
 
 
 @pytest.fixture(params=["transformer", "prongs"])
@@ -18,20 +18,22 @@ def settings(request) -> dict:
 def test_a_jet_has_the_same_mass_in_any_order_of_its_parts(settings):
     shard = made_up()
     network = network_for(settings, shard)
-    numbers, parts = network.parted(batch_of(shard))
+    numbers, parts = network.split_features(batch_of(shard))
     order = torch.from_numpy(np.random.default_rng(1).permutation(parts.shape[2]))
     with torch.no_grad():
-        assert torch.allclose(network.body(numbers, parts[:, :, order]), network.body(numbers, parts), atol=1e-5)
+        assert torch.allclose(
+            network.backbone(numbers, parts[:, :, order]), network.backbone(numbers, parts), atol=1e-5
+        )
 
 
 def test_places_without_a_part_change_nothing(settings):
     shard = made_up()
     network = network_for(settings, shard)
-    numbers, parts = network.parted(batch_of(shard))
+    numbers, parts = network.split_features(batch_of(shard))
     with torch.no_grad():
-        expected = network.body(numbers, parts)
+        expected = network.backbone(numbers, parts)
         padded = torch.cat([parts, torch.zeros(len(shard), parts.shape[1], 5)], dim=2)
-        found = network.body(numbers, padded)
+        found = network.backbone(numbers, padded)
     has = parts.flatten(1).any(1)
     assert has.sum() == len(shard) - 1
     assert torch.allclose(found[has], expected[has], atol=1e-5)
@@ -40,8 +42,8 @@ def test_places_without_a_part_change_nothing(settings):
 def test_an_untrained_network_says_the_mean_mass(settings):
     shard = made_up()
     network = build_network(settings, shard.meta, 1)
-    network.adapt(batch_of(shard))
-    assert torch.allclose(network(batch_of(shard)), torch.tensor(MEAN_MASS))
+    network.fit_input_norm(batch_of(shard))
+    assert torch.allclose(network(batch_of(shard)), torch.tensor(PRIOR_MEAN_MASS))
 
 
 def test_bfloat16_gives_nearly_the_same_mass(settings):

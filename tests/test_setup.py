@@ -80,6 +80,13 @@ def test_an_environment_of_another_machine_is_made_anew_and_what_a_link_leads_to
     assert not (copy / ".venv").is_symlink() and (tmp_path / "theirs/ready").exists()
 
 
+def test_a_temporary_folder_without_room_is_named(small_disk, tmp_path):
+    command = ["make", "--directory", tmp_path, "--makefile", REPOSITORY / "Makefile", ".venv"]
+    ended = subprocess.run(command, env=os.environ | {"TMPDIR": str(small_disk)}, capture_output=True, encoding="utf-8")
+    assert ended.returncode and f"TMPDIR={small_disk}: 0.0 GB are free" in ended.stderr
+    assert "to fix: TMPDIR=<another folder> make" in ended.stderr and not (tmp_path / ".venv").exists()
+
+
 def test_packages_of_a_labs_software_stack_do_not_go_before_ours(copy, tmp_path):
     (tmp_path / "stack").mkdir()
     for name in ("yaml", "numpy", "snakemake"):

@@ -5,22 +5,26 @@ import pandas as pd
 import pytest
 
 from measure_shortcuts import measure_shortcuts
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.data.augmentation import ETA, PHI
+from topmass.data.perturbations import drop_layer, flip_jets, jet_index_of_values, shuffle_pixels
 from topmass.files import BadInput
 from topmass.layers import LAYERS
-from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.feeding.augmentation import ETA, PHI
-from topmass.learning.feeding.shortcuts import jet_of, mirrored, shuffled, without
 from topmass.preprocessing.shards import Shard
 from training_runs import run
 
 NAMES = tuple(layer.name for layer in LAYERS)
-SETTINGS = {"mass_above": 85, "bootstrap": {"resamples": 100, "level": 0.68, "seed": 1}}
+SETTINGS = {"min_mass": 85, "bootstrap": {"resamples": 100, "level": 0.68, "seed": 1}}
 
 
 @pytest.fixture(scope="module")
 def jets() -> Shard:
     """Some jets, the second of which is empty."""
-    first, empty, others = make_up(1, NAMES), make_up(1, NAMES, 2).without_values(), make_up(40, NAMES, 3)
+    first, empty, others = (
+        make_synthetic_shard(1, NAMES),
+        make_synthetic_shard(1, NAMES, 2).without_values(),
+        make_synthetic_shard(40, NAMES, 3),
+    )
     shard = Shard.join([first, empty, others])
     shard.arrays["ieta"] = np.rint(shard.arrays["ieta"]) - 85
     return shard
@@ -28,7 +32,7 @@ def jets() -> Shard:
 
 def values_of(shard: Shard, columns: tuple[str, ...]) -> list[tuple]:
     """What each value of each jet and layer is, in an order that does not depend on theirs."""
-    return sorted(zip(jet_of(shard), *(shard.arrays[name] for name in ("layer", *columns)), strict=True))
+    return sorted(zip(jet_index_of_values(shard), *(shard.arrays[name] for name in ("layer", *columns)), strict=True))
 
 
 def same(first: Shard, second: Shard) -> bool:
@@ -39,17 +43,17 @@ def same(first: Shard, second: Shard) -> bool:
 
 @pytest.mark.parametrize("flips", [ETA, PHI, ETA | PHI])
 def test_two_mirrors_are_none_and_one_is_not(flips, jets):
-    once = mirrored(jets, flips)
-    assert not same(once, jets) and same(mirrored(once, flips), jets)
+    once = flip_jets(jets, flips)
+    assert not same(once, jets) and same(flip_jets(once, flips), jets)
     assert np.array_equal(once.arrays["ieta"], -1 - jets.arrays["ieta"] if flips & ETA else jets.arrays["ieta"])
 
 
 def test_the_mirrors_in_eta_and_in_phi_make_that_in_both(jets):
-    assert same(mirrored(mirrored(jets, ETA), PHI), mirrored(jets, ETA | PHI))
+    assert same(flip_jets(flip_jets(jets, ETA), PHI), flip_jets(jets, ETA | PHI))
 
 
 def test_a_shuffled_jet_has_the_same_values_in_each_layer_and_no_cell_twice(jets, tmp_path):
-    found = shuffled(jets, np.random.default_rng(1))
+    found = shuffle_pixels(jets, np.random.default_rng(1))
     assert values_of(found, ("value",)) == values_of(jets, ("value",))
     places = values_of(found, ("pixel",))
     assert len(set(places)) == len(places) and places != values_of(jets, ("pixel",))
@@ -59,32 +63,32 @@ def test_a_shuffled_jet_has_the_same_values_in_each_layer_and_no_cell_twice(jets
 
 
 def test_the_shuffle_depends_on_the_seed_alone(jets):
-    first, again, other = (shuffled(jets, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (shuffle_pixels(jets, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert same(first, again) and not same(first, other)
 
 
 def test_shuffled_values_lie_anywhere_in_the_window():
     """A full layer stays full, and of one with a single value every cell has its chance."""
     hcal = NAMES.index("hcal")
-    shard = make_up(2000, NAMES)
-    one_each = np.unique(np.stack([jet_of(shard), shard.arrays["layer"]]), axis=1, return_index=True)[1]
+    shard = make_synthetic_shard(2000, NAMES)
+    one_each = np.unique(np.stack([jet_index_of_values(shard), shard.arrays["layer"]]), axis=1, return_index=True)[1]
     only = one_each[shard.arrays["layer"][one_each] == hcal]
-    jet = jet_of(shard)[only]
+    jet = jet_index_of_values(shard)[only]
     arrays = shard.arrays | {name: shard.arrays[name][only] for name in ("pixel", "layer", "value")}
     alone = Shard(np.searchsorted(jet, np.arange(2001)), arrays, shard.meta)
-    row, column = np.divmod(shuffled(alone, np.random.default_rng(1)).arrays["pixel"], 25)
+    row, column = np.divmod(shuffle_pixels(alone, np.random.default_rng(1)).arrays["pixel"], 25)
     for place in (row, column):
         counts = np.bincount(place, minlength=25)
         assert len(counts) == 25 and ((counts - len(only) / 25) ** 2 / (len(only) / 25)).sum() < 60
     every = np.arange(625)
     arrays = {"pixel": every.astype("u2"), "layer": np.full(625, hcal, "u1"), "value": np.ones(625, "f2")}
     full = Shard(np.array([0, 625]), shard.take(np.arange(1)).arrays | arrays, shard.meta)
-    assert np.array_equal(np.sort(shuffled(full, np.random.default_rng(1)).arrays["pixel"]), every)
+    assert np.array_equal(np.sort(shuffle_pixels(full, np.random.default_rng(1)).arrays["pixel"]), every)
 
 
 @pytest.mark.parametrize("layer", NAMES)
 def test_a_layer_that_is_switched_off_is_empty_and_all_others_stay(layer, jets):
-    found = without(jets, layer)
+    found = drop_layer(jets, layer)
     kept = [value for value in values_of(jets, ("pixel", "value")) if value[1] != NAMES.index(layer)]
     assert values_of(found, ("pixel", "value")) == kept and len(found) == len(jets)
 
@@ -121,6 +125,6 @@ def test_a_folder_without_the_splits_is_refused(trained, tmp_path):
 
 
 def test_jets_of_another_dataset_are_refused(trained, tmp_path):
-    make_up(9, NAMES).save(tmp_path / "test" / "0.npz")
+    make_synthetic_shard(9, NAMES).save(tmp_path / "test" / "0.npz")
     with pytest.raises(BadInput, match=r"test/0\.npz: a shard of other scales"):
         measure_shortcuts(*trained, 1, SETTINGS, 1, tmp_path / "out")

@@ -14,7 +14,7 @@ import pytest
 import simulate as stage
 from simulation_settings import DETECTOR, GENERATOR, SELECTION
 from topmass.files import BadInput
-from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, join
+from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, concat_jets
 from topmass.layers import LAYERS
 from topmass.simulation import block as production
 from topmass.simulation.generator import Generator, GeneratorSettings
@@ -41,7 +41,7 @@ def make(path: Path, block: int = 0, jets: int = 100, seed: int = 1, **settings)
     generator = GENERATOR | {name: value for name, value in settings.items() if name in GENERATOR}
     selection = SELECTION | {name: value for name, value in settings.items() if name not in GENERATOR}
     stage.simulate(path, block, jets, seed, generator, DETECTOR, selection)
-    return join(list(JetTable(path).batches()))
+    return concat_jets(list(JetTable(path).batches()))
 
 
 def digest(path: Path) -> str:
@@ -121,7 +121,7 @@ def test_the_table_says_where_its_jets_come_from(block):
 
 
 def test_an_impossible_selection_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(production, "HOPELESS", 60)
+    monkeypatch.setattr(production, "MAX_EVENTS_WITHOUT_JET", 60)
     with pytest.raises(BadInput, match=r"block 0: none of 60 events has a jet that passes the selection .*5000"):
         make(tmp_path / "none.parquet", pt_min=5000.0)
     assert list(tmp_path.iterdir()) == []

@@ -29,7 +29,7 @@ def site_profile(folder: Path, gpus: int) -> str:
     profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.v9+.yaml").read_text())
     # The network trains on the CPU here, and so the configuration asks for no GPU.
     profile["set-resources"]["train"]["gpu"] = gpus
-    profile["set-threads"] = {"train": 1, "predict_test": 1, "baselines": 1}
+    profile["set-threads"] = {"train": 1, "predict_test": 1, "train_gbdt": 1}
     # Too little, at first.
     profile["set-resources"]["predict_test"]["mem_mb"] = "300 * attempt"
     profile |= {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1, "latency-wait": 5}
@@ -143,7 +143,7 @@ def test_the_training_holds_one_of_the_two_gpus_while_it_runs(run):
 
 
 def test_blocks_run_in_parallel(run):
-    shards = [job for job in run.jobs.values() if job["Comment"].startswith("rule_shards")]
+    shards = [job for job in run.jobs.values() if job["Comment"].startswith("rule_make_shards")]
     assert [job["JobState"] for job in shards] == ["COMPLETED"] * 3
     assert max(job["StartTime"] for job in shards) < min(job["EndTime"] for job in shards)
 

@@ -10,12 +10,12 @@ import torch
 
 from subjets_by_loop import slowly, towers_of
 from test_kinematics import EMPTY, NAMES, REFERENCE, made_up, numbers_of
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.features.feature_registry import JET_FEATURES, MOMENT_FEATURES, SUBJET_FEATURES
+from topmass.features.feature_table import build_feature_table
+from topmass.features.subjets import compute_subjet_features
+from topmass.features.towers import MAX_TOWERS, build_towers
 from topmass.layers import PIXEL_PHI
-from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.kinematics.quantities import JET, SUBJETS, SUMS
-from topmass.learning.kinematics.subjets import subjets
-from topmass.learning.kinematics.table import tabulate
-from topmass.learning.kinematics.towers import MOST, find_towers
 from topmass.preprocessing.shards import Shard
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -24,12 +24,14 @@ SCALES = (100.0, 5.0, 1.0, 10.0, 2.0, 3.0, 3.0, 3.0)
 
 
 def subjets_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
-    return numbers_of(lambda hits, meta: subjets(find_towers(hits), meta), SUBJETS, shard, device, at_once)
+    return numbers_of(
+        lambda hits, meta: compute_subjet_features(build_towers(hits), meta), SUBJET_FEATURES, shard, device, at_once
+    )
 
 
 def shard_of(jets: list[list[tuple[str, int, int, float]]], ieta: float = 20, layers: tuple[str, ...] = NAMES) -> Shard:
     """Jets of hits: layer, row and column on the layer's own grid, value as stored, of a pixel."""
-    shard = make_up(len(jets), layers)
+    shard = make_synthetic_shard(len(jets), layers)
     hits = [each for jet in jets for each in jet]
     cells = [shard.meta.cells[layers.index(name)] for name, *_ in hits]
     arrays = {
@@ -202,15 +204,15 @@ def test_without_tracks_particle_flow_is_the_cells():
 
 
 def test_of_more_towers_than_are_kept_the_softest_are_lost():
-    soft = np.random.default_rng(6).permutation(MOST + 40) < 40
-    hits = [("hcal", *divmod(tower, 25), 0.125 if soft[tower] else 2.0) for tower in range(MOST + 40)]
+    soft = np.random.default_rng(6).permutation(MAX_TOWERS + 40) < 40
+    hits = [("hcal", *divmod(tower, 25), 0.125 if soft[tower] else 2.0) for tower in range(MAX_TOWERS + 40)]
     kept = [hit for hit in hits if hit[3] == 2]
     close(subjets_of(shard_of([hits], layers=REFERENCE)), subjets_of(shard_of([kept], layers=REFERENCE)))
 
 
 def test_a_table_has_the_numbers_of_subjets_in_their_order():
     shard = thinned()
-    table = tabulate([shard], with_subjets=True)
+    table = build_feature_table([shard], with_subjets=True)
     found = dict(zip((each.name for each in table.quantities), table.numbers.T, strict=True))
     close({name: found[name] for name in subjets_of(shard)}, subjets_of(shard))
 
@@ -227,6 +229,6 @@ def test_torch_has_a_deterministic_way():
 
 
 def test_each_number_has_a_name_of_its_own_a_unit_and_a_meaning():
-    names = [each.name for each in SUMS + SUBJETS + JET]
-    assert len(names) == len(set(names)) and len(SUBJETS) == 281
-    assert all(each.unit and each.meaning for each in SUBJETS)
+    names = [each.name for each in MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES]
+    assert len(names) == len(set(names)) and len(SUBJET_FEATURES) == 281
+    assert all(each.unit and each.meaning for each in SUBJET_FEATURES)

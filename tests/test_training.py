@@ -1,31 +1,51 @@
 """Recipes, weights of jets, precision, health, and what a training shows."""
 
+import json
 import math
 import re
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.optim import Muon
 
+from topmass.data.batches import SparseJets
+from topmass.data.datasets import InMemoryDataset
+from topmass.device import find_device, find_precision
 from topmass.files import BadInput
-from topmass.learning.device import find_device, find_precision
-from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.resnet15 import ResNet15
-from topmass.learning.recipe import Plateau, Recipe
-from topmass.learning.resuming.interrupt import Interrupted
-from topmass.learning.resuming.state import State
-from topmass.learning.team import Team
-from topmass.learning.training import trainer as loop
-from topmass.learning.training.trainer import Trainer
-from topmass.learning.training.validation import errors
+from topmass.models.resnet15 import ResNet15
+from topmass.models.trained_model import TrainedModel
+from topmass.preprocessing.distribution import summarize_shard
 from topmass.preprocessing.shards import Shard
+from topmass.process_group import ProcessGroup
+from topmass.training import run as job
+from topmass.training import trainer as loop
+from topmass.training.muon import FastMuon
+from topmass.training.recipe import Plateau, Recipe
+from topmass.training.signals import TrainingInterrupted
+from topmass.training.state import TrainState
+from topmass.training.trainer import Trainer
+from topmass.training.validation import validation_errors
 from training_runs import COMPUTE, CPU, RECIPE, find, run, start, start_by
 
 MASSES = torch.tensor([0.2, 0.5, 0.9])
+
+
+def test_a_model_carries_how_the_jets_of_its_training_are_distributed(dataset, tmp_path, monkeypatch):
+    paths = run(dataset, tmp_path / "all")
+    shards = [Shard.load(path) for path in dataset[1]["train"]]
+    whole = summarize_shard(Shard.join(shards)).dump()
+    for path in paths[:2]:
+        assert TrainedModel.load(path).training.dump() == json.loads(json.dumps(whole))
+    rows = {row[0]: row for row in json.loads((tmp_path / "all/training.json").read_text())["distributions"]}
+    assert rows.keys() >= {"ecal (GeV)", "et (GeV)", "pt (GeV)", "mass (GeV)", "ieta (crystals)"}
+    monkeypatch.setattr(job, "NORM_SAMPLE_SIZE", 50)
+    some, again = (TrainedModel.load(run(dataset, tmp_path / name)[0]) for name in ("some", "again"))
+    assert 50 <= some.training.jets < 60 and some.training.dump() == again.training.dump()
 
 
 def test_losses_are_what_their_names_say():
@@ -33,7 +53,7 @@ def test_losses_are_what_their_names_say():
     error = (predicted - MASSES).abs()
 
     def loss(name, **more):
-        return Recipe(1, 1, 1.0, loss=name, **more).losses(predicted[:, None], MASSES)
+        return Recipe(1, 1, 1.0, loss=name, **more).loss_per_jet(predicted[:, None], MASSES)
 
     assert torch.equal(loss("mae"), error)
     assert torch.allclose(loss("relative"), error / MASSES)
@@ -41,13 +61,13 @@ def test_losses_are_what_their_names_say():
     # Below 25 GeV, 0.05, half the square; above it linear.
     assert torch.allclose(loss("huber", huber_delta=25), torch.tensor([0.05 * (0.1 - 0.025), 0.5e-4, 0]), atol=1e-7)
     assert torch.allclose(loss("log"), (predicted / MASSES).log().abs(), atol=1e-7)
-    far = Recipe(1, 1, 1.0, loss="log_cosh").losses(torch.tensor([[1e4]]), torch.tensor([0.0]))
+    far = Recipe(1, 1, 1.0, loss="log_cosh").loss_per_jet(torch.tensor([[1e4]]), torch.tensor([0.0]))
     assert far.item() == pytest.approx(1e4 - 0.05 * math.log(2))
 
 
 def test_the_loss_of_the_logarithm_is_finite_and_points_to_the_mass_from_any_output():
     predicted = torch.tensor([[-3.0], [0.0], [0.05], [0.0999], [0.1001], [0.19], [0.21], [5.0]], requires_grad=True)
-    losses = Recipe(1, 1, 1.0, loss="log").losses(predicted, torch.full((8,), 0.2))
+    losses = Recipe(1, 1, 1.0, loss="log").loss_per_jet(predicted, torch.full((8,), 0.2))
     losses.sum().backward()
     slope = predicted.grad[:, 0]
     assert torch.isfinite(losses).all() and (slope[:6] < 0).all() and (slope[6:] > 0).all()
@@ -57,23 +77,27 @@ def test_the_loss_of_the_logarithm_is_finite_and_points_to_the_mass_from_any_out
 
 
 def test_a_tilted_loss_is_the_absolute_error_but_for_the_side_that_the_middle_is_on():
-    def loss(predicted, target, tilt=0.4):
+    def loss(predicted, target, asymmetry=0.4):
         outputs = torch.tensor([[predicted / 500]])
-        return Recipe(1, 1, 1.0, loss="tilted", tilt=tilt).losses(outputs, torch.tensor([target / 500])).item()
+        return (
+            Recipe(1, 1, 1.0, loss="asymmetric_mae", asymmetry=asymmetry)
+            .loss_per_jet(outputs, torch.tensor([target / 500]))
+            .item()
+        )
 
     assert loss(450, 500) == pytest.approx(1.4 * 0.1) and loss(550, 500) == pytest.approx(0.6 * 0.1)
     assert loss(135, 85) == pytest.approx(1.4 * 0.1) and loss(35, 85) == pytest.approx(0.6 * 0.1)
-    assert [loss(242.5, 292.5), loss(342.5, 292.5), loss(450, 500, tilt=0)] == pytest.approx(3 * [0.1])
+    assert [loss(242.5, 292.5), loss(342.5, 292.5), loss(450, 500, asymmetry=0)] == pytest.approx(3 * [0.1])
     # No mass is so far away that an error would be a gain.
-    assert loss(5000, 1000, tilt=0.99) > 0
+    assert loss(5000, 1000, asymmetry=0.99) > 0
 
 
 def test_what_a_tilted_loss_says_of_jets_that_do_not_show_their_mass_is_farther_from_the_middle():
     """Of jets of any mass the middle; of heavy ones more than their median, and of light ones less."""
-    recipe, outputs = Recipe(1, 1, 1.0, loss="tilted"), torch.linspace(0, 1, 501)
+    recipe, outputs = Recipe(1, 1, 1.0, loss="asymmetric_mae"), torch.linspace(0, 1, 501)
 
     def best(masses):
-        mean = torch.stack([recipe.losses(each.expand(len(masses), 1), masses).mean() for each in outputs])
+        mean = torch.stack([recipe.loss_per_jet(each.expand(len(masses), 1), masses).mean() for each in outputs])
         return 500 * float(outputs[mean.argmin()])
 
     assert best(torch.linspace(85, 500, 401) / 500) == pytest.approx(292.5, abs=1)
@@ -92,11 +116,11 @@ def test_a_plateau_lowers_the_rate_as_torch_does():
 
 def test_a_cosine_rises_and_falls_to_zero():
     recipe = Recipe(10, 1, 0.1, schedule="cosine", warmup_epochs=2)
-    rates = [recipe.rate(step, 10) for step in range(100)]
+    rates = [recipe.cosine_lr(step, 10) for step in range(100)]
     assert rates[0] == pytest.approx(0.1 / 20) and max(rates) == rates[19] == pytest.approx(0.1)
     assert rates[60] == pytest.approx(0.05) and 0 < rates[-1] < 1e-4
     assert np.all(np.diff(rates[:20]) > 0) and np.all(np.diff(rates[20:]) < 0)
-    assert Recipe(1, 1, 0.1, schedule="cosine", warmup_epochs=0).rate(0, 10) == 0.1
+    assert Recipe(1, 1, 0.1, schedule="cosine", warmup_epochs=0).cosine_lr(0, 10) == 0.1
 
 
 @pytest.mark.parametrize(
@@ -106,9 +130,9 @@ def test_a_cosine_rises_and_falls_to_zero():
         {"optimizer": "muon"},
         {"schedule": "cosine", "warmup_epochs": 0.5},
         {"loss": "huber", "huber_delta": 10},
-        {"average_decay": 0.9},
-        {"gradient_clip": 0.01},
-        {"flips": ["eta"]},
+        {"ema_decay": 0.9},
+        {"gradient_clip_norm": 0.01},
+        {"augment_flips": ["eta"]},
     ],
     ids=lambda change: str(next(iter(change.items()))),
 )
@@ -141,6 +165,21 @@ def test_muon_makes_the_steps_of_matrices_orthogonal_and_is_adamw_for_all_else()
     assert whole.max() > 5 * whole.min()
 
 
+def test_in_bfloat16_the_steps_of_muon_are_those_of_torch(monkeypatch):
+    monkeypatch.setattr("topmass.training.muon.find_precision", lambda *_: torch.bfloat16)
+    rng = torch.Generator().manual_seed(1)
+    start, *gradients = torch.randn(4, 48, 32, generator=rng).unbind()
+    pairs = []
+    for optimizer in (partial(FastMuon, weight_decay=0.1), partial(Muon, adjust_lr_fn="match_rms_adamw")):
+        matrices = [torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.T.clone())]
+        stepped = optimizer(matrices, 0.01)
+        for gradient in gradients:
+            matrices[0].grad, matrices[1].grad = gradient.clone(), gradient.T.clone()
+            stepped.step()
+        pairs.append(matrices)
+    assert all(torch.equal(*both) for both in zip(*pairs, strict=True))
+
+
 def test_training_stops_early_without_progress(dataset, tmp_path):
     # Nothing is learnt at this rate.
     *_, history = run(dataset, tmp_path, recipe=RECIPE | {"epochs": 9, "learning_rate": 1e-12, "early_stopping": 2})
@@ -152,9 +191,9 @@ def make_trainer(dataset, tmp_path, recipe=RECIPE, change=lambda shard: None, **
     """A trainer of the first training shard, which is its own validation."""
     shard = Shard.load(dataset[1]["train"][0])
     change(shard)
-    source = InMemory(SparseJets.of(shard, CPU))
+    source = InMemoryDataset(SparseJets.of(shard, CPU))
     torch.manual_seed(1)
-    state = State(ResNet15(shard.meta, 1, pool=8), Recipe(**recipe), fused=False)
+    state = TrainState(ResNet15(shard.meta, 1, downsample=8), Recipe(**recipe), fused=False)
     return Trainer(state, source, source, 1, torch.float32, tmp_path / "bad.txt", **settings)
 
 
@@ -165,16 +204,16 @@ def test_the_history_tells_time_and_rate_of_the_epoch_itself(dataset, tmp_path, 
     rows = list(trainer.epochs())
     assert all(row.seconds < 3 for row in rows)
     assert [row.learning_rate for row in rows] == [
-        trainer.recipe.rate(i * trainer.steps, trainer.steps) for i in range(3)
+        trainer.recipe.cosine_lr(i * trainer.steps, trainer.steps) for i in range(3)
     ]
 
 
 def test_what_is_restored_lies_in_memory_as_the_weights_do(dataset, tmp_path):
     """Else fused optimisers refuse it on a GPU."""
-    trainers = [make_trainer(dataset, tmp_path, RECIPE | {"average_decay": 0.5}) for _ in "ab"]
+    trainers = [make_trainer(dataset, tmp_path, RECIPE | {"ema_decay": 0.5}) for _ in "ab"]
     for trainer in trainers:
         trainer.state.network.to(memory_format=torch.channels_last)
-    trainers[0].one_step(next(trainers[0].cuts(0)))
+    trainers[0].training_step(next(trainers[0].train_batches(0)))
     old, new = (trainer.state for trainer in trainers)
     new.restore(old.tensors(), old.numbers())
     for parameter, average in zip(new.parameters, new.average, strict=True):
@@ -184,9 +223,9 @@ def test_what_is_restored_lies_in_memory_as_the_weights_do(dataset, tmp_path):
 
 
 def test_the_average_of_the_weights_is_validated_and_kept(dataset, tmp_path):
-    trainer = make_trainer(dataset, tmp_path, RECIPE | {"average_decay": 0.5})
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"ema_decay": 0.5})
     first = [each.detach().clone() for each in trainer.state.parameters]
-    trainer.one_step(next(trainer.cuts(0)))
+    trainer.training_step(next(trainer.train_batches(0)))
     for average, before, now in zip(trainer.state.average, first, trainer.state.parameters, strict=True):
         assert torch.allclose(average, (before + now) / 2, atol=1e-7)
     kept = trainer.state.weights()
@@ -199,14 +238,20 @@ def test_a_weight_of_two_counts_as_two_jets_and_of_zero_as_none(dataset, tmp_pat
     def weigh(shard):
         shard.arrays["weight"] = np.resize(np.float32([0, 1, 2]), len(shard))
 
-    trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 1000}, weigh)
-    batch = next(trainer.cuts(0)).on(CPU, trainer.jets.meta)
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch_size": 1000}, weigh)
+    batch = next(trainer.train_batches(0)).on(CPU, trainer.jets.meta)
     each = (trainer.state.network(batch)[:, 0] - batch.target).abs().detach()
     repeated = each.repeat_interleave(batch.weight.long())
-    loss, mae, _ = errors(
-        trainer.state.network, trainer.validation, trainer.recipe.losses, CPU, torch.float32, Team(), lambda: False
+    loss, mae, _ = validation_errors(
+        trainer.state.network,
+        trainer.validation,
+        trainer.recipe.loss_per_jet,
+        CPU,
+        torch.float32,
+        ProcessGroup(),
+        lambda: False,
     )
-    trainer.one_step(next(trainer.cuts(0)))
+    trainer.training_step(next(trainer.train_batches(0)))
     assert trainer.mean_loss() == pytest.approx(float(repeated.mean()), rel=1e-5)
     assert loss == mae == pytest.approx(float(repeated.mean()), rel=1e-5)
 
@@ -217,7 +262,7 @@ def test_a_jet_that_spoils_the_loss_is_named_and_its_batch_saved(dataset, tmp_pa
 
     # As on a GPU, where it is seen some steps later.
     monkeypatch.setitem(loop.CHECK_EVERY, "cpu", 50)
-    trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch": 16}, spoil)
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"batch_size": 16}, spoil)
     with pytest.raises(BadInput, match=r"epoch 1: the loss is not finite at step \d+, jets of the events .*all \d+ in"):
         list(trainer.epochs())
     saved = np.loadtxt(tmp_path / "bad.txt")
@@ -229,7 +274,7 @@ def test_too_little_memory_names_the_batch_and_suggests_one(dataset, tmp_path, m
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(ResNet15, "forward", full)
-    with pytest.raises(BadInput, match=r"^out of memory with recipe\.batch 32: try 16$"):
+    with pytest.raises(BadInput, match=r"^out of memory with recipe\.batch_size 32: try 16$"):
         run(dataset, tmp_path)
 
 
@@ -261,7 +306,7 @@ NAMELESS = "setpriv --reuid 54321 --clear-groups --inh-caps +dac_override --ambi
 @pytest.mark.lab
 def test_the_compiled_network_trains_to_the_same_even_for_a_user_without_a_name(dataset, tmp_path):
     # All jets in one batch: there is one shape to compile for.
-    recipe = RECIPE | {"batch": 1000}
+    recipe = RECIPE | {"batch_size": 1000}
     environment = {"TMPDIR": str(tmp_path), "HOME": "/nonexistent", "USER": "", "LOGNAME": ""}
     process = start_by(
         NAMELESS.split(), dataset, tmp_path / "b", environment, recipe=recipe, compute=COMPUTE | {"compile": True}
@@ -284,10 +329,9 @@ def test_what_torch_cannot_compile_is_one_line_before_anything_is_trained(enviro
     process = start(dataset, tmp_path / "run", environment, compute=COMPUTE | {"compile": True})
     process.join()
     said = (tmp_path / "run/said").read_text()
-    assert re.search(
-        f"BadInput: compute.compile: torch.compile cannot make kernels here \\({why}.*; it needs a C", said
-    )
-    assert "set compute.compile to false" in said and "epoch" not in said and not list(tmp_path.rglob("*.safetensors"))
+    assert re.search(f"BadInput: torch.compile cannot make kernels here \\({why}.*; it needs a C", said)
+    assert "or leave it out with compute.compile: false" in said and "epoch" not in said
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_folder_for_kernels_that_cannot_be_made_is_named_with_its_variable(dataset, tmp_path):
@@ -301,7 +345,7 @@ def test_a_folder_for_kernels_that_cannot_be_made_is_named_with_its_variable(dat
 def test_it_says_what_it_trains_and_how_it_goes(dataset, tmp_path, caplog):
     caplog.set_level("INFO", "topmass")
     run(dataset, tmp_path)
-    assert "resnet15, pool 8, 90,163 parameters, on cpu (1 threads) in float32: " in caplog.text
+    assert "resnet15, downsample 8, 90,163 parameters, on cpu (1 threads) in float32: " in caplog.text
     assert "placement device (auto): " in caplog.text
     assert "epoch 2/2, " in caplog.text and " jets/s, 0.0 min left" in caplog.text
 
@@ -326,11 +370,11 @@ def test_a_signal_during_the_validation_keeps_the_epoch(dataset, tmp_path):
     validate = trainer.validate
 
     def signalled():
-        trainer.interrupt.note(15, None)
+        trainer.interrupt.on_signal(15, None)
         return validate()
 
     trainer.validate = signalled
-    with pytest.raises(Interrupted):
+    with pytest.raises(TrainingInterrupted):
         list(trainer.epochs())
     assert kept == [(1, trainer.steps)]
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fit_trees import KINDS, fit_trees
-from topmass.files import BadInput
-from topmass.learning.benchmark.made_up import make_up
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.evaluation.predictions import TRUTH_COLUMNS, Predictions
+from topmass.files import BadInput, file_digest
 from topmass.preprocessing.shards import Shard
-from topmass.preprocessing.statistics import digest_of
-from topmass.scoring.predictions import KNOWN, Predictions
+from train_gbdt import KINDS, train_gbdt
 
 JETS = {"train": (700, 600), "validation": (300,), "test": (200, 0, 150)}
 LAYERS = ("track_pt", "ecal", "hcal")
@@ -26,13 +25,13 @@ def write_jets(folder: Path, change=lambda shard: None, **meta) -> tuple[dict, P
         shards[split] = [folder / split / f"{part}.npz" for part in range(len(sizes))]
         for path, jets in zip(shards[split], sizes, strict=True):
             seed += 1
-            shard = make_up(max(jets, 1), LAYERS, seed).take(np.arange(jets))
+            shard = make_synthetic_shard(max(jets, 1), LAYERS, seed).take(np.arange(jets))
             shard.arrays["event"] += 10_000 * seed
             jet, ecal = np.repeat(np.arange(jets), np.diff(shard.offset)), shard.arrays["layer"] == 1
             energy = np.bincount(jet[ecal], shard.arrays["value"][ecal], jets)
             share = shard.arrays["value"][ecal] / energy[jet[ecal]]
             shard.arrays["value"][ecal] = share * shard.arrays["mass"][jet[ecal]] / 500
-            changes = {"statistics": digest_of(statistics), "scales": (1.0, 500.0, 1.0)} | meta
+            changes = {"statistics": file_digest(statistics), "scales": (1.0, 500.0, 1.0)} | meta
             shard.meta = replace(shard.meta, **changes)
             change(shard)
             shard.save(path)
@@ -43,7 +42,7 @@ def fit(
     folder: Path, shards: dict, statistics: Path, threads: int = 1, kinds: tuple = ("trees_image", "trees_jet")
 ) -> dict[str, Predictions]:
     paths = {name: folder / f"{name}.parquet" for name in kinds}
-    fit_trees(shards, statistics, paths, threads)
+    train_gbdt(shards, statistics, paths, threads)
     return {name: Predictions.load(path) for name, path in paths.items()}
 
 
@@ -60,7 +59,7 @@ def test_trees_find_what_is_written_into_the_image_and_those_without_it_do_not(t
     assert "without track_dz_hits, track_d0_hits, bpix1_hits, bpix2_hits, bpix3_hits, which" in caplog.text
     test = Shard.join([Shard.load(path) for path in shards["test"]])
     for predictions in found.values():
-        for name in KNOWN:
+        for name in TRUTH_COLUMNS:
             assert np.array_equal(getattr(predictions, name), test.arrays[name], equal_nan=True)
 
 

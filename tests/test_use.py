@@ -84,6 +84,12 @@ def test_with_directory_everything_is_written_there(elsewhere):
 
 
 @pytest.mark.slow
+def test_the_snakefile_in_the_folder_of_the_workflow_is_the_same_workflow(house, elsewhere):
+    place = ("--snakefile", str(house / "workflow/Snakefile"), "--configfile", str(house / "tests/tiny.yaml"))
+    assert "Nothing to be done" in snakemake(elsewhere, TARGET, "--dry-run", *place)
+
+
+@pytest.mark.slow
 def test_results_may_be_a_link_to_scratch(house, elsewhere, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "scratch").mkdir()

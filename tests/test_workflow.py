@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import urlsafe_b64encode
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,9 @@ import yaml
 
 from conftest import REPOSITORY, make_jets
 from servers import Fault, web_server
+from topmass.io.dense_file import write_dense
 from topmass.jets import JetBatch, JetTable, write_jets
 from topmass.layers import LAYERS
-from topmass.sources.dense_file import write_dense
 
 pytestmark = pytest.mark.slow
 KEPT = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
@@ -65,6 +67,17 @@ def outputs(folder: Path) -> dict[str, bytes]:
     }
 
 
+def copy_results(house: Path, folder: Path) -> Path:
+    """A copy of the results with the times of its files, in a folder without `.snakemake`."""
+    shutil.copytree(house / "results", folder / "results")
+    return folder
+
+
+def record_of(results: Path, output: str) -> Path:
+    """The file in which Snakemake records how an output was made."""
+    return results / "metadata" / urlsafe_b64encode(f"results/{output}".encode()).decode()
+
+
 FIGURE_FILES = (
     *("gun/average_images", "gun/single_jets", "flat/masses"),
     "flat/layer_values",
@@ -97,7 +110,12 @@ def test_the_report_holds_every_figure(house):
     assert "workflow.html" in places and all((house / "results" / place).exists() for place in places)
     # The page shows captions as they stand: signs of the markup that Snakemake's report reads would be seen.
     assert "\\" not in page
-    for told in ("experiments.tiny.recipe.batch", "300 jets simulated with seed 1", "pythia8mc", "figure_predictions"):
+    for told in (
+        "experiments.tiny.recipe.batch_size",
+        "300 jets simulated with seed 1",
+        "pythia8mc",
+        "figure_predictions",
+    ):
         assert told in page
 
 
@@ -140,10 +158,10 @@ def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
 PAGES = {"report", "workflow_report"}
 OF_METRICS = {"figure_predictions", "figure_metrics", "figure_containment", "model_card"}
 LAST = {"predict_test", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
-AFTER_TREES = {"baselines", "evaluate"} | OF_METRICS | PAGES
+AFTER_TREES = {"train_gbdt", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
-AFTER_STATISTICS = {"shards", "baselines", "figure_masses", "figure_layers"} | TRAINING
-ALL = {"trial", "simulate", "figure_images", "statistics"} | AFTER_STATISTICS
+AFTER_STATISTICS = {"make_shards", "train_gbdt", "figure_masses", "figure_layers"} | TRAINING
+ALL = {"trial", "simulate", "figure_images", "compute_statistics"} | AFTER_STATISTICS
 FIGURES = {rule for rule in ALL if rule.startswith("figure_")}
 
 
@@ -181,7 +199,7 @@ CHANGES = {
     "touch of a library module": (touch(f"{LIBRARY}/files.py", f"{LIBRARY}/jets.py"), set()),
     "touch of the configuration": (touch("config.yaml", "tests/tiny.yaml"), set()),
     "a comment in the configuration": (append("config.yaml"), set()),
-    "more jets": (configure(samples__gun__jets=400), {"simulate", "statistics"} | AFTER_STATISTICS),
+    "more jets": (configure(samples__gun__jets=400), {"simulate", "compute_statistics"} | AFTER_STATISTICS),
     "quantiles beside the mass": (
         configure(experiments__tiny__recipe__quantiles=[0.16, 0.5, 0.84]),
         TRAINING | {"figure_intervals"},
@@ -189,13 +207,13 @@ CHANGES = {
     "another seed of the simulation": (configure(samples__gun__seed=2), ALL),
     "another detector": (configure(samples__gun__simulate={"detector": {"magnetic_field": 2.0}}), ALL),
     "another zero suppression": (configure(datasets__flat__zero_suppression=1.0e-3), AFTER_STATISTICS),
-    "other layers": (configure(datasets__flat__layers=["ecal", "hcal"]), {"statistics"} | AFTER_STATISTICS),
+    "other layers": (configure(datasets__flat__layers=["ecal", "hcal"]), {"compute_statistics"} | AFTER_STATISTICS),
     "another learning rate": (configure(experiments__tiny__recipe__learning_rate=0.002), TRAINING),
-    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), {"report"}),
+    "another place and pace of the training": (configure(compute__memory=1, compute__checkpoint_minutes=1), set()),
     "another precision": (configure(compute__precision="bfloat16"), TRAINING),
     "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate"} | OF_METRICS | PAGES),
     "another pT edge": (configure(evaluate__pt_bins=[400, 500, 1200]), {"evaluate"} | OF_METRICS | PAGES),
-    "trees on subjets": (configure(evaluate__trees_on_subjets=True), AFTER_TREES),
+    "trees on subjets": (configure(evaluate__gbdt_on_subjets=True), AFTER_TREES),
     "another seed beside the first": (
         configure(run__seeds=[1, 2]),
         TRAINING | {"compare", "figure_comparison"},
@@ -205,14 +223,14 @@ CHANGES = {
     "another caption": (append("workflow/report/loss.rst", "More.\n"), PAGES),
     "another look of the page": (append("workflow/report/page.css", "\n"), {"report"}),
     "another package of a stage": (append("envs/evaluate.yaml", "      - another==1.0\n"), {"report"}),
-    "a module that only the page uses": (append(f"{LIBRARY}/reporting/page.py"), {"report"}),
-    "a module that only drawing uses": (append(f"{LIBRARY}/drawing/style.py"), FIGURES | PAGES),
-    "a module that only training uses": (append(f"{LIBRARY}/learning/training/trainer.py"), TRAINING),
-    "a module that only trees use": (append(f"{LIBRARY}/learning/trees.py"), AFTER_TREES),
-    "what is known of jets": (append(f"{LIBRARY}/learning/kinematics/sums.py"), AFTER_TREES | TRAINING),
-    "fewer blocks to train on": (configure(experiments__tiny__blocks=2), AFTER_TREES | TRAINING),
+    "a module that only the page uses": (append(f"{LIBRARY}/report/page.py"), {"report"}),
+    "a module that only drawing uses": (append(f"{LIBRARY}/plotting/style.py"), FIGURES | PAGES),
+    "a module that only training uses": (append(f"{LIBRARY}/training/trainer.py"), TRAINING),
+    "a module that only trees use": (append(f"{LIBRARY}/training/gbdt.py"), AFTER_TREES),
+    "what is known of jets": (append(f"{LIBRARY}/features/image_moments.py"), AFTER_TREES | TRAINING),
+    "fewer blocks to train on": (configure(experiments__tiny__max_blocks=2), AFTER_TREES | TRAINING),
     "a module that only the simulation uses": (append(f"{LIBRARY}/simulation/helix.py"), ALL),
-    "a module that only jets from files need": (append(f"{LIBRARY}/sources/parquet.py"), set()),
+    "a module that only jets from files need": (append(f"{LIBRARY}/io/parquet_input.py"), set()),
     "a module that all use": (append(f"{LIBRARY}/files.py"), ALL),
 }
 
@@ -235,19 +253,19 @@ def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path
     if "another seed beside" in os.environ["PYTEST_CURRENT_TEST"]:
         assert found["train"] == found["predict_test"] == found["evaluate"] == 1
     if "more jets" in os.environ["PYTEST_CURRENT_TEST"]:
-        assert found["simulate"] == 1 and found["shards"] == 4
+        assert found["simulate"] == 1 and found["make_shards"] == 4
 
 
 def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(house, tmp_path):
     shutil.copytree(house / "results", tmp_path / "results")
     shutil.copytree(house / ".snakemake", tmp_path / ".snakemake")
     here, there = ("--directory", str(tmp_path)), house / "results/baselines/flat/all"
-    snakemake(house, *here, "--config", "evaluate={trees_on_subjets: true}", folder=tmp_path)
+    snakemake(house, *here, "--config", "evaluate={gbdt_on_subjets: true}", folder=tmp_path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results/baselines/flat/all").iterdir()}
     assert found.pop("trees_subjets.parquet") and found == {path.name: path.read_bytes() for path in there.iterdir()}
     for name in ("evaluate/tiny/1/summary.txt", "train/tiny/1/MODEL.md", "report.html"):
         told = (tmp_path / "results" / name).read_text(encoding="utf-8")
-        assert "trees on sums and subjets" in told, name
+        assert "GBDT, subjet features" in told, name
     # Without them nothing is fitted again.
     assert set(would_run(house, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
 
@@ -287,12 +305,74 @@ def test_old_results_do_not_pass_for_those_of_a_configuration_that_cannot_be_mad
 def test_an_old_file_does_not_pass_for_a_target_that_the_configuration_does_not_have(target, message, house):
     old = house / "results" / target
     old.parent.mkdir(parents=True, exist_ok=True)
+    record = record_of(house / "results", target)
     old.touch()
+    record.write_text("{}")
     try:
         said = snakemake(house, "--", f"results/{target}", status=1)
     finally:
         old.unlink()
+        record.unlink()
     assert message in said and "Traceback" not in said
+
+
+def test_results_copied_without_snakemakes_folder_are_compared_with_the_configuration(house, tmp_path):
+    here = ("--directory", str(copy_results(house, tmp_path)))
+    assert would_run(house, *here, folder=tmp_path) == {}
+    more = "experiments={tiny: {recipe: {learning_rate: 0.05, epochs: 1}}}"
+    assert set(would_run(house, *here, "--config", more, folder=tmp_path)) == TRAINING
+    assert set(would_run(house, *here, "--config", "samples={gun: {jets: 200}}", folder=tmp_path)) == (
+        {"compute_statistics"} | AFTER_STATISTICS
+    )
+
+
+def test_linked_results_are_compared_with_the_configuration(house, tmp_path):
+    (tmp_path / "results").symlink_to(copy_results(house, tmp_path / "elsewhere") / "results")
+    more = ("--directory", str(tmp_path), "--config", "experiments={tiny: {recipe: {learning_rate: 0.05}}}")
+    assert set(would_run(house, *more, folder=tmp_path)) == TRAINING
+
+
+def test_results_without_a_record_of_their_settings_are_refused_and_can_be_accepted(house, tmp_path):
+    here = ("--directory", str(copy_results(house, tmp_path)))
+    record_of(tmp_path / "results", "train/tiny/1/model.safetensors").unlink()
+    said = snakemake(house, *here, folder=tmp_path, status=1)
+    assert "results/train/tiny/1/model.safetensors: no record of its settings" in said and "Traceback" not in said
+    snakemake(house, *here, "--touch", "--forceall", folder=tmp_path)
+    assert would_run(house, *here, folder=tmp_path) == {}
+
+
+def test_records_that_snakemake_wrote_before_move_to_the_results(house, tmp_path):
+    copy_results(house, tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / "results/metadata").rename(tmp_path / ".snakemake/metadata")
+    assert would_run(house, "--directory", str(tmp_path), folder=tmp_path) == {}
+    assert record_of(tmp_path / "results", "train/tiny/1/model.safetensors").exists()
+
+
+def test_a_link_of_the_results_to_nothing_is_named(house, tmp_path):
+    (tmp_path / "results").symlink_to("/nowhere/results")
+    said = snakemake(house, "--directory", str(tmp_path), "--dry-run", folder=tmp_path, status=1)
+    assert "results: a link to /nowhere/results, which does not exist: make that folder" in said
+    assert "Traceback" not in said
+
+
+def test_a_summary_shows_no_scores_of_an_older_model(house, tmp_path):
+    here = ("--directory", str(copy_results(house, tmp_path)))
+    more = ("--config", "experiments={tiny: {recipe: {learning_rate: 0.05}}}", "--until", "train")
+    said = snakemake(house, *here, *more, folder=tmp_path)
+    assert "best constant for MAE" not in said and "Report with all results" not in said
+    old = ("results/evaluate/tiny/1/metrics.json", "results/report.html", "results/train/tiny/1/MODEL.md")
+    assert f"{', '.join(old)}: of an older model" in said
+
+
+def test_the_report_states_the_settings_that_the_results_were_made_with(house, tmp_path):
+    here = ("--directory", str(copy_results(house, tmp_path)))
+    more = ("--config", "experiments={tiny: {recipe: {learning_rate: 0.05}}}")
+    snakemake(house, *here, *more, "--rerun-triggers", "mtime", "--forcerun", "report", folder=tmp_path)
+    page = (tmp_path / "results/report.html").read_text(encoding="utf-8")
+    assert re.search(r"experiments\.tiny\.recipe\.learning_rate</th>.*>0\.001</td>", page)
+    settings = json.loads((tmp_path / "results/train/tiny/1/training.json").read_text())["config"]
+    assert settings["experiments"]["tiny"]["recipe"]["learning_rate"] == 0.001
 
 
 GONE = (
@@ -318,10 +398,19 @@ def test_a_copy_of_the_folder_is_as_good_as_the_folder(house, tmp_path):
 def test_a_run_says_a_line_for_each_job_that_is_done_and_the_log_says_all(house):
     said = snakemake(house, "--forcerun", "figure_history", "--until", "figure_history")
     done = re.findall(r"^\d\d:\d\d:\d\d \[#+\.*\] 1 of \d+ (\w+)\b", said, re.M)
-    assert done == ["figure_history"] and "draw_history: 2 epochs" in said
+    assert done == ["figure_history"] and "figure_history: 2 epochs" in said
     assert not re.search("Select jobs|Execute|jobid|Building DAG|Job stats", said)
     log = max((house / ".snakemake/log").glob("*.log"), key=os.path.getmtime).read_text(encoding="utf-8")
     assert "Select jobs" in log and "Finished jobid" in log
+
+
+def test_a_run_needs_no_room_in_the_temporary_folder(house, small_disk, monkeypatch):
+    with (small_disk / "full").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1024))
+    monkeypatch.setenv("TMPDIR", str(small_disk))
+    said = snakemake(house, "--forcerun", "model_card", "--until", "model_card")
+    assert re.search(r"1 of \d+ model_card", said)
 
 
 def test_texts_are_utf8_whatever_the_locale(house, monkeypatch):
@@ -362,7 +451,7 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         files.append({"url": second.url, "name": "second.parquet"})
         mine = overlay(tmp_path, files)
         said = run_mine(house, tmp_path, mine)
-        assert "best constant for MAE" in said and "trying again" in said
+        assert "best constant for MAE" in said and "retrying in" in said
         for page in ("report", "workflow"):
             assert "token=hidden" not in (tmp_path / f"results/{page}.html").read_text(encoding="utf-8"), page
         assert (tmp_path / "results/figures/tiny/1/predicted.png").exists()
@@ -375,11 +464,11 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         run_mine(house, tmp_path, mine, "--forcerun", "download", "--until", "download")
         assert len(first.gets) == 1 and len(second.gets) == 2
         # Another treatment of what has been downloaded does not ask for it again.
-        other = overlay(tmp_path, files, unusable="drop")
+        other = overlay(tmp_path, files, on_invalid="drop")
         tiny = ("--configfile", str(house / "tests/tiny.yaml"), other)
         again = would_run(house, "--directory", str(tmp_path), *tiny, folder=tmp_path)
-        changed = {"sparsify", "figure_images", "statistics"} | AFTER_STATISTICS - {"figure_containment"}
-        assert set(again) == changed and again["sparsify"] == 4
+        changed = {"convert", "figure_images", "compute_statistics"} | AFTER_STATISTICS - {"figure_containment"}
+        assert set(again) == changed and again["convert"] == 4
         blocks = [
             JetTable(tmp_path / f"results/jets/mine/{block:05d}.parquet").about["source"]["rows"] for block in range(4)
         ]
@@ -399,7 +488,7 @@ def test_a_wrong_checksum_and_a_bad_file_stop_what_needs_them_and_nothing_else(h
         wrong = {"url": web.url, "name": "wrong.parquet", "checksum": "md5:" + 32 * "0"}
         files = [wrong, {"path": "short.parquet"}, {"path": "good.parquet"}]
         said = run_mine(house, tmp_path, overlay(tmp_path, files, blocks_per_file=1), check=False)
-    assert f"and not md5:{32 * '0'} as wanted; what came is kept as results/download/mine/wrong.parquet.wrong" in said
+    assert f"expected md5:{32 * '0'}; the download is in results/download/mine/wrong.parquet.wrong" in said
     assert "short.parquet: not a whole parquet file" in said and "Traceback" not in said
     assert [path.name for path in (tmp_path / "results/jets/mine").iterdir()] == ["00002.parquet"]
 
@@ -412,10 +501,24 @@ def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house,
     shutil.rmtree(tmp_path / "results/shards")
     said = snakemake(house, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
     assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
-    assert "Error in rule statistics:" in said and "log: results/log/statistics/flat.log" in said
-    advice = re.search(r"remedies: (\S+)", said)[1]
+    assert "Error in rule compute_statistics:" in said and "log: results/log/compute_statistics/flat.log" in said
+    advice = re.search(r"fixes: (\S+)", said)[1]
     assert (tmp_path / advice).resolve() == house / "docs/troubleshooting.md"
     assert not list((tmp_path / "results/shards").rglob("00001.npz"))
+
+
+def test_the_content_of_a_users_file_decides_what_runs_again(house, jets, tmp_path):
+    own = tmp_path / "own.parquet"
+    write_jets(own, [jets], LAYERS, {})
+    mine, table = overlay(tmp_path, [{"path": "own.parquet"}], layers=[]), "results/jets/mine/00000.parquet"
+    given = ("--directory", str(tmp_path), "--configfile", str(house / "tests/tiny.yaml"), mine, "--", table)
+    run_mine(house, tmp_path, mine, "--", table)
+    shutil.copy(own, tmp_path / "copy.parquet")
+    (tmp_path / "copy.parquet").replace(own)
+    assert would_run(house, *given, folder=tmp_path) == {}
+    write_jets(own, [make_jets(300, seed=1)], LAYERS, {})
+    os.utime(own, (1e9, 1e9))
+    assert would_run(house, *given, folder=tmp_path) == {"convert": 1}
 
 
 @pytest.mark.lab

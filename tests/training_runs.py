@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 import torch
 
-from topmass.learning.feeding.batches import scatter
-from topmass.learning.feeding.cutting import cut
-from topmass.learning.feeding.shard_files import ShardFiles
-from topmass.learning.feeding.sources import Source
-from topmass.learning.team import Team
-from topmass.preprocessing.statistics import digest_of
+from topmass.data.batches import to_dense_images
+from topmass.data.batching import iter_batches
+from topmass.data.datasets import Dataset
+from topmass.data.shard_files import ShardFiles
+from topmass.files import file_digest
+from topmass.process_group import ProcessGroup
 from train import train
 
 CPU = torch.device("cpu")
-RECIPE = {"epochs": 2, "batch": 32, "learning_rate": 1e-3, "plateau_factor": 0.5, "plateau_patience": 0}
-RESNET15 = {"name": "resnet15", "pool": 8}
+RECIPE = {"epochs": 2, "batch_size": 32, "learning_rate": 1e-3, "plateau_factor": 0.5, "plateau_patience": 0}
+RESNET15 = {"name": "resnet15", "downsample": 8}
 COMPUTE = {"device": "cpu", "precision": "float32", "checkpoint_minutes": 1e-9}
 SERVER = multiprocessing.get_context("forkserver")
 # An optimiser imports the second at its first step.
@@ -37,17 +37,21 @@ def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
     paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
     beside = {"about": folder / "training.json", "events": folder / "events"}
     beside["checkpoint"] = folder / "kept" / "checkpoint.safetensors"
-    settings = {"network": RESNET15, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1}
+    settings = {"network": RESNET15, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1, "config": {}}
     train(shards, statistics, *paths, **(beside | settings | changes))
     return paths
 
 
 def start(
-    dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str] | None = None, **changes
+    dataset: tuple[Path, Mapping],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    target: Callable | None = None,
+    **changes,
 ) -> multiprocessing.Process:
-    """The same in a process of its own, which a signal can hit."""
+    """The same in a process of its own, which a signal can hit; `target` may prepare it and is `quietly` by default."""
     here = {"TMPDIR": tempfile.gettempdir(), **(environment or {})}
-    process = SERVER.Process(target=quietly, args=(dataset, folder, here), kwargs=changes)
+    process = SERVER.Process(target=target or quietly, args=(dataset, folder, here), kwargs=changes)
     with pytest.MonkeyPatch.context() as patch:
         # The server that has torch loaded, and is started now if it does not run yet, knows no other path.
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -89,7 +93,7 @@ def start_by(
 
 def find(dataset: tuple[Path, Mapping], split: str = "train") -> ShardFiles:
     """The shards of a split."""
-    return ShardFiles.find(dataset[1][split], digest_of(dataset[0]))
+    return ShardFiles.find(dataset[1][split], file_digest(dataset[0]))
 
 
 class Dense(NamedTuple):
@@ -100,12 +104,12 @@ class Dense(NamedTuple):
     target: torch.Tensor
 
 
-def dense(source: Source, segments, size: int = 32, team: Team | None = None) -> list[Dense]:
+def dense(source: Dataset, segments, size: int = 32, team: ProcessGroup | None = None) -> list[Dense]:
     """All batches of an epoch."""
-    batches = (each.on(CPU, source.meta) for each in cut(segments, size, team or Team()))
-    return [Dense(scatter(batch, source.meta), batch.position, batch.target) for batch in batches]
+    batches = (each.on(CPU, source.meta) for each in iter_batches(segments, size, team or ProcessGroup()))
+    return [Dense(to_dense_images(batch, source.meta), batch.position, batch.target) for batch in batches]
 
 
 def events(segments, size: int = 32) -> np.ndarray:
     """Events of an epoch's jets, in its order."""
-    return np.concatenate([each.event for each in cut(segments, size, Team())])
+    return np.concatenate([each.event for each in iter_batches(segments, size, ProcessGroup())])

@@ -1,7 +1,8 @@
-"""Start Snakemake in this folder: after a run that is still at work, and past the lock of one that was killed.
+"""Start of Snakemake under a run lock.
 
-Snakemake and its jobs find the packages of this Python, and no others; and what they want of a user even where that one
-has no home and no name, as service accounts and numbers in a container.
+The start waits for an active run in the same folder, and removes the lock of a killed run. Snakemake and its jobs find
+only the packages of this Python. Users without home or name (service accounts, numeric users in a container) get
+replacements.
 """
 
 import argparse
@@ -9,56 +10,70 @@ import getpass
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
 sys.path.append(str(Path(__file__).parent / "scripts"))
+from topmass.config.run_lock import acquire_run_lock, lock_owner, require_writable
 from topmass.files import BadInput
-from topmass.workflow.turns import take_turn, whose_turn
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 FOREIGN = ("PYTHONPATH", "PYTHONHOME")
-"""By these, a lab's software stack lets its own packages go before those that are installed here."""
+"""Variables with which the software stack of a lab overrides the installed packages."""
 
 
 def start(arguments: list[str]) -> NoReturn:
-    """Wait, unlock, and become Snakemake."""
+    """Wait for the run lock, unlock the folder, and replace this process by Snakemake.
+
+    Args:
+        arguments: Arguments of Snakemake.
+
+    Raises:
+        BadInput: A configuration file cannot be read, the folder is not writable, or there is no temporary folder.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--directory", "-d", type=Path, default=Path())
     parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])
     given = parser.parse_known_args(arguments)[0]
     for file in given.configfile:
-        # Not at the top: the start itself needs no package.
-        from topmass.workflow.reading import read_file
+        # Imported here, since the start itself needs no package.
+        from topmass.config.config_sources import read_file
 
-        # Snakemake names neither file nor line of one that it cannot read.
+        # If a file is invalid, Snakemake's message names neither file nor line.
         read_file(file)
     folder = given.directory.resolve()
+    if folder.exists():
+        require_writable(folder, Path(__file__).parents[1] / "Snakefile")
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise BadInput(f"TMPDIR: {error.strerror}; to fix: let TMPDIR name a folder with room") from None
     environment = complete(os.environ, folder)
     waited_for = ""
-    while (turn := take_turn(folder)) is False:
-        if not waited_for and (waited_for := whose_turn(folder)):
+    while (turn := acquire_run_lock(folder)) is False:
+        if not waited_for and (waited_for := lock_owner(folder)):
             print(f"waiting for the run that is at work in this folder ({waited_for})", file=sys.stderr)
         time.sleep(1)
-    # Whoever has left Snakemake's own lock is dead, or would have the turn.
+    # A remaining lock of Snakemake belongs to a dead run: a live run would have the run lock.
     if turn and any((folder / ".snakemake/locks").glob("*")):
         told = {"env": environment, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
         unlocked = subprocess.run([*SNAKEMAKE, "--unlock", *arguments], **told)
         if unlocked.returncode:
             sys.exit(unlocked.stderr.strip())
-    # In place of this process, so that Ctrl-C and signals reach Snakemake itself.
+    # Replace this process, so that Ctrl-C and signals reach Snakemake itself.
     os.execve(sys.executable, [*SNAKEMAKE, *arguments], environment)
 
 
 def complete(given: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The environment of a run in this folder."""
+    """Return the environment variables of a run in this folder."""
     foreign = [f"{name}={given[name]}" for name in FOREIGN if name in given]
     if foreign:
         print(f"without {' and '.join(foreign)}: packages come from {sys.prefix} alone", file=sys.stderr)
     found = {"PATH": os.defpath} | {name: value for name, value in given.items() if name not in FOREIGN}
-    # A user's own packages go before those of a conda environment.
+    # Packages in the user's home would override those of a conda environment.
     found["PYTHONNOUSERSITE"] = "1"
     try:
         getpass.getuser()
@@ -74,8 +89,8 @@ def complete(given: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether this user may write into the folder, or make it."""
-    # Not `Path.exists`, which raises where it may not look.
+    """Return whether this user may write to the folder, or create it."""
+    # `Path.exists` raises without permission; `os.path.exists` does not.
     return os.access(next(each for each in (folder, *folder.parents) if os.path.exists(each)), os.W_OK)
 
 

@@ -1,4 +1,4 @@
-"""Write the jets of a jet table in the form that masses.cpp reads; README.md beside this file says how it is called."""
+"""Conversion of a jet table to the input format of masses.cpp; README.md in this folder describes the usage."""
 
 import json
 import sys
@@ -7,27 +7,45 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from topmass.files import BadInput, whole
+sys.path.append(str(Path(__file__).resolve().parents[2] / "workflow/scripts"))
+from topmass.files import BadInput, atomic_write
 from topmass.jets import JetBatch, JetTable
 from topmass.layers import SIDE
 
 
 def write_jets(model: Path, jets: Path, out: Path) -> None:
-    """Write all jets of a table for a model_sparse.onnx: of each its number of hits, ieta and iphi, and its hits.
+    """Write all jets of a table for a model_sparse.onnx.
 
-    A hit is row, column, number of its layer in the model, and value; those in layers that the model does not take are
-    left out. All numbers are little-endian and have 32 bits. BadInput for a table that lacks what the model takes.
+    Each jet has its number of hits, ieta, iphi, and its hits. A hit has row, column, index of its layer in the model,
+    and value. Hits in layers that the model does not read are omitted. All numbers are little-endian with 32 bits.
+
+    Args:
+        model: The model_sparse.onnx.
+        jets: Jet table.
+        out: File to write.
+
+    Raises:
+        BadInput: The table lacks inputs of the model.
     """
     table = JetTable(jets)
     number = numbers_in_model(model, jets, table)
     across = np.array([SIDE // layer.cell for layer in table.layers])
-    with whole(out) as part, part.open("wb") as file:
+    with atomic_write(out) as part, part.open("wb") as file:
         for batch in table.batches():
             file.write(as_bytes(batch, number, across))
 
 
 def numbers_in_model(model: Path, jets: Path, table: JetTable) -> np.ndarray:
-    """Of each layer of the table, its number in the model; -1 for one that the model does not take."""
+    """Return the index in the model of each layer of the table; -1 for layers that the model does not read.
+
+    Args:
+        model: The model_sparse.onnx.
+        jets: File of the table, for messages.
+        table: Jet table.
+
+    Raises:
+        BadInput: The table lacks a layer or the position of the jets.
+    """
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     layers = json.loads(session.get_modelmeta().custom_metadata_map["layers"])
     wanted = [(layer["name"], layer["cell"]) for layer in layers]
@@ -40,12 +58,18 @@ def numbers_in_model(model: Path, jets: Path, table: JetTable) -> np.ndarray:
 
 
 def described(layers: list[tuple[str, int]]) -> str:
-    """Names and cells in a few words."""
+    """Return names and cell sizes of layers as text."""
     return ", ".join(f"{name} ({cell})" for name, cell in layers)
 
 
 def as_bytes(batch: JetBatch, number: np.ndarray, across: np.ndarray) -> bytes:
-    """Some jets; `number` and `across` are, of each layer of their table, its number in the model and cells a side."""
+    """Return the jets of a batch in the input format.
+
+    Args:
+        batch: Jets.
+        number: Index in the model of each layer of the table; negative for omitted layers.
+        across: Number of cells along each side of the window, per layer of the table.
+    """
     row, column = np.divmod(batch.pixel, across[batch.layer])
     hits = np.stack([row, column, number[batch.layer], batch.value], axis=1).astype("<f4")
     taken = number[batch.layer] >= 0

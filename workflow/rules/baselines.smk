@@ -1,12 +1,12 @@
-"""Fit boosted trees to the jets that networks are trained on, and predict the masses of the test jets with them.
+"""Fit gradient-boosted decision trees (GBDT) to the training jets of the networks, and predict the test masses.
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
 writes  results/baselines/{dataset}/{blocks}/trees_image.parquet, trees_jet.parquet
-        and trees_subjets.parquet, where evaluate.trees_on_subjets asks for it
+        trees_subjets.parquet if evaluate.gbdt_on_subjets is true
 """
 
 
-rule baselines:
+rule train_gbdt:
     input:
         train=shards("train"),
         validation=shards("validation"),
@@ -15,13 +15,13 @@ rule baselines:
     output:
         **files_of_trees("{dataset}", "{blocks}"),
     log:
-        "results/log/baselines/{dataset}/{blocks}.log",
+        "results/log/train_gbdt/{dataset}/{blocks}.log",
     benchmark:
-        "results/benchmark/baselines/{dataset}/{blocks}.tsv"
+        "results/benchmark/train_gbdt/{dataset}/{blocks}.tsv"
     conda:
         "../../envs/baselines.yaml"
     threads: 8
     params:
-        code=code_hash("fit_trees.py"),
+        code=code_hash("train_gbdt.py"),
     script:
-        "../scripts/fit_trees.py"
+        "../scripts/train_gbdt.py"

@@ -1,88 +1,134 @@
-"""What all rules share: the checked configuration, lists of files, and a hash of the code behind a script."""
+"""Helpers of all rules: the validated configuration, lists of files, and code hashes of scripts."""
 
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
-from topmass.files import BadInput
-from topmass.workflow.baselines import kinds_of_trees
-from topmass.workflow.brief import be_brief
-from topmass.workflow.card import card_of
-from topmass.workflow.code_hash import content_hash, hash_of
-from topmass.workflow.configuration import HOUSE, configure
-from topmass.workflow.contradictions import SAFE_NAME, file_name, number_of_blocks
-from topmass.workflow.facts import differences, experiments_of, inputs_of, packages
-from topmass.workflow.predicting import file_of_masses, is_trained_here
-from topmass.workflow.reading import Layer, read_arguments, read_file
-from topmass.workflow.turns import take_turn
+from snakemake.io import is_flagged
+from snakemake.utils import available_cpu_count
 
-# Whether a group shares what is expensive and always the same: simulate, download, sparsify, shards. See docs/cluster.md.
+sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
+from topmass.config.citations import citations
+from topmass.config.code_hash import hash_of, reached
+from topmass.config.config_sources import ConfigSource, read_arguments, read_file
+from topmass.config.configuration import REPO_ROOT, configure
+from topmass.config.content_hash import content_of
+from topmass.config.cross_checks import SAFE_NAME, file_name, number_of_blocks
+from topmass.config.gbdt_kinds import gbdt_kinds
+from topmass.config.log_filter import install_log_filter
+from topmass.config.predict_config import file_of_masses, is_trained_here
+from topmass.config.run_lock import acquire_run_lock, require_writable
+from topmass.config.run_metadata import config_of, pinned_packages
+from topmass.config.snakemake_records import of_another_model, refuse_unrecorded, store_with_results
+from topmass.files import BadInput
+from topmass.limits import available_cores
+from topmass.openmp import limit_spinning
+
+# Jobs inherit these environment variables, also in conda environments. On a cluster each job executes this line.
+limit_spinning()
+
+# True if a group shares expensive, reproducible outputs: simulate, download, convert, shards. See docs/cluster.md.
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
+MAIN_SNAKEFILES = {REPO_ROOT / "Snakefile", REPO_ROOT / "workflow/Snakefile"}
+IS_MODULE = Path(workflow.main_snakefile).resolve() not in MAIN_SNAKEFILES
+
+
+def check_records():
+    """Reject outputs without a record of their settings: Snakemake would accept them for any configuration."""
+    # The results of a module have a prefix that is unknown at this point.
+    if not workflow.is_main_process or IS_MODULE:
+        return
+    with one_line():
+        # A read-only folder is still readable.
+        with suppress(OSError):
+            store_with_results()
+        # `workflow.touch` is set only later.
+        if not {"--touch", "-t"} & {*sys.argv}:
+            # Downloads have checksums instead.
+            made = [rule for rule in workflow.rules if rule.name != "download"]
+            refuse_unrecorded(str(output) for rule in made for output in rule.output)
+
+
+@contextmanager
+def one_line():
+    """Exit with the message of a BadInput alone: Snakemake would add lines of its own code to an exception."""
+    try:
+        yield
+    except BadInput as error:
+        sys.exit(str(error))
 
 
 def check_config(config):
-    """Complete the configuration, each value as it is meant; or end with one line on what is wrong with it."""
-    try:
-        # Only now, and not for each job: a file may be gone once its blocks are there.
+    """Complete and validate the configuration in place; exit with one line if it is invalid."""
+    with one_line():
+        # Only the main process checks that files exist: a file may be deleted after its blocks are made.
         complete = configure(layers(config), look=workflow.is_main_process)
-    except BadInput as error:
-        # Not as an exception: Snakemake would wrap it into lines of its own code.
-        sys.exit(str(error))
     config.clear()
     config.update(complete)
 
 
 def layers(config):
-    """What the user's configuration is made of; read anew, since Snakemake's reader drops a key that is there twice."""
-    if Path(workflow.main_snakefile).resolve() != HOUSE / "Snakefile":
-        return [Layer("the configuration of the module", config)]
+    """Return the sources of the user's configuration, read again because Snakemake silently drops a duplicate key."""
+    if IS_MODULE:
+        return [ConfigSource("the configuration of the module", config)]
     given = read_arguments(workflow.config_settings.config_args or [])
     return [*map(read_file, workflow.overwrite_configfiles), given]
 
 
 def names(kind):
-    """A pattern of the names of all samples, datasets or experiments of the configuration."""
+    """Return a regular expression of the names of all samples, datasets or experiments."""
     return "|".join(config[kind])
 
 
 def hold_turn():
-    """Let `workflow/start.py` know, on this and other machines, that a run is at work in this folder."""
+    """Acquire the run lock of the working directory, which `workflow/start.py` respects on all machines."""
     if workflow.is_main_process:
+        # These two options write no metadata.
+        if not {"--lint", "--list-rules"} & {*sys.argv}:
+            with one_line():
+                require_writable(Path(), Path(workflow.main_snakefile))
         with suppress(OSError):
-            take_turn(Path())
+            acquire_run_lock(Path())
 
 
-def code_hash(script):
-    """Hash of the content of a script and of all of the library that it reaches; a param of every rule with a script."""
-    return content_hash(HOUSE / "workflow/scripts" / script)
+def keep_to_quota():
+    """Limit `cores: all` to the CPU quota, which Snakemake ignores."""
+    by_number = re.search(r" (-c|-j|--cores|--jobs)[ =]?\d", " ".join(sys.argv))
+    if workflow.is_main_process and workflow.resource_settings.cores == available_cpu_count() and not by_number:
+        workflow.register_resource("_cores", available_cores())
+
+
+def code_hash(*files):
+    """Return the hash of scripts and of all library files that they import; a parameter of every rule with a script."""
+    scripts = REPO_ROOT / "workflow/scripts"
+    return hash_of(reached(*(scripts / file for file in files), scripts=scripts))
 
 
 def blocks(sample):
-    """Numbers of the blocks that hold the jets asked of a sample, as they stand in file names."""
+    """Return the block numbers of a sample, formatted as in file names."""
     return [f"{block:05d}" for block in range(number_of_blocks(config["samples"][sample]))]
 
 
 def block_of(sample, block):
-    """The number of a block that the sample has; ends with one line for a target that is another's."""
+    """Return a block number as an integer; exit with one line if the sample does not have this block."""
     number = number_of_blocks(config["samples"][sample])
     if not int(block) < number or block != f"{int(block):05d}":
-        # Only what a user asks for comes here: all that the workflow asks for itself is made from `blocks`.
+        # Only a target of the user can be wrong: the workflow itself requests targets from `blocks`.
         sys.exit(f"block {block} of the sample '{sample}': there are {number:,}, 00000 to {number - 1:05d}")
     return int(block)
 
 
 def samples(of_files):
-    """A pattern of the names of all samples of files, or of all others."""
+    """Return a regular expression of the names of all samples from files, or of all simulated samples."""
     names = [name for name, settings in config["samples"].items() if ("files" in settings) == of_files]
-    # A pattern must match something; no sample has a name like this.
+    # A regular expression must not be empty; no sample can have this name.
     return "|".join(names) or "-"
 
 
 def file_of(wildcards):
-    """The entry of the configuration for a file that is to be saved by this name."""
+    """Return the entry of the configuration for the file that is saved under this name."""
     files = [file for file in config["samples"][wildcards.sample]["files"] if "url" in file]
     found = next((file for file in files if file_name(file) == wildcards.file), None)
     if found is None:
@@ -92,43 +138,59 @@ def file_of(wildcards):
 
 
 def place_in_file(wildcards):
-    """For a block: the number of its file in the sample, and which part of the file it is."""
+    """Return the index of the file that contains a block, and the index of the block in this file."""
     block = block_of(wildcards.sample, wildcards.block)
     return divmod(block, config["samples"][wildcards.sample]["blocks_per_file"])
 
 
 def source_of_block(wildcards):
-    """The file that a block comes from."""
+    """Return the input file of a block."""
     file = config["samples"][wildcards.sample]["files"][place_in_file(wildcards)[0]]
-    # A prefix that a module puts before our own files is not for the user's.
-    return local(file["path"]) if "path" in file else f"results/download/{wildcards.sample}/{file_name(file)}"
+    return own_file(file["path"]) if "path" in file else f"results/download/{wildcards.sample}/{file_name(file)}"
+
+
+def own_file(path):
+    """Return a path of the user that Snakemake compares by content, not by modification time."""
+    # The prefix of a module applies to files of the workflow, not to files of the user.
+    return ancient(local(path))
+
+
+def contents(input_function):
+    """Return a parameter function: the digests of the user's files among the files of an input function."""
+
+    def of(wildcards):
+        files = input_function(wildcards)
+        files = [files] if isinstance(files, str) else files
+        return [content_of(Path(path)) for path in files if is_flagged(path, "ancient")]
+
+    return of
 
 
 def trial_of(wildcards):
-    """The few jets that a sample simulates before this block."""
+    """Return the jet table of the warm-up job that runs before this block."""
     block_of(wildcards.sample, wildcards.block)
     return f"results/jets/{wildcards.sample}/trial.parquet"
 
 
 def table_of_shards(wildcards):
-    """The jet table that the shards of one block are made from."""
+    """Return the jet table from which the shards of one block are made."""
     sample = config["datasets"][wildcards.dataset]["sample"]
     return f"results/jets/{sample}/{block_of(sample, wildcards.block):05d}.parquet"
 
 
 def dataset_of(wildcards):
-    """A rule's dataset, named directly or by its experiment."""
+    """Return the dataset of a rule, from the wildcard `dataset` or from its experiment."""
     return wildcards.get("dataset") or config["experiments"][wildcards.experiment]["dataset"]
 
 
 def tables(wildcards):
-    """The jet tables of a rule's dataset."""
+    """Return the jet tables of the dataset of a rule."""
     sample = config["datasets"][dataset_of(wildcards)]["sample"]
     return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
 
 
 def shards(split):
-    """Input function: the shards of one split of a rule's dataset; for training, of so many blocks as are asked for."""
+    """Return an input function: the shards of one split of a rule's dataset; "train" is limited to its blocks."""
 
     def of(wildcards):
         dataset = dataset_of(wildcards)
@@ -143,83 +205,95 @@ def shards(split):
 
 
 def blocks_of(experiment):
-    """How many blocks an experiment is trained on, as it stands in file names: a number, or all."""
-    return str(config["experiments"][experiment]["blocks"] or "all")
+    """Return the number of blocks that an experiment is trained on, as in file names: a number or "all"."""
+    return str(config["experiments"][experiment]["max_blocks"] or "all")
 
 
 def statistics(wildcards):
-    """The statistics of a rule's dataset."""
+    """Return the statistics of the dataset of a rule."""
     return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
 
 
 def to_predict():
-    """What the configuration asks `predict` for; ends with one line where it asks for nothing."""
+    """Return the section `predict` of the configuration; exit with one line if it is empty."""
     if config["predict"] is None:
         example = "predict: { model: fast/1, jets: jets.parquet, layers: [track_pt, ecal, hcal] }"
-        sys.exit(
-            f"nothing to predict: say in a file of yours, given with --configfile, by which model and what: {example}"
-        )
+        sys.exit(f"nothing to predict; to fix: set model and jets in a file given with --configfile, such as {example}")
     return config["predict"]
 
 
 def model_to_use(wildcards):
-    """The model by which masses are to be predicted, one of ours or the user's own."""
+    """Return the model of `predict`: one that this workflow trains, or a file of the user."""
     model = to_predict()["model"]
-    return f"results/train/{model}/model.safetensors" if is_trained_here(model, config) else local(model)
+    return f"results/train/{model}/model.safetensors" if is_trained_here(model, config) else own_file(model)
 
 
 def jets_to_predict(wildcards):
-    """The files of the jets whose masses are to be predicted, in their order."""
+    """Return the files of the jets of `predict`, in their order."""
     found = []
     for entry in to_predict()["jets"]:
         if "sample" in entry:
             sample = entry["sample"]
             found += expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
         else:
-            found.append(local(entry["path"]) if "path" in entry else f"results/download/predict/{file_name(entry)}")
+            found.append(own_file(entry["path"]) if "path" in entry else f"results/download/predict/{file_name(entry)}")
     return found
 
 
 def trees(wildcards):
-    """What boosted trees of the same training jets predict for the test jets of an experiment."""
+    """Return the files of GBDT predictions for the test jets of an experiment, from the same training jets."""
     return trees_of(wildcards.experiment)
 
 
 def trees_of(experiment):
-    """The same, by the name of the experiment."""
+    """Return the files of `trees` by the name of the experiment."""
     return [*files_of_trees(config["experiments"][experiment]["dataset"], blocks_of(experiment)).values()]
 
 
 def files_of_trees(dataset, blocks):
-    """What each kind of boosted trees, fitted to so many blocks of a dataset, predicts for its test jets."""
-    return {kind: f"results/baselines/{dataset}/{blocks}/{kind}.parquet" for kind in kinds_of_trees(config)}
+    """Return the files of GBDT predictions for the test jets of a dataset, by kind of GBDT.
+
+    Args:
+        dataset: Name of the dataset.
+        blocks: Number of training blocks, or "all".
+    """
+    return {kind: f"results/baselines/{dataset}/{blocks}/{kind}.parquet" for kind in gbdt_kinds(config)}
 
 
 def kept(pattern):
-    """A path among the results of a training, wherever a module's prefix has put them, that is no output of its rule."""
+    """Return a parameter function: a path in the results that is no output of `train`, with the prefix of a module."""
     return lambda wildcards, output: str(Path(output.history).parents[3] / pattern.format(**dict(wildcards.items())))
 
 
+def not_compared(value):
+    """Return a parameter function whose value may change without a rerun, such as the path of this repository.
+
+    Snakemake does not compare parameters that depend on the output.
+    """
+    return lambda wildcards, output: value
+
+
 def runs(pattern, **more):
-    """One file for each experiment and seed that are to be run, and for each of `more`."""
+    """Return one file per experiment and seed of the run, and per value of the wildcards in `more`."""
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
 
 
 def simulated(experiment):
-    """Whether an experiment's jets are simulated here."""
+    """Return whether this workflow simulates the jets of an experiment."""
     dataset = config["experiments"][experiment]["dataset"]
     return "files" not in config["samples"][config["datasets"][dataset]["sample"]]
 
 
 def gives_intervals(experiment):
-    """Whether an experiment's network gives quantiles of the mass."""
+    """Return whether the network of an experiment predicts quantiles of the mass."""
     return bool(config["experiments"][experiment]["recipe"].get("quantiles"))
 
 
 def figures_of_results(names):
-    """Figures by these names for each experiment and seed, but for those that need what it lacks.
+    """Return the figures with these names per experiment and seed, except those that do not apply.
 
-    Containment is for simulated jets alone, since files need not know it; intervals are for networks that give them.
+    Containment applies to simulated jets only, because files need not contain it. Intervals apply to networks with
+    quantiles.
     """
     needs = {"containment": simulated, "intervals": gives_intervals}
     return [
@@ -232,19 +306,25 @@ def figures_of_results(names):
 
 
 def if_several(path):
-    """A file that sets the runs apart, where there are several."""
+    """Return a list with this comparison file; empty if there is only one run."""
     return [path] if len(runs("{experiment}/{seed}")) > 1 else []
 
 
 def if_curves(path):
-    """A file that shows errors by the number of jets, where a network is trained on different numbers of blocks."""
+    """Return a list with this file of learning curves; empty if no network has different numbers of training blocks."""
     names = config["run"]["experiments"]
     points = {(config["experiments"][name]["network"]["name"], blocks_of(name)) for name in names}
     return [path] if len(points) > len({network for network, _ in points}) else []
 
 
 def figure(path, category, what):
-    """The files of a figure, PNG first; the report shows that with the caption of the same name."""
+    """Return the files of a figure. Snakemake's report shows the PNG, the first one, with the caption of that name.
+
+    Args:
+        path: Path below results/figures/, without suffix.
+        category: Category in Snakemake's report.
+        what: Label in Snakemake's report.
+    """
     labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)} or {"experiment": "all", "seed": "all"}
     shown = report(
         f"results/figures/{path}.png",
@@ -256,7 +336,7 @@ def figure(path, category, what):
 
 
 def everything():
-    """What all stages make before there are scores, for the runs that are asked for."""
+    """Return the outputs of all stages before the evaluation, for the experiments and seeds of the run."""
     found = runs("results/train/{experiment}/{seed}/model.safetensors")
     found += runs("results/predict/{experiment}/{seed}/predictions.parquet")
     for dataset in datasets_run():
@@ -273,41 +353,47 @@ def everything():
 
 
 def datasets_run():
-    """Names of the datasets of the experiments that are to be run."""
+    """Return the names of the datasets of the experiments of the run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
 
 
 def samples_run():
-    """Names of the samples of these datasets."""
+    """Return the names of the samples of `datasets_run`."""
     return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
 
 
 def print_summary():
-    """The short tables of all runs, and where to look."""
-    # A terminal that lacks a sign shows another.
+    """Print the summaries of all runs with metrics of the current model, and list files from older models."""
+    # Characters that the terminal's encoding lacks are printed as escape sequences.
     sys.stdout.reconfigure(errors="backslashreplace")
-    for summary in [
-        *runs("results/evaluate/{experiment}/{seed}/summary.txt"),
-        *if_several("results/compare/comparison.txt"),
-    ]:
-        if Path(summary).exists():
-            text = Path(summary).read_text(encoding="utf-8")
-            print(f"\n{text}")
-    if Path("results/report.html").exists():
-        print("Everything in one page: results/report.html; every job and its code: results/workflow.html")
+    summaries, outdated = [], set()
+    for run in runs("{experiment}/{seed}"):
+        files = [f"results/evaluate/{run}/metrics.json", f"results/train/{run}/MODEL.md", "results/report.html"]
+        others = of_another_model(Path(f"results/train/{run}/model.safetensors"), map(Path, files))
+        outdated.update(map(str, others))
+        summaries += [] if files[0] in outdated else [f"results/evaluate/{run}/summary.txt"]
+    if not outdated:
+        summaries += if_several("results/compare/comparison.txt")
+    for summary in filter(os.path.exists, summaries):
+        text = Path(summary).read_text(encoding="utf-8")
+        print(f"\n{text}")
+    if outdated:
+        print(f"{', '.join(sorted(outdated))}: of an older model; to fix: run again without --until")
+    elif Path("results/report.html").exists():
+        print("Report with all results: results/report.html; all jobs with their code: results/workflow.html")
 
 
 def print_advice():
-    """What to do after an error, said once for all stages."""
+    """Print the advice after an error, common to all stages."""
     print(f"""
-What went wrong stands above, in lines with 'error'. What was finished is kept: the same command goes on from there.
-A file under results/ that is damaged or of other data: remove it, and the same command makes it anew.
-A file that is younger than it can be, by a clock that was wrong: touch it.
-Symptoms, causes, remedies: {os.path.relpath(HOUSE / "docs/troubleshooting.md")}""")
+The cause is above, in lines with 'error'. Finished files remain: the same command resumes from there.
+If a file under results/ is damaged or from other data: remove it, and run the same command again.
+If a file has a modification time in the future because a clock was wrong: touch it.
+Symptoms, causes, fixes: {os.path.relpath(REPO_ROOT / "docs/troubleshooting.md")}""")
 
 
 def leave_out_benchmarks():
-    """Of the rules whose results are shared: Snakemake refuses them there, having none for what it takes from elsewhere."""
+    """Remove the benchmarks of shared rules: Snakemake rejects them, because cached results have no benchmark."""
     for each in workflow.rules:
         if SHARED and each.cache.output:
             each._benchmark = None

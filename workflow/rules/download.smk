@@ -1,16 +1,16 @@
-"""Download the files of a sample, and bring them into jet tables.
+"""Download the files of a sample, and convert them to jet tables.
 
-reads   a URL, or a file of this machine
-writes  results/download/{sample}/{file}, and beside it {file}.sha256 where the configuration has no checksum
+reads   a URL, or a local file
+writes  results/download/{sample}/{file}, and {file}.sha256 if the configuration has no checksum
         results/jets/{sample}/{block}.parquet
 """
 
 
-# Without a hash of its code: what is downloaded is fixed by URL and checksum, and gigabytes are not fetched again,
-# nor everything behind them made again, because a line of the script has changed.
+# The rule has no code hash: URL and checksum determine the file. A change of the script must not repeat the download of
+# gigabytes and all jobs that depend on it.
 rule download:
     output:
-        # Not removed beforehand, so that what is there and right is not fetched again.
+        # `update` keeps the existing file, so that a correct file is not downloaded again.
         file=update("results/download/{sample}/{file}"),
     log:
         "results/log/download/{sample}/{file}.log",
@@ -30,15 +30,15 @@ rule download:
         "../scripts/download.py"
 
 
-rule sparsify:
+rule convert:
     input:
         source=source_of_block,
     output:
         table="results/jets/{sample}/{block}.parquet",
     log:
-        "results/log/sparsify/{sample}/{block}.log",
+        "results/log/convert/{sample}/{block}.log",
     benchmark:
-        "results/benchmark/sparsify/{sample}/{block}.tsv"
+        "results/benchmark/convert/{sample}/{block}.tsv"
     wildcard_constraints:
         sample=samples(of_files=True),
     cache: SHARED
@@ -50,8 +50,9 @@ rule sparsify:
         parts=lookup(within=config, dpath="samples/{sample}/blocks_per_file"),
         layers=lookup(within=config, dpath="samples/{sample}/layers"),
         columns=lookup(within=config, dpath="samples/{sample}/columns"),
-        unusable=lookup(within=config, dpath="samples/{sample}/unusable"),
+        on_invalid=lookup(within=config, dpath="samples/{sample}/on_invalid"),
         position=lookup(within=config, dpath="samples/{sample}/position"),
-        code=code_hash("sparsify.py"),
+        content=contents(source_of_block),
+        code=code_hash("convert.py"),
     script:
-        "../scripts/sparsify.py"
+        "../scripts/convert.py"

@@ -1,4 +1,4 @@
-"""Score the predicted masses of the test jets, and write the card of the model that they are from.
+"""Compute the metrics of the predicted test masses, and write the model card.
 
 reads   results/predict/{experiment}/{seed}/predictions.parquet, results/baselines/{dataset}/{blocks}/trees_*.parquet
         results/train/{experiment}/{seed}/history.csv, training.json
@@ -29,7 +29,7 @@ rule evaluate:
     params:
         mass_bins=lookup(within=config, dpath="evaluate/mass_bins"),
         pt_bins=lookup(within=config, dpath="evaluate/pt_bins"),
-        mass_above=lookup(within=config, dpath="evaluate/mass_above"),
+        min_mass=lookup(within=config, dpath="evaluate/min_mass"),
         bootstrap=lookup(within=config, dpath="evaluate/bootstrap"),
         code=code_hash("evaluate.py"),
     script:
@@ -51,10 +51,9 @@ rule model_card:
     conda:
         "../../envs/report.yaml"
     params:
-        # From here, so that a copy of the folder is as good as the folder.
-        house=os.path.relpath(HOUSE),
-        text=hash_of([HOUSE / "workflow/report/model_card.md.jinja"]),
-        about=lambda wildcards: card_of(config, wildcards.experiment, HOUSE / "CITATION.cff"),
-        code=code_hash("write_model_card.py"),
+        repository=not_compared(os.path.relpath(REPO_ROOT)),
+        text=hash_of([REPO_ROOT / "workflow/report/model_card.md.jinja"]),
+        citations=citations(REPO_ROOT / "CITATION.cff"),
+        code=code_hash("model_card.py"),
     script:
-        "../scripts/write_model_card.py"
+        "../scripts/model_card.py"

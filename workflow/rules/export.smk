@@ -1,4 +1,4 @@
-"""Give a trained network to others: graphs of ONNX with the preprocessing inside, held to what it says in torch.
+"""Export a trained network as ONNX models that include the preprocessing, and check their parity with PyTorch.
 
 reads   results/train/{experiment}/{seed}/model.safetensors, results/preprocess/{dataset}/statistics.json,
         results/jets/{sample}/{block}.parquet, results/evaluate/{experiment}/{seed}/metrics.json
@@ -6,7 +6,7 @@ writes  results/export/{experiment}/{seed}/model.onnx, model_sparse.onnx, parity
 """
 
 
-rule onnx:
+rule export_onnx:
     input:
         model="results/train/{experiment}/{seed}/model.safetensors",
         statistics=statistics,
@@ -25,9 +25,9 @@ rule onnx:
         "../../envs/export.yaml"
     threads: 8
     params:
-        code=code_hash("export.py"),
+        code=code_hash("export_onnx.py"),
     script:
-        "../scripts/export.py"
+        "../scripts/export_onnx.py"
 
 
 rule export:

@@ -1,12 +1,14 @@
-"""Predict the masses of anybody's jets with a trained network.
+"""Predict the masses of the user's jets with a trained network.
 
-reads   the model and the jets that `predict` of the configuration names: results/train/{experiment}/{seed}/, files,
+reads   model and jets from `predict` of the configuration: results/train/{experiment}/{seed}/, files,
         results/jets/{sample}/, results/download/predict/
-writes  results/predicted/{experiment}/{seed}/{jets}.parquet, or results/predicted/{model}/{jets}.parquet
+writes  results/predicted/{experiment}/{seed}/{jets}.parquet, or results/predicted/{model}/{jets}.parquet. If models or
+        jets are files, their names end with a hash of their paths.
 """
 
 
-# A part a file, beside the output and no output itself, so that it outlasts a job that fails.
+# The script stores one part per input file next to the output. Parts are no outputs, because Snakemake deletes outputs
+# of a failed job.
 rule predict:
     input:
         model=model_to_use,
@@ -26,6 +28,8 @@ rule predict:
         layers=lambda wildcards: to_predict()["layers"],
         columns=lambda wildcards: to_predict()["columns"],
         precision=config["compute"]["precision"],
-        code=code_hash("predict_jets.py"),
+        model_content=contents(model_to_use),
+        jets_content=contents(jets_to_predict),
+        code=code_hash("predict.py"),
     script:
-        "../scripts/predict_jets.py"
+        "../scripts/predict.py"

@@ -1,4 +1,4 @@
-"""Preprocess jets: measure the statistics of a dataset, then make its shards.
+"""Preprocess jets: compute the statistics of a dataset, then make its shards.
 
 reads   results/jets/{sample}/{block}.parquet
 writes  results/preprocess/{dataset}/statistics.json
@@ -6,15 +6,15 @@ writes  results/preprocess/{dataset}/statistics.json
 """
 
 
-rule statistics:
+rule compute_statistics:
     input:
         tables=tables,
     output:
         statistics="results/preprocess/{dataset}/statistics.json",
     log:
-        "results/log/statistics/{dataset}.log",
+        "results/log/compute_statistics/{dataset}.log",
     benchmark:
-        "results/benchmark/statistics/{dataset}.tsv"
+        "results/benchmark/compute_statistics/{dataset}.tsv"
     conda:
         "../../envs/preprocess.yaml"
     params:
@@ -23,13 +23,13 @@ rule statistics:
         layers=lookup(within=config, dpath="datasets/{dataset}/layers"),
         scales=lookup(within=config, dpath="datasets/{dataset}/scales"),
         scale_quantile=lookup(within=config, dpath="datasets/{dataset}/scale_quantile"),
-        unbias=lookup(within=config, dpath="datasets/{dataset}/unbias"),
-        code=code_hash("measure.py"),
+        flatten=lookup(within=config, dpath="datasets/{dataset}/flatten"),
+        code=code_hash("compute_statistics.py"),
     script:
-        "../scripts/measure.py"
+        "../scripts/compute_statistics.py"
 
 
-rule shards:
+rule make_shards:
     input:
         table=table_of_shards,
         statistics="results/preprocess/{dataset}/statistics.json",
@@ -38,9 +38,9 @@ rule shards:
         validation="results/shards/{dataset}/validation/{block}.npz",
         test="results/shards/{dataset}/test/{block}.npz",
     log:
-        "results/log/shards/{dataset}/{block}.log",
+        "results/log/make_shards/{dataset}/{block}.log",
     benchmark:
-        "results/benchmark/shards/{dataset}/{block}.tsv"
+        "results/benchmark/make_shards/{dataset}/{block}.tsv"
     cache: SHARED
     conda:
         "../../envs/preprocess.yaml"

@@ -1,6 +1,6 @@
-"""Put all scores and figures into one page that needs no network, and have Snakemake make its own report beside it.
+"""Write the report, one HTML file with all metrics and figures that works offline, and Snakemake's own report.
 
-reads   what the rule `results` names, results/benchmark/, results/download/{sample}/{file}.sha256
+reads   the inputs of the rule `results`, results/benchmark/, results/download/{sample}/{file}.sha256
 writes  results/report.html, results/workflow.html
 """
 
@@ -15,7 +15,7 @@ RESULTS = (
     "containment",
     "largest_errors",
 )
-"""Figures of the results of a training, in the order of the page."""
+"""Figures of the results of a training, in the order of the report."""
 
 
 rule results:
@@ -27,7 +27,7 @@ rule results:
         cards=runs("results/train/{experiment}/{seed}/MODEL.md"),
         comparison=if_several("results/compare/comparison.json"),
         comparison_summary=if_several("results/compare/comparison.txt"),
-        # Of the figures the first ones find room on the page; the others are linked.
+        # The report embeds the first figures up to a size limit, and links the others.
         comparison_figures=[
             *if_several("results/figures/comparison.png"),
             *if_several("results/figures/responses.png"),
@@ -44,7 +44,7 @@ rule results:
     localrule: True
 
 
-# What its benchmarks and downloads say changes with what they made, which is above.
+# Benchmarks and checksums of downloads are no inputs: they change only together with files that are inputs.
 rule report:
     input:
         **rules.results.input,
@@ -58,16 +58,13 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        # From here, so that a copy of the folder is as good as the folder.
-        house=os.path.relpath(HOUSE),
-        texts=hash_of(sorted((HOUSE / "workflow/report").glob("[!.]*"))),
-        experiments=lambda wildcards: experiments_of(config),
-        settings=lambda wildcards: differences(config, configure([], look=False)),
-        inputs=lambda wildcards: inputs_of(config, samples_run()),
-        packages=packages(sorted((HOUSE / "envs").glob("*.yaml"))),
-        code=code_hash("make_page.py"),
+        repository=not_compared(os.path.relpath(REPO_ROOT)),
+        texts=hash_of(sorted((REPO_ROOT / "workflow/report").glob("[!.]*"))),
+        default=configure([], look=False),
+        packages=pinned_packages(sorted((REPO_ROOT / "envs").glob("*.yaml"))),
+        code=code_hash("report.py"),
     script:
-        "../scripts/make_page.py"
+        "../scripts/report.py"
 
 
 rule workflow_report:
@@ -83,8 +80,8 @@ rule workflow_report:
     conda:
         "../../envs/report.yaml"
     params:
-        snakefile=os.path.relpath(workflow.main_snakefile),
-        captions=hash_of(sorted((HOUSE / "workflow/report").glob("*.rst"))),
-        code=code_hash("make_report.py"),
+        snakefile=not_compared(os.path.relpath(workflow.main_snakefile)),
+        captions=hash_of(sorted((REPO_ROOT / "workflow/report").glob("*.rst"))),
+        code=code_hash("workflow_report.py"),
     script:
-        "../scripts/make_report.py"
+        "../scripts/workflow_report.py"

@@ -1,7 +1,7 @@
 """Simulate jets: Pythia, fast detector, FastJet, sparse images.
 
-reads   the sample's part of the configuration
-writes  results/jets/{sample}/{block}.parquet, a jet table; and trial.parquet, a few jets beforehand
+reads   the configuration of the sample
+writes  results/jets/{sample}/{block}.parquet, a jet table; trial.parquet, a few jets of the warm-up job
 """
 
 
@@ -29,8 +29,8 @@ rule simulate:
         "../scripts/simulate.py"
 
 
-# A few jets before all others: shows early that the settings work, and compiles the detector's functions once,
-# into Numba's cache, instead of in each of the jobs that then start in parallel.
+# Warm-up job with a few jets, before all other jobs. It shows early that the settings work. It also fills Numba's
+# cache, so that parallel jobs do not compile the functions of the detector again.
 use rule simulate as trial with:
     input:
         [],

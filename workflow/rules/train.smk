@@ -2,15 +2,15 @@
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
 writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, history.csv, training.json
-        results/checkpoints/{experiment}/{seed}/ while it trains, results/tensorboard/{experiment}/{seed}/ if asked
+        results/checkpoints/{experiment}/{seed}/ during training, results/tensorboard/{experiment}/{seed}/ on request
         results/predict/{experiment}/{seed}/predictions.parquet
 """
 
 
-# What `compute` says, apart from the precision, decides on where and how fast, and not on what comes out: the scripts
-# read it from the configuration themselves, since a change of a parameter would train anew.
-# A training that was killed goes on from its checkpoint, which is no output: Snakemake deletes those of a failed job.
-# It ends with status 75 when it was asked to end, by SIGTERM or SIGUSR1: run again (`--retries`), it goes on.
+# Settings in `compute`, except `precision`, affect device and speed, not the result. They are no parameters, because a
+# changed parameter would repeat the training: the scripts read them from the configuration.
+# A killed training resumes from its checkpoint. The checkpoint is no output, because Snakemake deletes outputs of a
+# failed job. After a signal (SIGTERM, SIGHUP, …) the training exits with status 75. A rerun (`--retries`) resumes it.
 rule train:
     input:
         train=shards("train"),
@@ -29,7 +29,7 @@ rule train:
         "../../envs/train.yaml"
     threads: 8
     resources:
-        # Snakemake counts GPUs and clusters give them; the first so many that torch sees are taken.
+        # Snakemake counts GPUs, and clusters allocate them. The training uses the first `gpu` GPUs that PyTorch lists.
         gpu=config["compute"]["processes"] if config["compute"]["device"].startswith("cuda") else 0,
     params:
         network=lookup(within=config, dpath="experiments/{experiment}/network"),
@@ -37,6 +37,9 @@ rule train:
         precision=config["compute"]["precision"],
         checkpoint=kept("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
         events=kept("tensorboard/{experiment}/{seed}"),
+        # Snakemake does not compare this parameter, see `not_compared`. More jets in the sample thus do not repeat the
+        # training of a network that uses the first blocks only.
+        config=lambda wildcards, output: config_of(config, wildcards.experiment),
         code=code_hash("train.py"),
     script:
         "../scripts/train.py"
@@ -59,6 +62,6 @@ rule predict_test:
         gpu=int(config["compute"]["device"].startswith("cuda")),
     params:
         precision=config["compute"]["precision"],
-        code=code_hash("predict.py"),
+        code=code_hash("predict_test.py"),
     script:
-        "../scripts/predict.py"
+        "../scripts/predict_test.py"

@@ -1,14 +1,15 @@
-"""How fast trained networks are used: by torch and by onnxruntime, on one thread and on several.
+"""Inference rate of the networks in PyTorch and ONNX Runtime, by number of threads.
 
     python workflow/scripts/benchmark_inference.py [--jets 512] [--threads 1 2]
 
-Made-up jets that fill their images as simulated ones do, with all layers, and networks with the settings of the
-configuration's defaults but without training, which takes as long. Torch has preprocessed jets; onnxruntime has raw
-ones, whole images or hits, and preprocesses them. All take turns, and the medians of the rounds are given.
+Synthetic jets with all layers fill their images like simulated jets. The networks have the default settings and are
+untrained, which does not change the rate. PyTorch receives preprocessed jets; ONNX Runtime receives raw jets, as dense
+images or hits, and preprocesses them. All take turns; results are medians of the rounds.
 Table: results/benchmark/inference/.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,36 +18,46 @@ import numpy as np
 import pandas as pd
 import torch
 
-from topmass.console import show
-from topmass.files import whole
+# Python does not search this folder by itself with -I, -P or PYTHONSAFEPATH.
+sys.path.append(str(Path(__file__).resolve().parent))
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.console import print_status
+from topmass.export.export_inputs import graph_inputs
+from topmass.export.onnx_model import build_onnx_model
+from topmass.export.parity import predict_in_torch, session_of
+from topmass.export.wrappers import DenseWrapper, SparseWrapper
+from topmass.files import atomic_write
 from topmass.layers import LAYERS
-from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.handover.graph import make_graph
-from topmass.learning.handover.parity import masses_in_torch, session_of
-from topmass.learning.handover.raw_jets import inputs_of
-from topmass.learning.handover.signatures import Dense, Sparse
-from topmass.learning.networks.build import NETWORKS
-from topmass.learning.networks.model import Model
+from topmass.models.build import NETWORKS
+from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import Shard
 
 AT_ONCE = 64
-"""Jets; the images of as many are 32 MB."""
+"""Jets per batch; the images of one batch have 32 MB."""
 
 
 def benchmark_inference(jets: int, rounds: int, threads: Sequence[int], names: Sequence[str], out: Path) -> str:
-    """Measure; write `inference.csv` and `inference.md` to the folder `out`; return the table as Markdown."""
-    shard = make_up(jets, tuple(layer.name for layer in LAYERS))
+    """Measure rates and latencies; return the table as Markdown.
+
+    Args:
+        jets: Number of jets.
+        rounds: Rounds for the rates; latencies have ten times as many.
+        threads: Numbers of threads.
+        names: Names of the networks.
+        out: Folder of `inference.csv` and `inference.md`.
+    """
+    shard = make_synthetic_shard(jets, tuple(layer.name for layer in LAYERS))
     parts = [shard.take(np.arange(first, min(first + AT_ONCE, jets))) for first in range(0, jets, AT_ONCE)]
     rows = []
     for name in names:
-        model = Model.new({"name": name}, shard.meta)
+        model = TrainedModel.new({"name": name}, shard.meta)
         graphs = {
-            "onnxruntime, images": make_graph(Dense(model), {}),
-            "onnxruntime, hits": make_graph(Sparse(model), {}),
+            "onnxruntime, images": build_onnx_model(DenseWrapper(model), {}),
+            "onnxruntime, hits": build_onnx_model(SparseWrapper(model), {}),
         }
         for number in threads:
             torch.set_num_threads(number)
-            ways = {"torch": lambda part, model=model: lambda: masses_in_torch(model, part)}
+            ways = {"torch": lambda part, model=model: lambda: predict_in_torch(model, part)}
             ways |= {way: in_onnxruntime(graph, number) for way, graph in graphs.items()}
             many = [[make(part) for part in parts] for make in ways.values()]
             alone = [[make(shard.take(np.array([0])))] for make in ways.values()]
@@ -54,28 +65,28 @@ def benchmark_inference(jets: int, rounds: int, threads: Sequence[int], names: S
             rows += [(name, way, number, *found) for way, *found in zip(ways, rates, latency, strict=True)]
     table = pd.DataFrame(rows, columns=["network", "way", "threads", "jets_per_second", "milliseconds_of_one_jet"])
     text = describe(table)
-    with whole(out / "inference.csv") as part:
+    with atomic_write(out / "inference.csv") as part:
         table.to_csv(part, index=False)
-    with whole(out / "inference.md") as part:
+    with atomic_write(out / "inference.md") as part:
         part.write_text(text, encoding="utf-8")
     return text
 
 
 def in_onnxruntime(graph: bytes, threads: int) -> Callable[[Shard], Callable[[], object]]:
-    """What makes of raw jets a call of a graph; their inputs are made beforehand."""
+    """Return a function that prepares the inputs of raw jets and returns a call of the ONNX model."""
     session = session_of(graph, threads)
     names = [each.name for each in session.get_inputs()]
 
     def prepare(part: Shard) -> Callable[[], object]:
         raw = Shard(part.offset, part.arrays | {"value": part.arrays["value"].astype("f4")}, part.meta)
-        inputs = inputs_of(raw, names)
+        inputs = graph_inputs(raw, names)
         return lambda: session.run(None, inputs)
 
     return prepare
 
 
 def seconds(ways: Sequence[Sequence[Callable[[], object]]], rounds: int) -> np.ndarray:
-    """Median of the rounds, (ways,), in each of which each way makes all its calls; one more goes before, uncounted."""
+    """Measure the median seconds `(ways,)` in which each way makes all its calls, after one warm-up round."""
     found = np.empty((rounds + 1, len(ways)))
     for turn in range(rounds + 1):
         for number, calls in enumerate(ways):
@@ -87,7 +98,7 @@ def seconds(ways: Sequence[Sequence[Callable[[], object]]], rounds: int) -> np.n
 
 
 def describe(table: pd.DataFrame) -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     lines = [f"{AT_ONCE} jets at once; torch {torch.__version__}", ""]
     lines += ["| network | way | threads | jets/s | one jet, ms |", "|---|---|--:|--:|--:|"]
     for name, way, threads, rate, latency in table.itertuples(index=False):
@@ -103,4 +114,4 @@ if __name__ == "__main__":
     parser.add_argument("--networks", nargs="+", default=[*NETWORKS], choices=[*NETWORKS])
     parser.add_argument("--out", type=Path, default=Path("results/benchmark/inference"))
     given = parser.parse_args()
-    show(benchmark_inference(given.jets, given.rounds, given.threads, given.networks, given.out))
+    print_status(benchmark_inference(given.jets, given.rounds, given.threads, given.networks, given.out))

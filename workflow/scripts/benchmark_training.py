@@ -1,26 +1,26 @@
-"""How fast training is, beside the reference's way of it and beside what the device allows.
+"""Training rate relative to the reference code and to the roofline of the device.
 
     python workflow/scripts/benchmark_training.py [--shards results/shards/flat] [--device cuda] [--batch 1024]
 
 On the same jets, with the reference's network, in one run:
 
-(a) the reference's way: dense parquet, a row group a jet, `to_pydict`, DataLoader, float32, NCHW, eager;
-(b) this engine's steps, switched on one after another;
-(c) the parts of one step of the fastest of these;
-(d) the floor: what the activations must move at least over the measured bandwidth of the device, and the operations
-    over its measured matrix rate.
+(a) the reference's pipeline: dense parquet, one row group per jet, `to_pydict`, DataLoader, float32, NCHW, eager;
+(b) the optimisations of this engine, switched on one after another;
+(c) the parts of one step of the fastest variant of (b);
+(d) the roofline: minimum bytes of the activations over the measured bandwidth of the device, and operations over its
+    measured matrix rate.
 
-With --profile instead: where the time of one epoch goes.
+With --profile, only the profile of one epoch is written.
 
-Made-up jets that fill their images as simulated ones do are taken where no shards are given. All ways of training take
-turns, in rounds, so that noise of the machine hits all alike; rates and ratios are the medians of the rounds. Before
-each turn of (a) some steps are not counted: its workers have read ahead in the turns of the others.
+Without shards, synthetic jets fill their images like simulated jets. All variants take turns, in rounds, so that
+machine noise affects all alike; rates and ratios are medians of the rounds. Some steps before each turn of (a) are not
+counted, since its workers have prefetched batches during the turns of the others.
 Table and figure: results/benchmark/training/.
 """
 
 import argparse
-import os
 import platform
+import sys
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,32 +30,45 @@ import numpy as np
 import pandas as pd
 import torch
 
-from topmass.console import show
-from topmass.drawing.benchmark import rates as draw_rates
-from topmass.drawing.style import save, styled
-from topmass.files import BadInput, whole
-from topmass.learning.benchmark import engine
-from topmass.learning.benchmark.engine import PARTS, VARIANTS, Variant, make_trainer, train_steps
-from topmass.learning.benchmark.floor import floor_rate, measure_limits, work_of
-from topmass.learning.benchmark.made_up import make_up
-from topmass.learning.benchmark.reference import train_as_the_reference, write_dense
-from topmass.learning.device import find_device, make_repeatable
-from topmass.learning.feeding.batches import SparseJets
-from topmass.learning.feeding.sources import InMemory
-from topmass.learning.networks.resnet15 import Convolutions
-from topmass.learning.training.health import explained
+# Python does not search this folder by itself with -I, -P or PYTHONSAFEPATH.
+sys.path.append(str(Path(__file__).resolve().parent))
+from topmass.benchmark import engine
+from topmass.benchmark.engine import PARTS, VARIANTS, Variant, make_trainer, train_steps
+from topmass.benchmark.reference import train_as_the_reference, write_dense
+from topmass.benchmark.roofline import measure_limits, model_cost, roofline_rate
+from topmass.benchmark.synthetic import make_synthetic_shard
+from topmass.console import print_status
+from topmass.data.batches import SparseJets
+from topmass.data.datasets import InMemoryDataset
+from topmass.device import find_device, set_deterministic
+from topmass.files import BadInput, atomic_write
+from topmass.limits import available_cores
+from topmass.models.resnet15 import ResNetBody
+from topmass.plotting.benchmark_figures import rates as draw_rates
+from topmass.plotting.style import save, style_context
 from topmass.preprocessing.shards import Shard
+from topmass.training.diagnostics import translate_torch_errors
 
 LAYERS = ("track_pt", "ecal", "hcal")
-"""Of made-up jets: those of the reference, most likely."""
+"""Layers of synthetic jets, most likely those of the reference."""
 READ_AHEAD = 2
-"""Batches that each worker of a DataLoader reads ahead."""
+"""Batches that each worker of a DataLoader prefetches."""
 REFERENCE = "(a) the reference's way"
 COLOURS = ["#0072B2", "#D55E00", "#009E73"]
 
 
 class Settings(NamedTuple):
-    """Jets in all and in a batch, steps a round, rounds, device, workers of (a), whether torch.compile takes part."""
+    """Settings of the benchmark.
+
+    Attributes:
+        jets: Number of synthetic jets, or minimum number of jets of the shard.
+        batch: Jets per batch.
+        steps: Steps of each variant per round.
+        rounds: Number of rounds.
+        device: Device, as for `find_device`.
+        workers: DataLoader workers of (a).
+        compiled: Whether to include torch.compile.
+    """
 
     jets: int
     batch: int
@@ -67,16 +80,25 @@ class Settings(NamedTuple):
 
 
 def benchmark_training(shards: Path | None, out: Path, settings: Settings) -> str:
-    """Measure; write `training.csv`, `training.md`, and the figure to the folder `out`; return the table."""
-    place, batch = find_device(settings.device), settings.batch
-    make_repeatable(place)
-    source = InMemory(SparseJets.of(load(shards, settings.jets), place))
+    """Measure the training rates; return the table as Markdown.
+
+    Args:
+        shards: Folder of a dataset's shards; None for synthetic jets.
+        out: Folder of `training.csv`, `training.md` and the figure.
+        settings: Settings of the benchmark.
+
+    Raises:
+        BadInput: There are fewer jets than one batch needs.
+    """
+    place, batch = find_device(settings.device, "--device"), settings.batch
+    set_deterministic(place)
+    source = InMemoryDataset(SparseJets.of(load(shards, settings.jets), place))
     if len(source) < batch:
         raise BadInput(f"--batch {batch}: there are only {len(source)} jets")
     variants = [variant for variant in VARIANTS if settings.compiled or not variant.compile]
     table = make_table(measure_rates(source, variants, settings))
     fastest = variants[int(np.argmax(table["jets_per_second"].to_numpy()[1:]))]
-    seconds = engine.parts(fastest, source, batch, settings.steps * settings.rounds)
+    seconds = engine.time_parts(fastest, source, batch, settings.steps * settings.rounds)
     memory, arithmetic = floor(fastest, source)
     lowest = min(memory, arithmetic)
     table["of_floor"] = table["jets_per_second"] / lowest
@@ -85,8 +107,8 @@ def benchmark_training(shards: Path | None, out: Path, settings: Settings) -> st
     return text
 
 
-def measure_rates(source: InMemory, variants: list[Variant], settings: Settings) -> dict[str, np.ndarray]:
-    """Jets per second of the reference's way and of each variant, (rounds,)."""
+def measure_rates(source: InMemoryDataset, variants: list[Variant], settings: Settings) -> dict[str, np.ndarray]:
+    """Measure the jets per second `(rounds,)` of the reference's pipeline and of each variant."""
     ways = {f"(b) {each.name}": train_steps(make_trainer(each, source, settings.batch)) for each in variants}
     with TemporaryDirectory() as folder:
         dense = Path(folder) / "dense.parquet"
@@ -94,15 +116,25 @@ def measure_rates(source: InMemory, variants: list[Variant], settings: Settings)
         layers = len(source.meta.layers)
         reference = train_as_the_reference(dense, layers, settings.batch, settings.workers, source.device)
         uncounted = {REFERENCE: READ_AHEAD * settings.workers}
-        found = engine.rates({REFERENCE: reference} | ways, uncounted, settings.steps, settings.rounds, source.device)
+        found = engine.measure_rates_in_turns(
+            {REFERENCE: reference} | ways, uncounted, settings.steps, settings.rounds, source.device
+        )
         reference.close()
     return found
 
 
 def load(shards: Path | None, jets: int) -> Shard:
-    """The first shard of a dataset's folder that has so many jets, or made-up ones."""
+    """Load the first shard of a dataset's folder with at least `jets` jets, or make synthetic jets.
+
+    Args:
+        shards: Folder of the shards; None for synthetic jets.
+        jets: Minimum number of jets.
+
+    Raises:
+        BadInput: No shard has enough jets.
+    """
     if shards is None:
-        return make_up(jets, LAYERS)
+        return make_synthetic_shard(jets, LAYERS)
     for path in chain(sorted(shards.glob("train/*.npz")), sorted(shards.glob("*.npz"))):
         shard = Shard.load(path)
         if len(shard) >= jets:
@@ -111,7 +143,7 @@ def load(shards: Path | None, jets: int) -> Shard:
 
 
 def make_table(rates: dict[str, np.ndarray]) -> pd.DataFrame:
-    """One row a way of training: the median rate, half the spread of the rounds, and the ratio to (a)."""
+    """Return one row per variant: median rate, half the spread of the rounds, and ratio to (a)."""
     return pd.DataFrame(
         {
             "way": list(rates),
@@ -122,16 +154,16 @@ def make_table(rates: dict[str, np.ndarray]) -> pd.DataFrame:
     )
 
 
-def floor(variant: Variant, jets: InMemory) -> tuple[float, float]:
-    """Jets per second that memory and arithmetic allow for a variant."""
-    network = Convolutions(len(jets.meta.layers)).to(jets.device)
-    work = work_of(network, len(jets.meta.layers), jets.meta.side, jets.device)
+def floor(variant: Variant, jets: InMemoryDataset) -> tuple[float, float]:
+    """Return the roofline rates (jets/s) of memory and arithmetic for a variant."""
+    network = ResNetBody(len(jets.meta.layers)).to(jets.device)
+    work = model_cost(network, len(jets.meta.layers), jets.meta.side, jets.device)
     limits = measure_limits(jets.device, variant.precision)
-    return floor_rate(work, limits, variant.precision)
+    return roofline_rate(work, limits, variant.precision)
 
 
 def title(device: torch.device, batch: int, jets: int) -> str:
-    """What was measured where."""
+    """Return a line with network, batch size, jets, device and torch version."""
     name = f"{processor()}, {torch.get_num_threads()} threads"
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -139,7 +171,7 @@ def title(device: torch.device, batch: int, jets: int) -> str:
 
 
 def processor() -> str:
-    """The name of this machine's processor."""
+    """Return the name of this machine's processor."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
@@ -147,7 +179,7 @@ def processor() -> str:
 def describe(
     table: pd.DataFrame, fastest: Variant, seconds: np.ndarray, memory: float, arithmetic: float, about: str
 ) -> str:
-    """The table as Markdown, with the parts of a step and the floor."""
+    """Return the table as Markdown, with the parts of a step and the roofline."""
     lines = [about, "", "| way | jets/s | ± | ratio to (a) | share of the floor |", "|---|--:|--:|--:|--:|"]
     for row in table.itertuples():
         rate = f"{row.jets_per_second:,.0f} | {row.spread:,.0f}"
@@ -160,30 +192,39 @@ def describe(
 
 
 def write(out: Path, table: pd.DataFrame, text: str, lowest: float, about: str) -> None:
-    """Table and figure."""
-    with whole(out / "training.csv") as part:
+    """Write table and figure."""
+    with atomic_write(out / "training.csv") as part:
         table.to_csv(part, index=False)
-    with whole(out / "training.md") as part:
+    with atomic_write(out / "training.md") as part:
         part.write_text(text, encoding="utf-8")
     names = [*table["way"], "(d) floor"]
     values, spread = (np.append(table[name], last) for name, last in (("jets_per_second", lowest), ("spread", 0)))
-    with styled(COLOURS):
+    with style_context(COLOURS):
         save(draw_rates(names, values, spread, about), out / "chart.png")
 
 
 def profile(shards: Path | None, jets: int, batch: int, device: str, precision: torch.dtype, out: Path) -> str:
-    """Profile an epoch; write and return where its time goes, most first."""
-    place = find_device(device)
-    make_repeatable(place)
-    source = InMemory(SparseJets.of(load(shards, jets), place))
+    """Profile one epoch; return the most expensive operations in descending order.
+
+    Args:
+        shards: Folder of a dataset's shards; None for synthetic jets.
+        jets: Number of synthetic jets, or minimum number of jets of the shard.
+        batch: Jets per batch.
+        device: Device, as for `find_device`.
+        precision: Precision of the forward pass.
+        out: Folder of `profile.txt`.
+    """
+    place = find_device(device, "--device")
+    set_deterministic(place)
+    source = InMemoryDataset(SparseJets.of(load(shards, jets), place))
     trainer = make_trainer(Variant("", True, precision, place.type == "cuda"), source, batch)
     with torch.profiler.profile() as measured:
-        for part in trainer.cuts(0):
-            trainer.one_step(part)
+        for part in trainer.train_batches(0):
+            trainer.training_step(part)
         engine.wait(place)
     order = "self_device_time_total" if place.type == "cuda" else "self_cpu_time_total"
     text = measured.key_averages().table(sort_by=order, row_limit=12, max_name_column_width=40)
-    with whole(out / "profile.txt") as file:
+    with atomic_write(out / "profile.txt") as file:
         file.write_text(text, encoding="utf-8")
     return text
 
@@ -196,8 +237,8 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=4, help="of each way in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="of the reference's loader")
+    parser.add_argument("--threads", type=int, default=available_cores())
+    parser.add_argument("--workers", type=int, default=available_cores(), help="of the reference's loader")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which takes a minute")
     parser.add_argument("--profile", action="store_true", help="only show where the time of one epoch goes")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of the profile")
@@ -205,12 +246,12 @@ if __name__ == "__main__":
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     try:
-        with explained(given.batch):
+        with translate_torch_errors(given.batch, {"batch_size": "--batch", "compile": "--no-compile"}):
             if given.profile:
                 kind = getattr(torch, given.precision)
-                show(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
+                print_status(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
             else:
                 settings = (given.jets, given.batch, given.steps, given.rounds, given.device, given.workers)
-                show(benchmark_training(given.shards, given.out, Settings(*settings, not given.no_compile)))
+                print_status(benchmark_training(given.shards, given.out, Settings(*settings, not given.no_compile)))
     except BadInput as error:
         parser.exit(1, f"benchmark_training: {error}\n")

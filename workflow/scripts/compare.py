@@ -1,38 +1,63 @@
-"""Put experiments side by side."""
+"""Comparison of experiments."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from topmass.console import say, stage
-from topmass.files import BadInput, whole
-from topmass.scoring.comparison import SPENT, Experiment, compare_experiments
-from topmass.scoring.predictions import Predictions
-from topmass.scoring.score import read_metrics
-from topmass.scoring.side_by_side import as_csv, table
+from topmass.console import log_info, stage
+from topmass.evaluation.comparison import TRAINING_COST, Experiment, compare_experiments
+from topmass.evaluation.comparison_text import comparison_csv, comparison_table
+from topmass.evaluation.predictions import Predictions
+from topmass.evaluation.score import read_metrics
+from topmass.files import BadInput, atomic_write
 
 
 def compare(
     experiments: Sequence[str], seeds: Sequence[int], metrics: Sequence[Path], trainings: Sequence[Path],
     predictions: Sequence[Path], comparison: Path, spreadsheet: Path, summary: Path,
 ) -> None:  # fmt: skip
-    """Write what sets experiments apart as JSON, as CSV and as a short table.
+    """Write the comparison of experiments as JSON, as CSV and as a short table.
 
-    Files are those of each experiment and seed, all seeds of the first experiment first. BadInput if experiments share
-    no test jets, or if one of the files is not what it should be.
+    The files `metrics`, `trainings` and `predictions` are ordered by experiment, then by seed.
+
+    Args:
+        experiments: Names of the experiments.
+        seeds: Seeds of each experiment.
+        metrics: Metrics of each experiment and seed.
+        trainings: Records of the trainings.
+        predictions: Predictions for the test jets.
+        comparison: JSON file to write.
+        spreadsheet: CSV file to write.
+        summary: Text file to write.
+
+    Raises:
+        BadInput: Experiments share no test jets, or a file has another form.
     """
     files = list(zip(metrics, trainings, predictions, strict=True))
     of_one = [files[i : i + len(seeds)] for i in range(0, len(files), len(seeds))]
     found = compare_experiments([read(name, seeds, runs) for name, runs in zip(experiments, of_one, strict=True)])
-    texts = {comparison: json.dumps(found, indent=2) + "\n", spreadsheet: as_csv(found), summary: table(found)}
+    texts = {
+        comparison: json.dumps(found, indent=2) + "\n",
+        spreadsheet: comparison_csv(found),
+        summary: comparison_table(found),
+    }
     for path, text in texts.items():
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, encoding="utf-8")
-    say(f"{len(experiments)} experiment(s), {len(seeds)} seed(s) each")
+    log_info(f"{len(experiments)} experiment(s), {len(seeds)} seed(s) each")
 
 
 def read(name: str, seeds: Sequence[int], runs: Sequence[tuple[Path, Path, Path]]) -> Experiment:
-    """An experiment from its metrics, trainings and predictions, a file of each for each seed."""
+    """Load an experiment.
+
+    Args:
+        name: Name of the experiment.
+        seeds: Seeds of the experiment.
+        runs: Files of metrics, training and predictions of each seed.
+
+    Raises:
+        BadInput: The seeds have predictions for different jets, or a file has another form.
+    """
     metrics, trainings, predictions = zip(*runs, strict=True)
     tables = [Predictions.load(path) for path in predictions]
     for path, each in zip(predictions, tables, strict=True):
@@ -42,10 +67,10 @@ def read(name: str, seeds: Sequence[int], runs: Sequence[tuple[Path, Path, Path]
 
 
 def read_training(path: Path) -> dict:
-    """What was trained. BadInput if the file does not say it."""
+    """Load network, layers, number of parameters and cost of a training; BadInput if one is missing."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("network", "layers", "parameters", *SPENT)}
+        return {name: found[name] for name in ("network", "layers", "parameters", *TRAINING_COST)}
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: not about a training ({type(error).__name__}: {error})") from None
 

@@ -1,44 +1,50 @@
-"""Whether a trained network has learned jets, or a shortcut: what it loses with something taken from its test jets.
+"""Shortcut tests: errors of a trained network on perturbed test jets.
 
     python workflow/scripts/measure_shortcuts.py results/train/fast/1/model.safetensors results/shards/all_layers
 
 SHARDS is the folder of the dataset that the network was trained on, with `train`, `validation` and `test` in it. The
-test jets are predicted as they are; mirrored in η, in φ and in both, which makes jets as good as they were; with the
-values of each layer in random cells of that layer (a cell of the HCAL is a tower); and with each layer empty.
+network predicts the unchanged test jets and these variants:
 
-A mirror image should cost nothing that can be seen. Shuffled jets keep how many values a layer has, and which, so that
-a network which is hardly worse with them has not looked at where they are. What can be had from them at all is in the
-last line: boosted trees on sums over the image, fitted to shuffled training jets. The line before is the best constant.
+- mirrored in η, in φ and in both, which gives equally valid jets;
+- the values of each layer moved to random cells of that layer (a cell of the HCAL is a tower);
+- without one layer, for each layer.
 
-The folder of `--out` has `shortcuts.csv`, and `shortcuts.md`, which is printed. The same model, jets and seed give the
+Mirroring should not change the errors visibly. Shuffled jets keep the number and the values of the hits of each layer;
+a network that is hardly worse on them does not use positions. The last line shows the information that remains in
+shuffled jets: a GBDT on image moments, fitted to shuffled training jets. The line before is the best constant.
+
+The folder of `--out` has `shortcuts.csv` and `shortcuts.md`, which is printed. The same model, jets and seed give the
 same numbers on one machine.
 """
 
 import argparse
-import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from topmass.console import say, show, stage
-from topmass.files import BadInput, whole
-from topmass.learning.feeding.augmentation import ETA, PHI
-from topmass.learning.feeding.shortcuts import mirrored, shuffled, without
-from topmass.learning.kinematics.quantities import SUMS
-from topmass.learning.kinematics.table import tabulate
-from topmass.learning.training.prediction import Predictor
-from topmass.learning.training.validation import middle
-from topmass.learning.trees import Trees
+# Python does not search this folder by itself with -I, -P or PYTHONSAFEPATH.
+sys.path.append(str(Path(__file__).resolve().parent))
+from topmass.config.configuration import REPO_ROOT, configure
+from topmass.console import log_info, print_status, stage
+from topmass.data.augmentation import ETA, PHI
+from topmass.data.perturbations import drop_layer, flip_jets, shuffle_pixels
+from topmass.evaluation.bootstrap import Bootstrap, IntervalDict
+from topmass.evaluation.metrics import METRICS, Metric, absolute
+from topmass.features.feature_registry import MOMENT_FEATURES
+from topmass.features.feature_table import build_feature_table
+from topmass.files import BadInput, atomic_write
+from topmass.limits import available_cores
 from topmass.preprocessing.shards import Shard, ShardMeta, load_shards
 from topmass.preprocessing.split import SPLITS
-from topmass.reporting.provenance import commit, processor
-from topmass.reporting.shortcuts import as_csv, as_markdown
-from topmass.scoring.bootstrap import Bootstrap, Number
-from topmass.scoring.metrics import METRICS, Metric, absolute
-from topmass.workflow.configuration import HOUSE, configure
+from topmass.progress import Progress, track
+from topmass.report.ablation_table import ablation_csv, ablation_markdown
+from topmass.report.provenance import commit, processor
+from topmass.training.gbdt import GBDTBaseline
+from topmass.training.inference import Predictor
+from topmass.training.validation import median_prediction
 
 AS_THEY_ARE = "as they are"
 SHUFFLED = "shuffled within each layer"
@@ -46,18 +52,26 @@ PAIRED = {
     **{name: METRICS[name]._replace(of=lambda mass, predicted, _, of=METRICS[name].of: of(mass, predicted))
        for name in ("mae", "mre")},
     "lost": Metric(
-        "mean absolute error less that as they are", "GeV",
+        "ΔMAE to nominal", "GeV",
         lambda mass, predicted, plain: absolute(mass, predicted) - absolute(mass, plain),
     ),
 }  # fmt: skip
-"""Metrics of generated mass, predicted mass, and what is predicted for the jets as they are, (N,) GeV each."""
+"""Metrics of generated mass, predicted mass, and prediction for the unchanged jets, `(N,)` each, GeV."""
 
 
 def measure_shortcuts(model: Path, shards: Path, seed: int, settings: Mapping, threads: int, out: Path) -> str:
-    """Measure what the model makes of its test jets, write both tables to `out`, and return the second.
+    """Measure the errors on the perturbed test jets; return the table as Markdown.
 
-    `settings` are those of "evaluate": the cut on the mass, in GeV, and the bootstrap. BadInput if one of the splits
-    has no jet, or if the model takes other shards.
+    Args:
+        model: Trained network.
+        shards: Folder of the splits of its dataset.
+        seed: Seed of the shuffling.
+        settings: The section `evaluate` of the configuration: minimum mass in GeV, and bootstrap.
+        threads: Number of threads.
+        out: Folder of `shortcuts.csv` and `shortcuts.md`.
+
+    Raises:
+        BadInput: A split has no jets, or the model was trained on other shards.
     """
     torch.set_num_threads(threads)
     predictor, rng = Predictor(model, "auto", "auto"), np.random.default_rng(seed)
@@ -66,56 +80,62 @@ def measure_shortcuts(model: Path, shards: Path, seed: int, settings: Mapping, t
         if not paths:
             raise BadInput(f"{shards / split}: no shards; SHARDS is a folder with {', '.join(SPLITS)} in it")
     test = Shard.join(list(jets_of(files["test"], predictor.model.shards)))
-    test = test.take(np.flatnonzero(test.arrays["mass"] > settings["mass_above"]))
+    test = test.take(np.flatnonzero(test.arrays["mass"] > settings["min_mass"]))
     if len(np.unique(test.arrays["event"])) < 2:
         raise BadInput(f"{shards / 'test'}: fewer than two events")
     variants = dict(changed(test, rng))
-    masses = {
-        name: middle(predictor.masses(jets))
-        for name, jets in tqdm(variants.items(), "predict", leave=False, disable=None)
-    }
+    with Progress("predict", len(variants) * len(test)) as progress:
+        masses = {name: median_prediction(predictor.masses(jets, progress.update)) for name, jets in variants.items()}
     mass = test.arrays["mass"]
     masses["best constant for the MAE"] = np.full_like(mass, np.median(mass))
     masses["trees fitted to shuffled jets"] = by_trees(files, variants[SHUFFLED], rng, threads)
-    about = f"{model}: {len(test):,} test jets of {shards}, seed {seed}. Commit {commit(HOUSE)}, {processor()}."
+    about = f"{model}: {len(test):,} test jets of {shards}, seed {seed}. Commit {commit(REPO_ROOT)}, {processor()}."
     scores = score(test, masses, Bootstrap(**settings["bootstrap"]))
-    table = as_markdown(about, scores)
-    for name, text in {"shortcuts.csv": as_csv(scores), "shortcuts.md": table}.items():
-        with whole(out / name) as written:
+    table = ablation_markdown(about, scores)
+    for name, text in {"shortcuts.csv": ablation_csv(scores), "shortcuts.md": table}.items():
+        with atomic_write(out / name) as written:
             written.write_text(text, encoding="utf-8")
     return table
 
 
 def jets_of(paths: list[Path], meta: ShardMeta) -> Iterator[Shard]:
-    """The shards of a split that hold a jet."""
+    """Load the non-empty shards of a split."""
     return load_shards(paths, meta.statistics, meta)
 
 
 def changed(jets: Shard, rng: np.random.Generator) -> Iterator[tuple[str, Shard]]:
-    """The jets by what was done to them."""
+    """Yield name and jets of each variant."""
     yield AS_THEY_ARE, jets
     for name, flips in {"η": ETA, "φ": PHI, "η and φ": ETA | PHI}.items():
-        yield f"mirrored in {name}", mirrored(jets, flips)
-    yield SHUFFLED, shuffled(jets, rng)
+        yield f"mirrored in {name}", flip_jets(jets, flips)
+    yield SHUFFLED, shuffle_pixels(jets, rng)
     for layer in jets.meta.layers:
-        yield f"without {layer}", without(jets, layer)
+        yield f"without {layer}", drop_layer(jets, layer)
 
 
 def by_trees(files: Mapping[str, list[Path]], test: Shard, rng: np.random.Generator, threads: int) -> np.ndarray:
-    """Masses (N,) GeV of shuffled test jets by trees on sums over the image, fitted to shuffled training jets."""
+    """Predict the masses `(N,)` of shuffled test jets, GeV, with a GBDT fitted to shuffled training jets.
+
+    Args:
+        files: Shards by split.
+        test: Shuffled test jets.
+        rng: Random generator of the shuffling.
+        threads: Number of threads.
+    """
     tables = {}
     for split in ("train", "validation"):
-        paths = tqdm(files[split], f"shuffle {split} jets", unit="shard", leave=False, disable=None)
-        tables[split] = tabulate((shuffled(jets, rng) for jets in jets_of(paths, test.meta)), with_subjets=False)
-    with tqdm(desc="trees", unit="round", leave=False, disable=None) as rounds:
-        trees = Trees.fit(tables["train"], tables["validation"], SUMS, threads, rounds.update)
+        paths = track(files[split], f"shuffle {split} jets", "shard")
+        tables[split] = build_feature_table(
+            (shuffle_pixels(jets, rng) for jets in jets_of(paths, test.meta)), with_subjets=False
+        )
+    trees = GBDTBaseline.fit(tables["train"], tables["validation"], MOMENT_FEATURES, threads, "trees")
     taken = f"{len(trees.quantities)} sums over {len(tables['train']):,} shuffled jets"
-    say(f"trees: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
-    return trees.predict(tabulate([test], with_subjets=False))
+    log_info(f"trees: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
+    return trees.predict(build_feature_table([test], with_subjets=False))
 
 
-def score(test: Shard, masses: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> dict[str, dict[str, Number]]:
-    """The metrics of PAIRED of each guess (N,) GeV."""
+def score(test: Shard, masses: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> dict[str, dict[str, IntervalDict]]:
+    """Return the metrics of `PAIRED` by variant, for predicted masses `(N,)` in GeV."""
     mass, plain = test.arrays["mass"], masses[AS_THEY_ARE]
     columns = {name: (mass, guess, plain) for name, guess in masses.items()}
     return bootstrap.score(PAIRED, columns, [np.arange(len(test))], test.arrays["event"])[0]
@@ -126,9 +146,9 @@ if __name__ == "__main__":
     parser.add_argument("model", metavar="MODEL", type=Path, help="model.safetensors of a training")
     parser.add_argument("shards", metavar="SHARDS", type=Path, help="folder of its dataset's shards")
     parser.add_argument("--seed", type=int, default=1, help="of the shuffling")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--out", type=Path, default=Path("results/shortcuts"))
     given = parser.parse_args()
     with stage("measure_shortcuts", str(given.out / "log.txt")):
         evaluate = configure([])["evaluate"]
-        show(measure_shortcuts(given.model, given.shards, given.seed, evaluate, given.threads, given.out))
+        print_status(measure_shortcuts(given.model, given.shards, given.seed, evaluate, given.threads, given.out))

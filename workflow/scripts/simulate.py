@@ -1,4 +1,4 @@
-"""Simulate one block of jets: Pythia, detector, clustering, imaging, jet table."""
+"""Simulation of one block of jets: Pythia, detector, clustering, imaging, jet table."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from topmass.console import say, stage
-from topmass.jets import ROW_GROUP, JetBatch, join, write_jets
+from topmass.console import log_info, stage
+from topmass.jets import ROW_GROUP, JetBatch, concat_jets, write_jets
 from topmass.layers import LAYERS
-from topmass.simulation.block import image_block
+from topmass.progress import track
+from topmass.simulation.block import generate_block
 from topmass.simulation.clustering import Jets
 from topmass.simulation.containment import quarks_in_jet, quarks_in_window
 from topmass.simulation.imaging import Images
@@ -19,9 +20,21 @@ from topmass.simulation.imaging import Images
 def simulate(
     table: Path, block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping
 ) -> None:
-    """Write a jet table of this many jets, which depend on the settings, the seed and the block number alone."""
+    """Write a jet table that depends only on the settings, the seed and the block number.
+
+    Args:
+        table: Jet table to write.
+        block: Number of the block.
+        jets: Number of jets.
+        seed: Seed of the sample.
+        generator: Settings of `GeneratorSettings`.
+        detector: Settings of `DetectorSettings`.
+        selection: Settings of `JetSettings`.
+    """
     start = time.monotonic()
-    batches = row_groups(produce(block, seed, generator, detector, selection), jets)
+    # No progress bar, since several blocks are simulated in parallel.
+    made = track(produce(block, seed, generator, detector, selection), f"block {block}", "jet", jets, len, bar=False)
+    batches = row_groups(made, jets)
     source = {
         "simulation": {"generator": dict(generator), "detector": dict(detector), "selection": dict(selection)},
         "seed": seed,
@@ -30,17 +43,17 @@ def simulate(
     }
     write_jets(table, batches, LAYERS, source)
     seconds = time.monotonic() - start
-    say(f"block {block}: {jets:,} jets in {seconds:.0f} s, {jets / seconds:,.0f} jets/s")
+    log_info(f"block {block}: {jets:,} jets in {seconds:.0f} s, {jets / seconds:,.0f} jets/s")
 
 
 def produce(block: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> Iterator[JetBatch]:
-    """The selected jets of one block, batch by batch of events, without end."""
-    for jets, images in image_block(block, seed, generator, detector, selection):
-        yield to_batch(jets, images, selection["radius"])
+    """Yield the selected jets of one block by batches of events; BadInput when its event numbers are used up."""
+    for jets, images in generate_block(block, seed, generator, detector, selection):
+        yield to_batch(jets, images, selection["jet_radius"])
 
 
 def to_batch(jets: Jets, images: Images, radius: float) -> JetBatch:
-    """Jets of this radius as rows of a jet table."""
+    """Convert jets with this jet radius to rows of a jet table."""
     return JetBatch(
         images.offset, *(images.hits[name] for name in ("pixel", "layer", "value")),
         mass=jets.mass, pt=jets.pt, ieta=images.ieta, iphi=images.iphi, eta=jets.eta, phi=jets.phi,
@@ -50,14 +63,14 @@ def to_batch(jets: Jets, images: Images, radius: float) -> JetBatch:
 
 
 def row_groups(batches: Iterator[JetBatch], jets: int) -> Iterator[JetBatch]:
-    """The first `jets` jets, in batches of a row group."""
+    """Yield the first `jets` jets in batches of one row group."""
     waiting: list[JetBatch] = []
     left = jets
     while left:
         size = min(left, ROW_GROUP)
         while sum(map(len, waiting)) < size:
             waiting.append(next(batches))
-        together = join(waiting)
+        together = concat_jets(waiting)
         yield together.take(np.arange(size))
         waiting = [together.take(np.arange(size, len(together)))]
         left -= size

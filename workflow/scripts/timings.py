@@ -1,10 +1,12 @@
-"""Print what each stage cost in the last run of each of its jobs, from the benchmarks that Snakemake wrote."""
+"""Cost of each stage in the last run of each of its jobs, from Snakemake's benchmark files."""
 
 import sys
 from pathlib import Path
 
+# Python does not search this folder by itself with -I, -P or PYTHONSAFEPATH.
+sys.path.append(str(Path(__file__).resolve().parent))
 from topmass.files import BadInput
-from topmass.reporting.timings import timings
+from topmass.report.cost_table import timings
 
 if __name__ == "__main__":
     folder = Path("results/benchmark")

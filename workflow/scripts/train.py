@@ -1,15 +1,16 @@
-"""Train one network with one random seed."""
+"""Training of one network with one random seed."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from topmass.console import stage
-from topmass.learning.device import find_device
-from topmass.learning.launching.launch import launch, several
-from topmass.learning.resuming.interrupt import Interrupt
-from topmass.learning.team import Team
-from topmass.learning.training.job import Compute, Job, run
+from topmass.device import find_device
+from topmass.limits import available_cores
+from topmass.process_group import ProcessGroup
+from topmass.training.launch import is_distributed, launch_workers
+from topmass.training.run import ComputeConfig, TrainConfig, run_training
+from topmass.training.signals import SignalHandler
 
 
 def train(
@@ -26,25 +27,43 @@ def train(
     seed: int,
     compute: Mapping,
     threads: int,
+    config: Mapping,
 ) -> None:
-    """Train on the shards of "train", validate on those of "validation"; write weights, history and what was trained.
+    """Train a network; write weights, history and a record of the training.
 
-    Goes on from `checkpoint` if that is of the same training, and removes it when all is written. On SIGTERM and
-    SIGUSR1 a checkpoint is written and the process ends with status 75: the same call goes on from there.
-    Same shards, recipe, seed and number of threads give the same weights on one CPU, interrupted or not.
+    Training resumes from `checkpoint` if that belongs to the same training; the checkpoint is removed at the end. On
+    one of `topmass.training.signals.SIGNALS` a checkpoint is written and the process exits with status 75; the same
+    call resumes from there. The same shards, recipe, seed and number of threads give the same weights on one CPU,
+    interrupted or not.
+
+    Args:
+        shards: Shards of "train" and "validation".
+        statistics: Statistics of the dataset.
+        best: Best weights to write.
+        last: Last weights to write.
+        history: Training history to write.
+        about: Record of the training to write, for the report.
+        checkpoint: Checkpoint file.
+        events: Folder of the TensorBoard log; used if `compute` enables it.
+        network: Settings of the network.
+        recipe: Settings of the training.
+        seed: Random seed.
+        compute: Settings of `ComputeConfig`.
+        threads: Number of threads.
+        config: Part of the configuration that defines jets and network; recorded in `about`.
     """
     files = [str(path) for path in (statistics, best, last, history, about, checkpoint, events)]
     paths = ([str(path) for path in shards[name]] for name in ("train", "validation"))
-    job = Job(*paths, *files, dict(network), dict(recipe), seed, dict(compute), threads)
-    if several(Compute(**compute)):
-        launch(job, log_file())
+    job = TrainConfig(*paths, *files, dict(network), dict(recipe), seed, dict(compute), threads, dict(config))
+    if is_distributed(ComputeConfig(**compute)):
+        launch_workers(job, log_file())
         return
-    with Interrupt().watching() as interrupt:
-        run(job, Team(), find_device(compute["device"]), interrupt)
+    with SignalHandler().watching() as interrupt:
+        run_training(job, ProcessGroup(), find_device(compute["device"]), interrupt)
 
 
 def log_file() -> Path | None:
-    """The log of this stage, if it has one."""
+    """Return the log file of this stage, if it has one."""
     handlers = logging.getLogger("topmass").handlers
     return next((Path(each.baseFilename) for each in handlers if isinstance(each, logging.FileHandler)), None)
 
@@ -65,5 +84,6 @@ if __name__ == "__main__":
             snakemake.params.recipe,
             int(snakemake.wildcards.seed),
             snakemake.config["compute"],
-            snakemake.threads,
+            min(snakemake.threads, available_cores()),
+            snakemake.params.config,
         )  # fmt: skip

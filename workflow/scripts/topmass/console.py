@@ -1,37 +1,49 @@
-"""What a stage says: progress to the terminal and to its log, and one line when it cannot go on."""
+"""Messages of a stage: progress, log file and one-line errors."""
 
+import errno
 import logging
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from topmass.files import BadInput, shortage
+from topmass.files import BadInput, resource_exhausted
 
 REMEDY = {
     "memory": "let fewer jobs run at a time, give each more, or make blocks and batches smaller",
     "open files": "let fewer jobs run at a time, or allow more files (`ulimit -n` shows and sets how many)",
     "processes": "let fewer jobs run at a time, or allow more processes (`ulimit -u` shows and sets how many)",
 }
-say = logging.getLogger("topmass").info
+log_info = logging.getLogger("topmass").info
+EVERY = 30.0
+"""Seconds between two progress lines of a stage."""
+doing: list[Callable[[], object]] = []
+"""Functions that print the progress of current work. Only the last one is called."""
 
 
 @contextmanager
 def stage(name: str, log: str | None = None) -> Iterator[None]:
-    """Run one stage under this name, with its messages on the terminal and in the file `log`, if one is given.
+    """Run a stage with messages on the terminal and in a log file.
 
-    Input that cannot be used, a disk that refuses, and a machine that has too little of something, end the process with
-    one line and status 1; for any other error that line names the log, which has the traceback.
+    Unusable input, a failing disk and exhausted resources end the process with one line and status 1. For any other
+    error, this line names the log, which has the traceback. Without a log, the exception propagates.
+
+    Args:
+        name: Name of the stage, the prefix of messages on the terminal.
+        log: Path of the log file; None for no log.
     """
-    to_terminal = logging.StreamHandler()
-    to_terminal.setFormatter(logging.Formatter(f"{name}: %(message)s"))
+    to_terminal = add_log_handlers(name, log)
     logger = logging.getLogger("topmass")
-    logger.setLevel(logging.INFO)
-    logger.handlers = [*([to_file(log)] if log else []), to_terminal]
     try:
-        yield
+        with heartbeat():
+            yield
     except Exception as error:
-        if isinstance(error, (BadInput, OSError)) or shortage(error):
+        if isinstance(error, (BadInput, OSError)) or resource_exhausted(error):
             logger.error(f"error: {describe(error)}")
             sys.exit(1)
         if not log:
@@ -44,28 +56,75 @@ def stage(name: str, log: str | None = None) -> Iterator[None]:
         sys.exit(1)
 
 
-def to_file(log: str) -> logging.Handler:
-    """What writes messages to this file, anew."""
+@contextmanager
+def heartbeat() -> Iterator[None]:
+    """Print the progress every `EVERY` seconds, from a thread because one step may take longer."""
+    over, start = threading.Event(), time.monotonic()
+
+    def beat() -> None:
+        while not over.wait(EVERY):
+            # A copy: the main thread may end the current work at this moment.
+            for tell in doing[-1:] or [lambda: log_info(f"at work for {duration(time.monotonic() - start)}")]:
+                tell()
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def add_log_handlers(name: str, log: str | None, mode: str = "w") -> logging.Handler:
+    """Send messages to the terminal, after the prefix `name`, and to the file `log`; return the terminal's handler."""
+    to_terminal = logging.StreamHandler()
+    to_terminal.setFormatter(logging.Formatter(f"{name}: %(message)s"))
+    to_terminal.addFilter(lambda record: not getattr(record, "has_bar", False))
+    logger = logging.getLogger("topmass")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [*([to_file(log, mode)] if log else []), to_terminal]
+    return to_terminal
+
+
+def to_file(log: str, mode: str) -> logging.Handler:
+    """Return a handler that writes messages to this file, opened in this mode."""
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
+    handler = logging.FileHandler(log, mode, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     return handler
 
 
-def show(text: str) -> None:
-    """Print a text; letters that the terminal does not have become question marks."""
+def print_status(text: str) -> None:
+    """Print a text, with question marks for characters that the terminal does not support."""
     sys.stdout.reconfigure(errors="replace")
     print(text)
 
 
+def duration(seconds: float) -> str:
+    """Return a time in a suitable unit: 45 s, 12 min."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:,.0f} min"
+
+
 def describe(error: Exception) -> str:
-    """One line for an error that a user can mend."""
-    if what := shortage(error):
+    """Return one line for an error that a user can fix."""
+    if what := resource_exhausted(error):
         said = " ".join(str(error).split()) or type(error).__name__
         return f"not enough {what} ({said}), which damages no file: {REMEDY[what]}"
     if isinstance(error, OSError) and error.strerror:
         why = error.strerror.lower()
         if isinstance(error, PermissionError):
             why += " (`ls -ld` shows who may do what with it; `chmod u+rw` gives its owner the right)"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+            # The file is temporary, or the library did not name it.
+            why += f"; free are {free_space()}; to fix: make room, or name another folder in TMPDIR"
         return f"{error.filename}: {why}" if error.filename else why
     return " ".join(str(error).split())
+
+
+def free_space() -> str:
+    """Return the free space on the disks of TMPDIR and of the working directory, as text."""
+    chosen = os.environ.get("TMPDIR", "")
+    temporary = chosen if os.path.isdir(chosen) else tempfile.gettempdir()
+    places = {f"TMPDIR={temporary}": temporary, os.getcwd(): os.curdir}
+    return ", ".join(f"{shutil.disk_usage(folder).free / 1e9:.1f} GB in {name}" for name, folder in places.items())

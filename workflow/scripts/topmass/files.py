@@ -1,7 +1,8 @@
-"""Whole files or none; and what it means when one cannot be used: the file's fault, or the machine's."""
+"""Atomic writes; classification of read errors as bad input or machine failure."""
 
 import errno
 import glob
+import hashlib
 import os
 import re
 import socket
@@ -9,48 +10,58 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NUMBERS = {
+ERRNO_RESOURCES = {
     errno.ENOMEM: "memory", errno.EMFILE: "open files", errno.ENFILE: "open files", errno.EAGAIN: "processes",
 }  # fmt: skip
-WORDS = {
+RESOURCE_PATTERNS = {
     "memory": r"out of memory|not enough memory|allocate memory|bad_alloc|ALLOC_FAILED|failed to map segment[^:]*$",
     "open files": r"Too many open files",
     "processes": r"can't start new thread|Resource temporarily unavailable",
 }
-"""How errors without a number say it: those of Python's threads, of torch and of C++ libraries."""
+"""Messages of errors without an errno: those of Python's threads, of torch and of C++ libraries."""
 
 
 class BadInput(Exception):
-    """Something given by the user cannot be used. The message is one line that names the file and the row or key."""
+    """Unusable input of the user; the message is one line with the file and the row or key."""
 
 
-def shortage(error: Exception) -> str:
-    """What the machine, or a limit on it, has too little of if that is what the error says; else nothing."""
+def resource_exhausted(error: Exception) -> str:
+    """Return the resource that is exhausted according to an error, or an empty string."""
     if isinstance(error, MemoryError):
         return "memory"
-    if isinstance(error, OSError) and error.errno in NUMBERS:
-        return NUMBERS[error.errno]
+    if isinstance(error, OSError) and error.errno in ERRNO_RESOURCES:
+        return ERRNO_RESOURCES[error.errno]
     said = "" if isinstance(error, BadInput) else str(error)
-    return next((what for what, words in WORDS.items() if re.search(words, said, re.IGNORECASE)), "")
+    return next((what for what, words in RESOURCE_PATTERNS.items() if re.search(words, said, re.IGNORECASE)), "")
 
 
-def damage(error: Exception, what: str) -> Exception:
-    """What to raise when reading a file has failed: BadInput with `what` and why, unless the machine is to blame.
+def classify_read_error(error: Exception, what: str) -> Exception:
+    """Return the exception for a failed read: `BadInput` with `what`, or `error` if a resource is exhausted.
 
-    A healthy file on a machine with too little memory, or too few open files, raises what a damaged one does.
+    With too little memory or too few open files, a valid file raises the same exceptions as a damaged one.
     """
-    return error if shortage(error) else BadInput(f"{what} ({' '.join(str(error).split())})")
+    return error if resource_exhausted(error) else BadInput(f"{what} ({' '.join(str(error).split())})")
+
+
+def file_digest(path: Path) -> str:
+    """Return the first 16 hexadecimal digits of a file's SHA-256, the reference to it in other files."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 @contextmanager
-def whole(path: Path, ending: str = "") -> Iterator[Path]:
-    """Yield a path beside `path` to write to; move it to `path` once the block has ended without an error.
+def atomic_write(path: Path, ending: str = "") -> Iterator[Path]:
+    """Yield a temporary path next to `path`; move it to `path` if the block ends without an error.
 
-    A kill at any moment leaves the old file, or none, or the new one whole. What a writer that was killed on this
-    machine left beside the path is swept away. `ending` is for writers that choose their format by it.
+    A kill at any time leaves the old file, no file or the complete new file. Temporary files of writers that were
+    killed on this machine are deleted.
+
+    Args:
+        path: Final path.
+        ending: Suffix of the temporary path, for writers that choose their format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # No host has an @ in its name, and only a number stands before it: no other file or host has such parts.
+    # Host names have no @, and a number precedes it: no other file and no other host matches.
     name, host = f".{path.name}.", f"@{socket.gethostname()}.part{ending}"
     for stale in path.parent.glob(f"{glob.escape(name)}*{glob.escape(host)}"):
         process = stale.name.removeprefix(name).removesuffix(host)
@@ -63,7 +74,7 @@ def whole(path: Path, ending: str = "") -> Iterator[Path]:
             os.fsync(written.fileno())
         part.replace(path)
     except OSError as error:
-        # Libraries that write through an open file do not say which; and nobody knows the part.
+        # Libraries that write to an open file do not name it, and the user does not know the temporary path.
         if error.filename is None or str(error.filename) == str(part):
             error.filename = str(path)
         raise
@@ -72,7 +83,7 @@ def whole(path: Path, ending: str = "") -> Iterator[Path]:
 
 
 def is_running(process: int) -> bool:
-    """Whether there is a process of this number on this machine."""
+    """Return whether a process with this ID runs on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

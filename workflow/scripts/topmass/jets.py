@@ -1,4 +1,4 @@
-"""The jet table: one parquet file a block, one row a jet, whatever the source of the jets."""
+"""The jet table: one parquet file per block, one row per jet, for all sources of jets."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,49 +9,55 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import BadInput, damage, whole
+from topmass.files import BadInput, atomic_write
 from topmass.layers import SIDE, Layer, find_layers
-from topmass.parquet import DAMAGED, open_parquet
+from topmass.parquet import DAMAGED, open_parquet, unreadable
 
-VERSION = 2
+JET_TABLE_VERSION = 2
 ROW_GROUP = 2000
-"""Jets a row group: about 5 MB, small enough to stay in a cache while it is decoded."""
+"""Jets per row group: about 5 MB, small enough to stay in a cache while it is decoded."""
 LARGEST_BLOCK = 50_000
-"""Jets a table, so that a stage that holds one in memory stays far below 2 GB."""
+"""Maximum number of jets per table; a stage with one table in memory stays far below 2 GB."""
 EVENTS_PER_BLOCK = 10_000_000
-"""Event numbers of a block start at its own multiple of this."""
-SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f4")}
-PER_JET = {
+"""Event numbers of a block start at its own multiple of this number."""
+HIT_COLUMNS = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f4")}
+JET_COLUMNS = {
     "mass": np.dtype("f4"), "pt": np.dtype("f4"), "ieta": np.dtype("i2"), "iphi": np.dtype("i2"),
     "eta": np.dtype("f4"), "phi": np.dtype("f4"), "jet_mass": np.dtype("f4"), "softdrop_mass": np.dtype("f4"),
     "top_pt": np.dtype("f4"), "event": np.dtype("i8"),
     "quarks_in_window": np.dtype("i1"), "quarks_in_jet": np.dtype("i1"),
 }  # fmt: skip
 QUARKS = ("quarks_in_window", "quarks_in_jet")
-"""How many of the three quarks of the top: 0 to 3, where the source of the jets knows it."""
-NEEDED = ("mass", "pt")
-"""Numbers that a jet has to have that a network is trained or scored with."""
-POSITION = ("ieta", "iphi")
-"""Null in all rows of a table whose source does not know where the jets are."""
+"""Number of the three quarks of the top decay, 0 to 3; null if the source does not provide it."""
+REQUIRED_COLUMNS = ("mass", "pt")
+"""Columns that must be finite for training and evaluation."""
+POSITION_COLUMNS = ("ieta", "iphi")
+"""Null in all rows of a table whose source has no jet positions."""
 
 
 def schema_of(position: bool) -> pa.Schema:
-    """The columns of a table, in which `position` is known or not."""
-    may_be_null = {name for name, dtype in PER_JET.items() if dtype.kind == "f"} - {"pt"} | set(QUARKS)
-    may_be_null |= set() if position else set(POSITION)
+    """Return the schema of a table, with or without known positions."""
+    may_be_null = {name for name, dtype in JET_COLUMNS.items() if dtype.kind == "f"} - {"pt"} | set(QUARKS)
+    may_be_null |= set() if position else set(POSITION_COLUMNS)
     return pa.schema(
         [pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
-         for name, dtype in SPARSE.items()]
-        + [pa.field(name, pa.from_numpy_dtype(dtype), nullable=name in may_be_null) for name, dtype in PER_JET.items()]
+         for name, dtype in HIT_COLUMNS.items()]
+        + [pa.field(name, pa.from_numpy_dtype(dtype), nullable=name in may_be_null)
+           for name, dtype in JET_COLUMNS.items()]
     )  # fmt: skip
 
 
 @dataclass
 class JetBatch:
-    """N jets. The non-zero values of jet i are at `offset[i]:offset[i + 1]` of `pixel`, `layer` and `value`.
+    """A batch of N jets. Units: GeV, cm, radians.
 
-    `pixel` is row × cells a side + column on the layer's own grid, rows in η; `layer` an index into the layers of
-    the table. GeV, cm, radians; NaN where the source of the jets does not know a number, be it a whole one.
+    Fields that are not listed here have one number per jet, (N,). Unknown values are NaN, also in integer columns.
+
+    Attributes:
+        offset: Offsets (N + 1,) of hits; jet i has the hits `offset[i] : offset[i + 1]`.
+        pixel: row × (cells per side) + column of each hit on the layer's own grid, rows in η.
+        layer: Index of each hit's layer in the layers of the table.
+        value: Non-zero value of each hit.
     """
 
     offset: np.ndarray
@@ -75,35 +81,48 @@ class JetBatch:
         return len(self.event)
 
     def take(self, jets: np.ndarray) -> "JetBatch":
-        """The jets at these indices, in this order."""
+        """Return the jets at these indices, in this order."""
         offset, values = take_values(self.offset, jets)
-        sparse = {name: getattr(self, name)[values] for name in SPARSE}
-        return JetBatch(offset, **sparse, **{name: getattr(self, name)[jets] for name in PER_JET})
+        sparse = {name: getattr(self, name)[values] for name in HIT_COLUMNS}
+        return JetBatch(offset, **sparse, **{name: getattr(self, name)[jets] for name in JET_COLUMNS})
 
 
 def take_values(offset: np.ndarray, jets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For jets of these indices (M,): their own offsets (M + 1,), and the indices of their values, jet by jet."""
+    """Select the hits of some jets.
+
+    Args:
+        offset: Offsets (N + 1,) of all jets.
+        jets: Indices (M,) of the selected jets.
+
+    Returns:
+        Offsets (M + 1,) of the selected jets, and the indices of their hits, jet by jet.
+    """
     length = np.diff(offset)[jets]
     taken = np.concatenate([[0], np.cumsum(length)])
     return taken, np.arange(taken[-1]) + np.repeat(offset[jets] - taken[:-1], length)
 
 
-def join(batches: Sequence[JetBatch]) -> JetBatch:
-    """One batch of all the jets of several."""
+def concat_jets(batches: Sequence[JetBatch]) -> JetBatch:
+    """Concatenate batches."""
     offset = join_offsets([batch.offset for batch in batches])
     rest = {field.name: np.concatenate([getattr(b, field.name) for b in batches]) for field in fields(JetBatch)[1:]}
     return JetBatch(offset, **rest)
 
 
 def join_offsets(offsets: Sequence[np.ndarray]) -> np.ndarray:
-    """The offsets of several batches, put one after another."""
+    """Return the offsets of concatenated batches."""
     return np.concatenate([[0], np.cumsum(np.concatenate([np.diff(offset) for offset in offsets]))])
 
 
-def flaws(batch: JetBatch, layers: Sequence[Layer], needed: Sequence[str] = NEEDED) -> Iterator[tuple[np.ndarray, str]]:
-    """What makes jets unusable: the rows (at least one) that have a flaw, in order, and what it is in the first.
+def structural_errors(
+    batch: JetBatch, layers: Sequence[Layer], needed: Sequence[str] = REQUIRED_COLUMNS
+) -> Iterator[tuple[np.ndarray, str]]:
+    """Yield each kind of invalid jet: the rows in order (at least one), and the error of the first row.
 
-    Of the numbers of a jet those that are `needed` have to be finite.
+    Args:
+        batch: Jets to check.
+        layers: Layers of the batch.
+        needed: Columns that must be finite.
     """
     size = np.zeros(256, np.uint16)
     size[: len(layers)] = [(SIDE // layer.cell) ** 2 for layer in layers]
@@ -133,21 +152,26 @@ def flaws(batch: JetBatch, layers: Sequence[Layer], needed: Sequence[str] = NEED
 def write_jets(
     path: Path, batches: Iterable[JetBatch], layers: Sequence[Layer], source: dict, position: bool = True
 ) -> None:
-    """Write a jet table, one row group a batch; `source` says where the jets come from.
+    """Write a jet table with one row group per batch.
 
-    Without `position` their `ieta` and `iphi` are not known.
+    Args:
+        path: Output file.
+        batches: Jets to write.
+        layers: Layers of the jets.
+        source: Origin of the jets, stored in the metadata.
+        position: Whether `ieta` and `iphi` are known.
     """
     about = {
-        "version": VERSION,
+        "version": JET_TABLE_VERSION,
         "side": SIDE,
         "layers": [{"name": layer.name, "unit": layer.unit, "cell": layer.cell} for layer in layers],
         "source": source,
     }
-    # A position goes without saying, as it did when there was no other way.
+    # Known positions are the default, because older tables always have them and lack this key.
     about |= {} if position else {"position": False}
     schema = schema_of(position).with_metadata({"topmass": json.dumps(about, sort_keys=True)})
     options = {"compression": "zstd", "use_dictionary": ["layer.list.element"], "write_page_checksum": True}
-    with whole(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
+    with atomic_write(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
         for batch in filter(len, batches):
             writer.write_table(_to_arrow(batch, schema), row_group_size=len(batch))
 
@@ -158,9 +182,9 @@ def _to_arrow(batch: JetBatch, schema: pa.Schema) -> pa.Table:
         pa.ListArray.from_arrays(
             offset, pa.array(getattr(batch, name).astype(dtype, copy=False)), schema.field(name).type
         )
-        for name, dtype in SPARSE.items()
+        for name, dtype in HIT_COLUMNS.items()
     ]
-    for name, dtype in PER_JET.items():
+    for name, dtype in JET_COLUMNS.items():
         values = getattr(batch, name)
         unknown = np.isnan(values) if schema.field(name).nullable else None
         with np.errstate(invalid="ignore"):
@@ -169,7 +193,15 @@ def _to_arrow(batch: JetBatch, schema: pa.Schema) -> pa.Table:
 
 
 class JetTable:
-    """A jet table opened for reading. BadInput if the file is not one, or not whole."""
+    """A jet table opened for reading.
+
+    Attributes:
+        layers: Layers of the table.
+        position: Whether `ieta` and `iphi` are known.
+
+    Raises:
+        BadInput: The file is not a jet table, or not complete.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -186,12 +218,14 @@ class JetTable:
                 raise ValueError(f"position is {self.position}")
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path}: metadata of no known jet table ({error!r})") from None
-        if known != (VERSION, SIDE):
-            raise BadInput(f"{path}: jet table of (version, side) {known}, this code reads {(VERSION, SIDE)}")
+        if known != (JET_TABLE_VERSION, SIDE):
+            raise BadInput(f"{path}: jet table of (version, side) {known}, this code reads {(JET_TABLE_VERSION, SIDE)}")
         self.schema = schema_of(self.position)
         for field in self.schema:
             if field.name not in self.file.schema_arrow.names:
                 raise BadInput(f"{path}: no column '{field.name}'")
+            if self.file.schema_arrow.names.count(field.name) > 1:
+                raise BadInput(f"{path}: two columns '{field.name}': rename one")
             found = self.file.schema_arrow.field(field.name).type
             if not found.equals(field.type):
                 raise BadInput(f"{path}: column '{field.name}' is {found}, not {field.type}")
@@ -199,39 +233,53 @@ class JetTable:
     def __len__(self) -> int:
         return self.file.metadata.num_rows
 
+    @property
+    def source(self) -> dict:
+        """Origin of the jets, from the metadata."""
+        source = self.about.get("source")
+        return source if isinstance(source, dict) else {}
+
     def batches(self) -> Iterator[JetBatch]:
-        """All jets, in batches of at most a row group's, checked to be usable."""
+        """Yield all jets in batches of at most one row group.
+
+        Raises:
+            BadInput: The file is damaged, or a jet is invalid.
+        """
         first_row = 0
         try:
             for rows in self.file.iter_batches(ROW_GROUP, use_threads=False):
                 batch = _from_arrow(rows, self.schema)
-                for at, flaw in flaws(batch, self.layers):
+                for at, flaw in structural_errors(batch, self.layers):
                     raise BadInput(f"{self.path}: row {first_row + at[0]}: {flaw}")
                 yield batch
                 first_row += len(batch)
         except DAMAGED as error:
-            raise damage(error, f"{self.path}: damaged after row {first_row}") from None
+            raise unreadable(error, self.path, f"damaged after row {first_row}") from None
 
     def columns(self, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-        """Some of the columns with one number a jet, in large batches."""
+        """Yield columns with one number per jet, in large batches.
+
+        Raises:
+            BadInput: The file is damaged.
+        """
         try:
             for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
                 yield {name: _numbers(rows, name, self.schema) for name in names}
         except DAMAGED as error:
-            raise damage(error, f"{self.path}: damaged in the columns {', '.join(names)}") from None
+            raise unreadable(error, self.path, f"damaged in the columns {', '.join(names)}") from None
 
 
 def _from_arrow(rows: pa.RecordBatch, schema: pa.Schema) -> JetBatch:
     start = rows["pixel"].offsets.to_numpy()
-    if any(rows[name].null_count or rows[name].flatten().null_count for name in SPARSE):
+    if any(rows[name].null_count or rows[name].flatten().null_count for name in HIT_COLUMNS):
         raise pa.ArrowInvalid("pixel, layer or value is null")
     if any(
         not np.array_equal(rows[name].offsets.to_numpy() - rows[name].offsets[0].as_py(), start - start[0])
-        for name in SPARSE
+        for name in HIT_COLUMNS
     ):
         raise pa.ArrowInvalid("pixel, layer and value differ in length")
-    sparse = {name: rows[name].flatten().to_numpy() for name in SPARSE}
-    per_jet = {name: _numbers(rows, name, schema) for name in PER_JET}
+    sparse = {name: rows[name].flatten().to_numpy() for name in HIT_COLUMNS}
+    per_jet = {name: _numbers(rows, name, schema) for name in JET_COLUMNS}
     return JetBatch((start - start[0]).astype(np.int64), **sparse, **per_jet)
 
 

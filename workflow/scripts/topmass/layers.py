@@ -1,4 +1,4 @@
-"""What a layer of the detector image is, and the grid that all layers lie on.
+"""Layers of the detector image, and their common grid.
 
 An image is a window of 125 × 125 pixels, rows in η and columns in φ. A pixel has the size of a crystal of the CMS
 barrel ECAL; 5 × 5 pixels make one HCAL tower (CMS, JINST 3 S08004, 2008, chapters 4 and 5).
@@ -9,20 +9,24 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 SIDE = 125
-"""Pixels a side of an image."""
+"""Pixels per side of an image."""
 TOWER = 5
-"""Pixels a side of an HCAL tower."""
+"""Pixels per side of an HCAL tower."""
 PIXEL_ETA = 0.087 / TOWER
-"""Extent of a pixel in η."""
+"""Size of a pixel in η."""
 PIXEL_PHI = 2 * math.pi / 360
-"""Extent of a pixel in φ, radians."""
+"""Size of a pixel in φ, radians."""
 
 
 class Layer(NamedTuple):
     """One layer of the image.
 
-    `cell` is the side of one cell in pixels, so that the layer's own grid has SIDE / cell cells a side;
-    `signed` says that values lie on both sides of zero.
+    Attributes:
+        name: Name in configuration and files.
+        unit: Unit of the values.
+        cell: Side of a cell in pixels; the layer's own grid has SIDE / cell cells per side.
+        signed: Whether values have both signs.
+        title: Title in figures.
     """
 
     name: str
@@ -42,16 +46,29 @@ LAYERS = (
     Layer("bpix2", "hits", title="pixel barrel 2"),
     Layer("bpix3", "hits", title="pixel barrel 3"),
 )
-"""All layers that are known, in the order of the public CMS files."""
+"""All known layers, in the order of the public CMS files."""
 
 
 def find_layer(name: str) -> Layer:
-    """The layer of this name; KeyError if there is none."""
+    """Return the layer of this name.
+
+    Raises:
+        KeyError: There is no such layer.
+    """
     return {layer.name: layer for layer in LAYERS}[name]
 
 
 def find_layers(names: Sequence[str], cells: Sequence[int]) -> tuple[Layer, ...]:
-    """Different layers with cells of these sides: their own, or one pixel. KeyError, ValueError if none are such."""
+    """Return different layers with these cells.
+
+    Args:
+        names: Names of the layers.
+        cells: Sides of the cells in pixels: that of the layer in `LAYERS`, or 1.
+
+    Raises:
+        KeyError: A name is unknown.
+        ValueError: A layer has no such cells, or is repeated.
+    """
     known = [find_layer(name) for name in names]
     wrong = [layer.name for layer, cell in zip(known, cells, strict=True) if cell not in (1, layer.cell)]
     if wrong or len(set(names)) < len(known):

@@ -1,23 +1,45 @@
-"""Parquet files opened with what all of ours need: little memory, and a clear word if they are damaged."""
+"""Opening of parquet files with little memory and clear errors."""
 
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from topmass.files import damage
+from topmass.files import BadInput, classify_read_error
 
 READ_AHEAD = 1 << 20
-"""Bytes read of a column at a time: without it, pyarrow reads a column of a row group whole."""
+"""Bytes per read of a column; without it, pyarrow reads the complete column of a row group."""
 DAMAGED = (pa.ArrowException, OSError, ValueError)
-"""What pyarrow raises for a damaged file; ValueError for names that are no text."""
+"""Exceptions of pyarrow for a damaged file; ValueError for names that are not text."""
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open for reading. BadInput if it is not a whole parquet file, OSError if it cannot be opened."""
-    # What pyarrow raises then does not name the file as an OSError does.
+    """Open a parquet file for reading.
+
+    Raises:
+        BadInput: The file is not a complete parquet file.
+        OSError: The file cannot be opened.
+    """
+    # Raises an OSError that names the file; the exception of pyarrow does not.
     path.open("rb").close()
     try:
         return pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
     except DAMAGED as error:
-        raise damage(error, f"{path}: not a whole parquet file") from None
+        raise unreadable(error, path, "not a whole parquet file") from None
+
+
+def unreadable(error: Exception, path: Path, what: str) -> Exception:
+    """Return the error to raise after reading a parquet file has failed.
+
+    Args:
+        error: Exception of pyarrow.
+        path: The file.
+        what: Cause, unless it is encryption or the machine.
+    """
+    # Without the path, which may contain any word.
+    why = " ".join(str(error).replace(str(path), "").split())
+    # A file with encrypted columns and a plain footer opens, but reading these columns fails.
+    if "decrypt" in why.lower():
+        trouble = f"the file, or some of its columns, are encrypted ({why})"
+        return BadInput(f"{path}: {trouble}; expected plain parquet; to fix: decrypt it")
+    return classify_read_error(error, f"{path}: {what}")

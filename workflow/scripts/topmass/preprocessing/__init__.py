@@ -1,1 +1,1 @@
-"""From jet tables to shards: split, statistics, unbiasing, scaling."""
+"""Preprocessing of jet tables to shards: split, statistics, flattening, scaling."""

@@ -1,52 +1,57 @@
-"""The scale of each layer, and values brought to −1..1 by it."""
+"""Scales of layers and normalisation of values to −1..1."""
 
 from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
-BITS_DROPPED = 14
-"""Bins of the histogram are floats that agree in all but so many last bits: 0.2 % wide or less."""
-BINS = 1 << (32 - BITS_DROPPED - 1)
+MAGNITUDE_BITS_DROPPED = 14
+"""Low-order bits that floats in one histogram bin may differ in; bins are at most 0.2 % wide."""
+MAGNITUDE_BINS = 1 << (32 - MAGNITUDE_BITS_DROPPED - 1)
 LOG_GAIN = 100.0
-"""With `compression: log`, a value of 1 / LOG_GAIN of the scale is where the logarithm sets in."""
+"""With `compression: log`, values above 1 / LOG_GAIN of the scale are compressed logarithmically."""
 COMPRESSIONS = ("none", "log")
 Values = TypeVar("Values")
-"""An array of NumPy or a tensor of torch."""
+"""NumPy array or torch tensor."""
 
 
 def require_scales(scales: Sequence[float], layers: int) -> None:
-    """ValueError unless so many layers have a positive scale each."""
-    # As they are used: a float64 may be zero or infinite as a float32.
+    """Raise ValueError unless each of the layers has a positive scale."""
+    # Scales are used as float32: a valid float64 may become zero or infinite.
     values = np.array(scales, np.float32)
     if values.shape != (layers,) or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError("each layer needs a positive scale")
 
 
 def magnitude_histogram(values: np.ndarray) -> np.ndarray:
-    """Counts (BINS,) of the magnitudes of the non-zero float32 values, in bins cut out of their own binary form.
+    """Return a histogram (MAGNITUDE_BINS,) of the magnitudes of non-zero float32 values, binned by their leading bits.
 
-    Histograms of parts add up to that of the whole, so that quantiles can be had from any number of files.
+    Histograms of several files can be added to compute common quantiles.
     """
     magnitude = np.abs(values[values != 0]).astype(np.float32, copy=False)
-    return np.bincount(magnitude.view(np.uint32) >> BITS_DROPPED, minlength=BINS)
+    return np.bincount(magnitude.view(np.uint32) >> MAGNITUDE_BITS_DROPPED, minlength=MAGNITUDE_BINS)
 
 
-def quantile(histogram: np.ndarray, share: float) -> float:
-    """The upper edge of the bin in which this share of the counted magnitudes is reached; 0.2 % too high at most."""
+def histogram_quantile(histogram: np.ndarray, share: float) -> float:
+    """Return the quantile `share` of a histogram as the upper edge of its bin, at most 0.2 % too high."""
     reached = np.cumsum(histogram)
     bin_above = int(np.searchsorted(reached, share * reached[-1])) + 1
-    return float(np.uint32(bin_above << BITS_DROPPED).view(np.float32))
+    return float(np.uint32(bin_above << MAGNITUDE_BITS_DROPPED).view(np.float32))
 
 
-def scale_values(
+def normalize(
     value: np.ndarray, scale: np.ndarray, zero_suppression: float, compression: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled values, and which of them are left after zero suppression.
+    """Scale, clip to −1..1 and compress values, and apply zero suppression.
 
-    `value` is divided by `scale` (both of one shape); what is then smaller than `zero_suppression` in magnitude is
-    suppressed, what is larger than 1 becomes 1 (or −1). "log" compresses the rest to
-    sign(x) log(1 + g |x|) / log(1 + g) with g = LOG_GAIN; "none" leaves it as it is.
+    Args:
+        value: Values in the unit of their layer.
+        scale: Scale of each value, same shape.
+        zero_suppression: Minimum magnitude of a scaled value.
+        compression: "log" is sign(x) log(1 + g |x|) / log(1 + g) with g = LOG_GAIN; "none" is the identity.
+
+    Returns:
+        Scaled values, and the mask of the values above zero suppression.
     """
     scaled = value / scale
     kept = np.abs(scaled) >= zero_suppression
@@ -56,12 +61,9 @@ def scale_values(
     return scaled, kept
 
 
-def restore_values(value: Values, scale: Values, compression: str) -> Values:
-    """Values in the unit of their layer again, but for what was suppressed or clipped; the inverse of `scale_values`.
-
-    Arrays or tensors, of one shape.
-    """
+def denormalize(value: Values, scale: Values, compression: str) -> Values:
+    """Invert `normalize`, except for suppressed and clipped values; arrays or tensors of one shape."""
     if compression == "log":
-        # With operators that both have. 1 + g to the power of |x| is exp(|x| log(1 + g)).
+        # These operators exist for arrays and tensors; (1 + g) ** |x| is exp(|x| log(1 + g)).
         value = (2.0 * (value > 0) - 1.0) * ((1 + LOG_GAIN) ** abs(value) - 1) / LOG_GAIN
     return value * scale

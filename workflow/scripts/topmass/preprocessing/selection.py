@@ -1,16 +1,16 @@
-"""Which jets of a table go to which shard: the split of each, and what unbiasing leaves of it."""
+"""Split and flattening of the jets of a table."""
 
 import numpy as np
 
 from topmass.jets import JetBatch, JetTable
-from topmass.preprocessing.conversion import Conversion
+from topmass.preprocessing.shard_builder import ShardBuilder
 from topmass.preprocessing.shards import Shard, ShardMeta
-from topmass.preprocessing.split import SPLITS, split_of
+from topmass.preprocessing.split import SPLITS, assign_split
 from topmass.preprocessing.statistics import Statistics
 
 
-class Preprocessing:
-    """The preprocessing of one table's jets: unbias, split, and convert."""
+class Preprocessor:
+    """Preprocessing of the jets of one table: split, flatten, and convert to shards."""
 
     def __init__(
         self, table: JetTable, known: Statistics, digest: str, zero_suppression: float, compression: str
@@ -24,15 +24,15 @@ class Preprocessing:
             statistics=digest,
             position=table.position,
         )
-        self.known, self.conversion = known, Conversion(table.path, table.layers, meta)
+        self.known, self.conversion = known, ShardBuilder(table.path, table.layers, meta)
 
-    def nothing(self) -> Shard:
-        """A shard without a jet."""
-        return self.conversion.nothing()
+    def empty_shard(self) -> Shard:
+        """Return a shard without jets."""
+        return self.conversion.empty_shard()
 
     def apply(self, batch: JetBatch) -> dict[str, Shard]:
-        """The jets of a batch that unbiasing keeps, by split."""
-        split, found = split_of(self.known.sample, batch.event, self.known.split), {}
+        """Return the jets of a batch that flattening keeps, per split."""
+        split, found = assign_split(self.known.sample, batch.event, self.known.split), {}
         for i, name in enumerate(SPLITS):
             jets = np.flatnonzero(split == i)
             weight = self.known.weights(name, batch.mass[jets], batch.pt[jets], batch.event[jets])

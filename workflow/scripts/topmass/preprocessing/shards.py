@@ -1,4 +1,4 @@
-"""Shards: preprocessed jets in the form in which training takes them, one `.npz` a block and split."""
+"""Shards: preprocessed jets for training, one `.npz` per block and split."""
 
 import json
 import math
@@ -10,35 +10,42 @@ from pathlib import Path
 
 import numpy as np
 
-from topmass.files import BadInput, damage, whole
-from topmass.jets import POSITION, QUARKS, join_offsets, take_values
+from topmass.files import BadInput, atomic_write, classify_read_error
+from topmass.jets import POSITION_COLUMNS, QUARKS, join_offsets, take_values
 from topmass.layers import SIDE, find_layers
 from topmass.preprocessing.scaling import COMPRESSIONS, require_scales
 
-VERSION = 4
+SHARD_VERSION = 4
 MASS_SCALE = 500.0
-"""GeV; networks regress mass / MASS_SCALE, as in the reference."""
-SPARSE = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
-PER_JET = {
+"""GeV; networks regress mass / MASS_SCALE, as in the reference paper."""
+SHARD_HIT_ARRAYS = {"pixel": np.dtype("u2"), "layer": np.dtype("u1"), "value": np.dtype("f2")}
+SHARD_JET_ARRAYS = {
     **dict.fromkeys(("mass", "weight", "pt", "ieta", "iphi", "jet_mass", "softdrop_mass", *QUARKS), np.dtype("f4")),
     "event": np.dtype("i8"),
 }
 
 
-DAMAGED = (
+CORRUPT_SHARD = (
     OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, MemoryError, RuntimeError,
     zipfile.BadZipFile,
 )  # fmt: skip
-"""What NumPy and zipfile raise for a damaged file; RuntimeError where it seems to be encrypted."""
+"""Exceptions of NumPy and zipfile for a corrupt file; RuntimeError if it looks encrypted."""
 
 
 @dataclass(frozen=True)
 class ShardMeta:
-    """What all shards of a dataset have in common.
+    """Common metadata of all shards of a dataset.
 
-    `layers` with the cell of each in pixels and its scale in the unit of the layer; how values were suppressed and
-    compressed, as in `scale_values`; `statistics` the digest of the statistics; `position` whether it is known where in
-    the detector the jets are; `side` of the image in pixels.
+    Attributes:
+        layers: Names of the layers.
+        cells: Cell side of each layer, pixels.
+        scales: Scale of each layer, in the unit of the layer.
+        zero_suppression: Argument of `normalize`.
+        compression: Argument of `normalize`.
+        statistics: Digest of the statistics.
+        position: Whether the jets have a position in the detector.
+        side: Side of the image, pixels.
+        version: Version of the shard format.
     """
 
     layers: tuple[str, ...]
@@ -49,7 +56,7 @@ class ShardMeta:
     statistics: str
     position: bool = True
     side: int = SIDE
-    version: int = VERSION
+    version: int = SHARD_VERSION
 
     def __post_init__(self) -> None:
         if not isinstance(self.position, bool):
@@ -63,27 +70,39 @@ class ShardMeta:
 
     @property
     def coordinates(self) -> int:
-        """Numbers that say where a jet is: `iphi` and `ieta`, or none."""
+        """Number of position coordinates per jet: two (`ieta` and `iphi`) or zero."""
         return 2 if self.position else 0
 
     def dump(self) -> str:
-        """As JSON."""
+        """Return the metadata as JSON."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def parse(cls, text: str, path: Path) -> "ShardMeta":
-        """From JSON out of a file; BadInput for another version, KeyError, ValueError, … for something else."""
+        """Parse the JSON text of a shard.
+
+        Args:
+            text: Output of `dump`.
+            path: File of the shard, for messages.
+
+        Raises:
+            BadInput: If the version differs; other invalid text raises ValueError, LookupError, TypeError, ...
+        """
         content = json.loads(text)
-        if content["version"] != VERSION:
-            raise BadInput(f"{path}: shards of version {content['version']}, this code reads {VERSION}")
+        if content["version"] != SHARD_VERSION:
+            raise BadInput(f"{path}: shards of version {content['version']}, this code reads {SHARD_VERSION}")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
 
 @dataclass
 class Shard:
-    """N jets, sparse as in a JetBatch: `offset` (N + 1,), the arrays of SPARSE by value, those of PER_JET by jet.
+    """N sparse jets, as in a JetBatch.
 
-    `weight` makes the training jets flat together; it is one where unbiasing has dropped jets instead.
+    Attributes:
+        offset: Offsets (N + 1,) of the values of each jet.
+        arrays: SHARD_HIT_ARRAYS per value and SHARD_JET_ARRAYS per jet. `weight` flattens the training jets; it is one
+            if flattening rejects jets instead.
+        meta: Metadata of the dataset.
     """
 
     offset: np.ndarray
@@ -95,34 +114,44 @@ class Shard:
 
     @classmethod
     def join(cls, shards: Sequence["Shard"]) -> "Shard":
-        """One shard of all the jets of several (one or more) of one dataset."""
+        """Concatenate one or more shards of one dataset."""
         arrays = {name: np.concatenate([shard.arrays[name] for shard in shards]) for name in shards[0].arrays}
         return cls(join_offsets([shard.offset for shard in shards]), arrays, shards[0].meta)
 
     def take(self, jets: np.ndarray) -> "Shard":
-        """The jets at these indices, in this order."""
+        """Return the jets at these indices, in this order."""
         offset, values = take_values(self.offset, jets)
-        arrays = {name: each[values if name in SPARSE else jets] for name, each in self.arrays.items()}
+        arrays = {name: each[values if name in SHARD_HIT_ARRAYS else jets] for name, each in self.arrays.items()}
         return Shard(offset, arrays, self.meta)
 
     def without_values(self) -> "Shard":
-        """The same jets with nothing in their images."""
+        """Return the same jets with empty images."""
         return Shard(
-            np.zeros_like(self.offset), self.arrays | {name: np.empty(0, SPARSE[name]) for name in SPARSE}, self.meta
+            np.zeros_like(self.offset),
+            self.arrays | {name: np.empty(0, SHARD_HIT_ARRAYS[name]) for name in SHARD_HIT_ARRAYS},
+            self.meta,
         )
 
     def save(self, path: Path) -> None:
-        """Write, uncompressed."""
-        with whole(path) as part, part.open("wb") as file:
+        """Write the shard, uncompressed."""
+        with atomic_write(path) as part, part.open("wb") as file:
             np.savez(file, offset=self.offset, **self.arrays, meta=np.array(self.meta.dump()))
 
     @classmethod
     def load(cls, path: Path, expected: ShardMeta | None = None) -> "Shard":
-        """Read and check; BadInput if the file is no whole shard, or one of another dataset than `expected`."""
-        with opened(path) as file:
-            # First: a shard of another version may lack arrays.
+        """Load and check a shard.
+
+        Args:
+            path: File of the shard.
+            expected: Metadata that the shard must have; None accepts any.
+
+        Raises:
+            BadInput: If the file is not a complete shard or has other metadata.
+        """
+        with open_shard(path) as file:
+            # Check the version first: another version may lack arrays.
             meta = ShardMeta.parse(str(file["meta"]), path)
-            shard = cls(file["offset"], {name: file[name] for name in (*SPARSE, *PER_JET)}, meta)
+            shard = cls(file["offset"], {name: file[name] for name in (*SHARD_HIT_ARRAYS, *SHARD_JET_ARRAYS)}, meta)
         if expected is not None:
             shard._compare(path, expected)
         shard._check(path)
@@ -135,14 +164,14 @@ class Shard:
                 raise BadInput(f"{path}: a shard of other {name}: {found} instead of {wanted}")
 
     def _check(self, path: Path) -> None:
-        dtypes = {"offset": np.dtype("i8"), **SPARSE, **PER_JET}
+        dtypes = {"offset": np.dtype("i8"), **SHARD_HIT_ARRAYS, **SHARD_JET_ARRAYS}
         for name, array in {"offset": self.offset, **self.arrays}.items():
             if array.ndim != 1 or array.dtype != dtypes[name]:
                 raise BadInput(f"{path}: {name} is of type {array.dtype} and shape {array.shape}")
         if not len(self.offset) or self.offset[0] != 0 or (np.diff(self.offset) < 0).any():
             raise BadInput(f"{path}: the offsets of a shard start at 0 and do not fall")
-        lengths = {len(self.arrays[name]) for name in PER_JET}
-        if lengths != {len(self)} or {len(self.arrays[name]) for name in SPARSE} != {self.offset[-1]}:
+        lengths = {len(self.arrays[name]) for name in SHARD_JET_ARRAYS}
+        if lengths != {len(self)} or {len(self.arrays[name]) for name in SHARD_HIT_ARRAYS} != {self.offset[-1]}:
             raise BadInput(f"{path}: arrays of a shard differ in length")
         size = np.zeros(256, np.uint16)
         size[: len(self.meta.cells)] = [(self.meta.side // cell) ** 2 for cell in self.meta.cells]
@@ -150,16 +179,22 @@ class Shard:
         if wrong.any():
             row = int(np.searchsorted(self.offset, np.argmax(wrong), side="right")) - 1
             raise BadInput(f"{path}: row {row}: a pixel that does not exist or a value that is not finite")
-        for name in ("mass", "weight", "pt", *(POSITION if self.meta.position else ())):
+        for name in ("mass", "weight", "pt", *(POSITION_COLUMNS if self.meta.position else ())):
             wrong = ~np.isfinite(self.arrays[name])
             if wrong.any():
                 raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
 
 
 def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | None = None) -> Iterator[Shard]:
-    """The shards of a split that hold a jet, one by one.
+    """Yield the non-empty shards of a split.
 
-    BadInput unless they are of one dataset with these statistics, that of `expected` if it is given, and there is one.
+    Args:
+        paths: Files of the shards.
+        statistics: Digest of the statistics that the shards must have.
+        expected: Metadata that the shards must have; None requires the metadata of the first shard.
+
+    Raises:
+        BadInput: If a shard differs from these, or if no shard contains a jet.
     """
     found = False
     for path in paths:
@@ -173,11 +208,20 @@ def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | No
         raise BadInput(f"{path.parent}: no jet in any shard")
 
 
-def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
-    """Some numbers of all jets of a split, (N,) each, without their images; BadInput as for `load_shards`."""
+def read_jet_arrays(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
+    """Load some arrays, (N,) each, of all jets of a split without their images.
+
+    Args:
+        paths: Files of the shards.
+        names: Names of the arrays, from SHARD_JET_ARRAYS.
+        statistics: Digest of the statistics that the shards must have.
+
+    Raises:
+        BadInput: If a shard is corrupt or has other statistics, or if no shard contains a jet.
+    """
     found: list[list[np.ndarray]] = []
     for path in paths:
-        with opened(path) as file:
+        with open_shard(path) as file:
             require_statistics(path, ShardMeta.parse(str(file["meta"]), path), statistics)
             found.append([file[name] for name in names])
     numbers = [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
@@ -187,26 +231,26 @@ def read_numbers(paths: Sequence[Path], names: Sequence[str], statistics: str) -
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """A shard's file, of which each array is read when it is asked for; BadInput if it turns out not to be one."""
-    # What cannot be opened is not damaged.
+def open_shard(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open a shard with lazily loaded arrays; raise BadInput if the file is corrupt."""
+    # An error of `open` does not mean that the file is corrupt.
     with path.open("rb") as content:
         try:
             with np.load(content, allow_pickle=False) as file:
                 yield file
-        except DAMAGED as error:
-            # NumPy says which array it has no memory for: none is larger than its file, which is not compressed.
+        except CORRUPT_SHARD as error:
+            # Shards are not compressed: an array that is larger than its file is a sign of corruption.
             if isinstance(error, MemoryError) and bytes_wanted(error) > path.stat().st_size:
                 raise BadInput(f"{path}: not a whole shard ({error})") from None
-            raise damage(error, f"{path}: not a whole shard") from None
+            raise classify_read_error(error, f"{path}: not a whole shard") from None
 
 
 def bytes_wanted(error: MemoryError) -> int:
-    """The size of the array that there was no memory for, where the error says it."""
+    """Return the size in bytes of the array that NumPy could not allocate, 0 if unknown."""
     return math.prod(error.shape) * error.dtype.itemsize if hasattr(error, "shape") else 0
 
 
 def require_statistics(path: Path, meta: ShardMeta, statistics: str) -> None:
-    """BadInput unless the shard was made with these statistics."""
+    """Raise BadInput unless the shard was made with these statistics."""
     if meta.statistics != statistics:
         raise BadInput(f"{path}: a shard made with other statistics: {meta.statistics} instead of {statistics}")

@@ -1,4 +1,4 @@
-"""Draws that depend on (sample, event) alone, and the split into training, validation and test by them."""
+"""Reproducible random draws per event, and the train/validation/test split."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,23 +8,40 @@ import numpy as np
 SPLITS = ("train", "validation", "test")
 
 
-def uniform(sample: str, purpose: str, event: np.ndarray) -> np.ndarray:
-    """A number in [0, 1) for each event: the same in any order and however the events are spread over files.
+def hash_uniform(sample: str, purpose: str, event: np.ndarray) -> np.ndarray:
+    """Return a uniform number in [0, 1) per event that depends only on the arguments, not on files or order.
 
-    The event number, moved by a hash of sample and purpose, goes through the finaliser of SplitMix64 (Steele, Lea
-    and Flood, OOPSLA 2014), twice.
+    A hash of sample and purpose is added to the event number; the sum is mixed twice.
+
+    Args:
+        sample: Name of the sample.
+        purpose: Name of the random stream.
+        event: Event numbers (N,).
     """
     salt = int.from_bytes(hashlib.blake2b(f"{sample}\n{purpose}".encode(), digest_size=8).digest(), "little")
     bits = event.astype(np.uint64)
     for step in (np.uint64(salt), np.uint64(0x9E3779B97F4A7C15)):
-        bits = bits + step
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        bits = bits ^ (bits >> np.uint64(31))
+        bits = mixed(bits + step)
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
-def split_of(sample: str, event: np.ndarray, fractions: Mapping[str, float]) -> np.ndarray:
-    """Index into SPLITS for each event; `fractions` by the name of the split, adding up to 1."""
+def mixed(bits: np.ndarray) -> np.ndarray:
+    """Apply the bijective finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) to 64-bit integers (N,)."""
+    bits = bits ^ (bits >> np.uint64(30))
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    return bits
+
+
+def assign_split(sample: str, event: np.ndarray, fractions: Mapping[str, float]) -> np.ndarray:
+    """Return an index into SPLITS for each event.
+
+    Args:
+        sample: Name of the sample.
+        event: Event numbers (N,).
+        fractions: Fraction of each split by name; the sum is 1.
+    """
     upper = np.cumsum([fractions[name] for name in SPLITS])[:-1]
-    return np.searchsorted(upper, uniform(sample, "split", event), side="right")
+    return np.searchsorted(upper, hash_uniform(sample, "split", event), side="right")

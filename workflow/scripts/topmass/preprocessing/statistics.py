@@ -1,4 +1,4 @@
-"""What preprocessing needs to know of all jets of a dataset: the scale of each layer and the mass distribution."""
+"""Statistics of a dataset: layer scales, flattening and jet counts."""
 
 import hashlib
 import json
@@ -7,22 +7,31 @@ from pathlib import Path
 
 import numpy as np
 
-from topmass.files import BadInput, whole
+from topmass.files import BadInput, atomic_write
 from topmass.layers import find_layers
+from topmass.preprocessing.flattening import Flattening
 from topmass.preprocessing.scaling import require_scales
-from topmass.preprocessing.split import SPLITS, uniform
-from topmass.preprocessing.unbias import Flattening
+from topmass.preprocessing.split import SPLITS, hash_uniform
 
-VERSION = 2
+STATISTICS_VERSION = 3
 METHODS = ("reject", "weights")
 
 
 @dataclass
 class Statistics:
-    """What is known of a dataset.
+    """Statistics of a dataset.
 
-    `layers`, `cells` (side of a cell, pixels) and `scales` are in the dataset's order; `split` are the fractions;
-    `method` of unbiasing is reject or weights; `jets` counts by split, `outside` those of no bin, `kept` what is left.
+    Attributes:
+        sample: Name of the sample.
+        split: Fraction of each split.
+        layers: Names of the layers.
+        cells: Cell side of each layer, pixels.
+        scales: Scale of each layer, in the unit of the layer.
+        flattening: Bins and keep probabilities.
+        method: Flattening method, "reject" or "weights".
+        jets: Number of jets per split.
+        outside: Number of jets outside the bins.
+        kept: Output of `keep_fractions` per split.
     """
 
     sample: str
@@ -42,34 +51,42 @@ class Statistics:
         if self.split.keys() != set(SPLITS) or not np.isclose(sum(self.split.values()), 1):
             raise ValueError(f"the fractions of {', '.join(SPLITS)} are to add up to 1")
         if self.method not in METHODS:
-            raise ValueError(f"no method '{self.method}' of unbiasing")
+            raise ValueError(f"no method '{self.method}' of flattening")
 
     def weights(self, split: str, mass: np.ndarray, pt: np.ndarray, event: np.ndarray) -> np.ndarray:
-        """Weights (N,), float32, of jets of this split that make them flat; a jet of weight zero is dropped.
+        """Return flattening weights (N,), float32; jets of weight zero are dropped.
 
-        By "weights" those of the training are real numbers. Everywhere else a jet has weight one or zero, so that
-        errors on validation and test jets mean the same whatever the method.
+        Only the method "weights" in the training split gives real-valued weights. All other weights are one or zero, so
+        that errors on validation and test jets do not depend on the method.
+
+        Args:
+            split: Name of the split.
+            mass: Masses (N,), GeV.
+            pt: pT (N,), GeV.
+            event: Event numbers (N,).
         """
         if self.method == "weights" and split == "train":
             return self.flattening.weights(mass, pt)
-        return self.flattening.keeps(mass, pt, uniform(self.sample, "unbias", event)).astype(np.float32)
+        return self.flattening.accepts(mass, pt, hash_uniform(self.sample, "unbias", event)).astype(np.float32)
 
     def save(self, path: Path) -> None:
-        """Write as JSON."""
-        content = {"version": VERSION, **asdict(self)}
+        """Write the statistics as JSON."""
+        content = {"version": STATISTICS_VERSION, **asdict(self)}
         content["flattening"] = {name: values.tolist() for name, values in vars(self.flattening).items()}
-        content["checksum"] = checksum(content)
-        with whole(path) as part:
+        content["checksum"] = content_checksum(content)
+        with atomic_write(path) as part:
             part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Statistics":
-        """Read from JSON; BadInput if that is not what `save` wrote."""
+        """Load the statistics from JSON; raise BadInput if the file is not an unchanged output of `save`."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content["version"] != VERSION:
-                raise BadInput(f"{path}: statistics of version {content['version']}, this code reads {VERSION}")
-            if content.pop("checksum") != checksum(content):
+            if content["version"] != STATISTICS_VERSION:
+                raise BadInput(
+                    f"{path}: statistics of version {content['version']}, this code reads {STATISTICS_VERSION}"
+                )
+            if content.pop("checksum") != content_checksum(content):
                 raise BadInput(f"{path}: damaged or changed by hand: its checksum is another")
             del content["version"]
             flattening = content.pop("flattening")
@@ -80,11 +97,6 @@ class Statistics:
             raise BadInput(f"{path}: not the statistics of a dataset ({error})") from None
 
 
-def checksum(content: dict) -> str:
-    """Sixteen hexadecimal digits that tell whether these numbers are those that were measured."""
+def content_checksum(content: dict) -> str:
+    """Return the truncated SHA-256 of the content, 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def digest_of(path: Path) -> str:
-    """Sixteen hexadecimal digits that name these statistics in every shard and model made with them."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

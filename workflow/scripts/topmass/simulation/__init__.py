@@ -1,14 +1,14 @@
-"""From Pythia to a jet table: generator, detector, clustering, imaging."""
+"""Simulation of jets: generator, detector, clustering, imaging."""
 
 import hashlib
 from pathlib import Path
 
 import numba
 
-from topmass.simulation.compiled import find_folder
+from topmass.simulation.numba_cache import find_folder
 
-# Numba looks for changes in a function's own file only, not in what it calls or takes constants from. So each content
-# of all these files has a cache of its own.
+# Numba checks only the function's own file for changes, not the functions and constants that it uses from other files.
+# So each version of these files gets its own cache.
 _HERE = Path(__file__).parent
 _SOURCES = (*sorted(_HERE.glob("*.py")), _HERE.parent / "layers.py")
 _CONTENT = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES)).hexdigest()[:16]

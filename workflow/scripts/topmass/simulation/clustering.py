@@ -1,44 +1,64 @@
-"""Jets from the detector's candidates: anti-kT, matching to the top quarks, soft drop. All by FastJet."""
+"""Jet clustering and soft drop with FastJet, and matching to top quarks."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import awkward as ak
 import fastjet
 import numpy as np
+from numba import njit
 
 from topmass.simulation.detector import Readout
 from topmass.simulation.generator import Tops
 
 CANDIDATE_FIELDS = {"px": "px", "py": "py", "pz": "pz", "energy": "E"}
-"""Names of a candidate's momentum here and in FastJet."""
-WHOLE_JET = 10.0
-"""A radius that takes all constituents of a jet into one."""
+"""Names of the momentum components here and in FastJet."""
+R_RECLUSTER = 10.0
+"""Radius that reclusters all constituents into one jet."""
 
 
-# Once a process, FastJet would print its banner; what it asks for, to be cited, is done in the README.
+# FastJet would print its banner once per process. The README cites FastJet, as the banner requests.
 fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
 
 
 @dataclass(frozen=True)
 class JetSettings:
-    """Which jets are kept: radius, least pT in GeV, largest |η|, largest distance ΔR to the top quark.
+    """Settings of the jet selection.
 
-    Nothing is asked of the three quarks: as in the CMS files, a jet need not contain all of its top.
-    Soft drop has β = 0 and the given cut on the momentum share (Larkoski et al., JHEP 05 (2014) 146).
+    The three decay quarks need not be contained in the jet, as in the CMS files.
+
+    Attributes:
+        jet_radius: Radius R of anti-kT.
+        pt_min: Minimum pT, GeV.
+        eta_max: Maximum |η|.
+        top_match_dr: Maximum ΔR between a jet and its top quark.
+        softdrop_zcut: z_cut of soft drop with β = 0 (Larkoski et al., JHEP 05 (2014) 146).
     """
 
-    radius: float
+    jet_radius: float
     pt_min: float
     eta_max: float
-    top_distance: float
-    softdrop_cut: float
+    top_match_dr: float
+    softdrop_zcut: float
 
 
 class Jets(NamedTuple):
-    """Selected jets, ordered by event, and the top quark each is matched to. GeV, radians.
+    """Selected jets (N,), ordered by event, with the matched top quark; GeV, radians.
 
-    `quark_pt`, `quark_eta`, `quark_phi` and `quark_mass`, (N, 3), are those of the quarks of that top.
+    Attributes:
+        event: Index of the event.
+        pt: pT of the jet.
+        eta: η of the jet.
+        phi: φ of the jet.
+        jet_mass: Invariant mass of the jet.
+        softdrop_mass: Mass after soft drop.
+        mass: Generated mass of the top quark.
+        top_pt: pT of the top quark.
+        quark_pt: pT (N, 3) of the decay quarks of the top quark.
+        quark_eta: η (N, 3) of the decay quarks.
+        quark_phi: φ (N, 3) of the decay quarks.
+        quark_mass: Masses (N, 3) of the decay quarks.
     """
 
     event: np.ndarray
@@ -55,14 +75,10 @@ class Jets(NamedTuple):
     quark_mass: np.ndarray
 
 
-def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
-    """Cluster the candidates of each event and keep the selected jets that are nearest to a top quark."""
+def cluster_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
+    """Cluster the candidates of each event and select the jets that match a top quark."""
     candidates = readout.candidates
-    particles = ak.unflatten(
-        ak.zip({to: candidates[name] for name, to in CANDIDATE_FIELDS.items()}, with_name="Momentum4D"),
-        np.diff(readout.candidate_offset),
-    )
-    clusters = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.antikt_algorithm, settings.radius))
+    clusters = run_clustering(candidates, readout.candidate_offset, fastjet.antikt_algorithm, settings.jet_radius)
     found = clusters.inclusive_jets(settings.pt_min)
     members = clusters.constituent_index(settings.pt_min)
     per_event = ak.to_numpy(ak.num(found))
@@ -70,7 +86,7 @@ def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
     px, py, pz, energy = (ak.to_numpy(ak.flatten(found[field])) for field in CANDIDATE_FIELDS.values())
     pt = np.hypot(px, py)
     eta, phi = np.arcsinh(pz / pt), np.arctan2(py, px)
-    top = match(event, eta, phi, tops, settings.top_distance)
+    top = match_tops(event, eta, phi, tops, settings.top_match_dr)
     keep = np.flatnonzero((top >= 0) & (np.abs(eta) < settings.eta_max))
     members = ak.flatten(members)[keep]
     rows = ak.to_numpy(ak.flatten(members)) + np.repeat(
@@ -85,10 +101,28 @@ def find_jets(readout: Readout, tops: Tops, settings: JetSettings) -> Jets:
     )  # fmt: skip
 
 
-def match(event: np.ndarray, eta: np.ndarray, phi: np.ndarray, tops: Tops, distance: float) -> np.ndarray:
-    """For each jet the index of the nearest top of its event within ΔR < `distance`, or −1.
+def run_clustering(
+    candidates: np.ndarray, offset: np.ndarray, algorithm: int, radius: float
+) -> fastjet.ClusterSequence:
+    """Cluster each group `offset[i]:offset[i + 1]` of candidates separately."""
+    particles = ak.zip({to: candidates[name] for name, to in CANDIDATE_FIELDS.items()}, with_name="Momentum4D")
+    return fastjet.ClusterSequence(ak.unflatten(particles, np.diff(offset)), fastjet.JetDefinition(algorithm, radius))
 
-    A top belongs to one jet, the nearest: a second jet near the same top gets −1.
+
+def match_tops(event: np.ndarray, eta: np.ndarray, phi: np.ndarray, tops: Tops, distance: float) -> np.ndarray:
+    """Match each jet to the nearest top quark of its event.
+
+    A top quark matches one jet only, the nearest.
+
+    Args:
+        event: Event index (N,) of each jet, sorted.
+        eta: η (N,) of the jets.
+        phi: φ (N,) of the jets.
+        tops: Top quarks of the batch.
+        distance: Upper limit of ΔR.
+
+    Returns:
+        Index (N,) of the top quark of each jet, −1 without a match.
     """
     first = np.searchsorted(tops.event, event)
     count = np.searchsorted(tops.event, event, side="right") - first
@@ -107,23 +141,53 @@ def match(event: np.ndarray, eta: np.ndarray, phi: np.ndarray, tops: Tops, dista
 
 
 def delta_phi(phi: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`phi` − `other`, the short way around."""
+    """Return `phi` − `other`, wrapped to −π..π."""
     return (phi - other + np.pi) % (2 * np.pi) - np.pi
 
 
 def softdrop_mass(candidates: np.ndarray, offset: np.ndarray, settings: JetSettings) -> np.ndarray:
-    """Mass of each jet after soft drop, GeV; jet i holds the candidates `offset[i]:offset[i + 1]`."""
-    cambridge = fastjet.JetDefinition(fastjet.cambridge_algorithm, WHOLE_JET)
-    momenta = candidates.tolist()
+    """Return the soft-drop mass (N,) of each jet in GeV; jet i contains the candidates `offset[i]:offset[i + 1]`.
+
+    FastJet reclusters the jets. Its own `exclusive_jets_softdrop_grooming` returns the same masses for a batch. It is
+    much slower, because it lists the constituents of a jet again for each constituent.
+    """
+    clusters = run_clustering(candidates, offset, fastjet.cambridge_algorithm, R_RECLUSTER)
+    jets = ak.flatten(clusters.jets())
+    momenta = (ak.to_numpy(jets[field]) for field in CANDIDATE_FIELDS.values())
+    history = ak.to_numpy(ak.flatten(clusters.unique_history_order()))
+    return _softdrop_mass(history, offset, *momenta, settings.softdrop_zcut)
+
+
+@njit(cache=True)
+def _softdrop_mass(history, offset, px, py, pz, energy, cut):
+    """Decluster each jet along its harder branch until both branches pass the cut.
+
+    A jet of n constituents has 2n − 1 momenta: those of its constituents, then one per merging. Its 2n entries in
+    `history` list the indices of the momenta. Both branches of a merging precede it. The last entry marks the end.
+    """
     masses = np.empty(len(offset) - 1)
-    harder, softer = fastjet.PseudoJet(), fastjet.PseudoJet()
-    for i in range(len(masses)):
-        members = [fastjet.PseudoJet(*momentum) for momentum in momenta[offset[i] : offset[i + 1]]]
-        sequence = fastjet.ClusterSequence(members, cambridge)
-        groomed = sequence.exclusive_jets(1)[0]
-        while groomed.has_parents(harder, softer):
-            if min(harder.pt(), softer.pt()) > settings.softdrop_cut * (harder.pt() + softer.pt()):
+    branches = np.empty((len(px), 2), np.int64)
+    stack = np.empty(len(px), np.int64)
+    for jet in range(len(masses)):
+        n = offset[jet + 1] - offset[jet]
+        first = 2 * offset[jet] - jet
+        top = -1
+        for step in history[2 * offset[jet] : 2 * offset[jet + 1] - 1]:
+            if step >= n:
+                top -= 1
+                branches[first + step] = stack[top], stack[top + 1]
+            else:
+                top += 1
+            stack[top] = first + step
+        groomed = stack[top]
+        while groomed >= first + n:
+            a, b = branches[groomed]
+            pt_a, pt_b = math.sqrt(px[a] ** 2 + py[a] ** 2), math.sqrt(px[b] ** 2 + py[b] ** 2)
+            if min(pt_a, pt_b) > cut * (pt_a + pt_b):
                 break
-            groomed = fastjet.PseudoJet(max(harder, softer, key=fastjet.PseudoJet.pt))
-        masses[i] = max(groomed.m(), 0.0)
+            groomed = a if pt_a > pt_b or (pt_a == pt_b and a < b) else b
+        # The formula of FastJet: another formula rounds differently.
+        squared = (energy[groomed] + pz[groomed]) * (energy[groomed] - pz[groomed])
+        squared -= px[groomed] ** 2 + py[groomed] ** 2
+        masses[jet] = math.sqrt(max(squared, 0.0))
     return masses

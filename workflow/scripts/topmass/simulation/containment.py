@@ -1,4 +1,4 @@
-"""How many of the three quarks of its top a jet holds, and how many the window of its image."""
+"""Number of top decay quarks inside a jet and inside its image."""
 
 import numpy as np
 
@@ -8,37 +8,37 @@ from topmass.simulation.imaging import Images
 
 
 def quarks_in_jet(jets: Jets, radius: float) -> np.ndarray:
-    """Quarks within ΔR < `radius` of the axis of each jet, (N,), int8."""
-    eta, phi = away_from(jets.eta, jets.phi, jets)
-    return count(np.hypot(eta, phi) < radius)
+    """Return the number of quarks (N,), int8, within ΔR < `radius` of each jet axis."""
+    eta, phi = delta_to_axis(jets.eta, jets.phi, jets)
+    return count_inside(np.hypot(eta, phi) < radius)
 
 
 def quarks_in_window(jets: Jets, images: Images) -> np.ndarray:
-    """Quarks in the window of each jet's image, (N,), int8."""
-    return count(in_window(*from_middle(jets, images)))
+    """Return the number of quarks (N,), int8, in the image window of each jet."""
+    return count_inside(in_window(*delta_to_image_centre(jets, images)))
 
 
-def from_middle(jets: Jets, images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """Δη and Δφ, (N, 3), from the middle of the window of each jet's image to its quarks."""
-    return away_from(*middle(images), jets)
+def delta_to_image_centre(jets: Jets, images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """Return Δη and Δφ, each (N, 3), from the window centre of each image to the quarks."""
+    return delta_to_axis(*image_centre(images), jets)
 
 
-def middle(images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """η and φ, (N,), of the middle of each window."""
-    # `ieta` and `iphi` are of a pixel, whose middle is that of the window.
+def image_centre(images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """Return η and φ, each (N,), of the centre of each window."""
+    # `ieta` and `iphi` identify the central pixel; its centre is the centre of the window.
     return (images.ieta + 0.5) * PIXEL_ETA, (images.iphi + 0.5) * PIXEL_PHI
 
 
 def in_window(eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """Whether what is so far, Δη and Δφ, from the middle of a window is inside: up to half a side, in η and in φ."""
+    """Return a mask of the distances Δη and Δφ from the window centre that lie inside the window."""
     return (np.abs(eta) < SIDE / 2 * PIXEL_ETA) & (np.abs(phi) < SIDE / 2 * PIXEL_PHI)
 
 
-def away_from(eta: np.ndarray, phi: np.ndarray, jets: Jets) -> tuple[np.ndarray, np.ndarray]:
-    """Δη and Δφ, (N, 3), from a place in each jet (N,) to its quarks."""
+def delta_to_axis(eta: np.ndarray, phi: np.ndarray, jets: Jets) -> tuple[np.ndarray, np.ndarray]:
+    """Return Δη and Δφ, each (N, 3), from one direction per jet, (N,), to its quarks."""
     return jets.quark_eta - eta[:, None], delta_phi(jets.quark_phi, phi[:, None])
 
 
-def count(inside: np.ndarray) -> np.ndarray:
-    """Of three quarks each (N, 3) those that are inside."""
+def count_inside(inside: np.ndarray) -> np.ndarray:
+    """Return the number (N,), int8, of true values in a mask (N, 3)."""
     return inside.sum(axis=1, dtype=np.int8)

@@ -1,8 +1,11 @@
-"""A fast detector, CMS-like: what particles leave in the tracker, the pixel barrel and the calorimeters.
+"""Fast simulation of a CMS-like tracker, pixel barrel and calorimeters.
 
-Geometry, resolutions and thresholds were chosen by hand after the general description of CMS (JINST 3 S08004,
-2008); they were not tuned to, or checked against, CMS data or its full simulation. ECAL cells keep the size of
-the barrel's crystals at every η.
+Geometry, resolutions and thresholds were chosen by hand after the general description of CMS (JINST 3 S08004, 2008).
+They were not tuned to, or validated against, CMS data or its full simulation. ECAL cells have the size of the barrel
+crystals at every η.
+
+Compiled functions take positions in metres, momenta and energies in GeV, and `kind`, the absolute PDG number, except
+in `deposit`. Functions that append take the number `n` of entries so far and return the new number first.
 """
 
 import math
@@ -18,20 +21,20 @@ ECAL_RADIUS, ECAL_HALF_LENGTH = 1.29, 3.17
 PIXEL_RADII, PIXEL_HALF_LENGTH = (0.029, 0.068, 0.109), 0.27
 TRACKER_RADIUS, TRACKER_HALF_LENGTH = 1.10, 2.80
 LARGEST_ETA = 3.0
-"""Particles outside leave nothing."""
+"""Maximum |η|; particles outside leave no signal."""
 SMALLEST_PT = 0.1
-"""Particles below, in GeV, leave nothing: they curl up in the tracker."""
+"""Minimum pT in GeV; particles below curl up in the tracker and leave no signal."""
 LATEST_TRACK_RADIUS = 0.60
-"""Charged particles born further out, in metres, leave no track."""
+"""Maximum production radius of a reconstructed track, metres."""
 NUCLEON_MASS = 0.938
 SHOWER, MINIMUM_IONISING, DIFFUSE, HADRONIC = 0, 1, 2, 3
-"""Kinds of deposits: compact in ECAL, one crystal of ECAL, wide in ECAL, HCAL."""
+"""Kinds of deposits: compact ECAL shower, single ECAL crystal, wide ECAL shower, HCAL shower."""
 
 
 class DetectorSettings(NamedTuple):
-    """What a physicist may want to change. Tesla, GeV.
+    """Adjustable settings of the detector; tesla, GeV.
 
-    Relative resolutions: stochastic / √E ⊕ constant in the calorimeters, constant ⊕ slope × pT of tracks.
+    Relative resolutions are stochastic / √E ⊕ constant in the calorimeters, and constant ⊕ slope × pT for tracks.
     """
 
     magnetic_field: float
@@ -52,7 +55,7 @@ class DetectorSettings(NamedTuple):
 
 
 class Readout(NamedTuple):
-    """What the detector saw of a batch: flat record arrays, each with the offsets of its events."""
+    """Detector response to a batch: flat record arrays, each with the offsets of the events."""
 
     deposits: np.ndarray
     deposit_offset: np.ndarray
@@ -69,11 +72,11 @@ TRACK = np.dtype([("eta", "f8"), ("phi", "f8"), ("pt", "f8"), ("d0", "f8"), ("dz
 PIXEL_HIT = np.dtype([("barrel_layer", "i8"), ("eta", "f8"), ("phi", "f8")])
 CANDIDATE = np.dtype([("px", "f8"), ("py", "f8"), ("pz", "f8"), ("energy", "f8")])
 MOST_DEPOSITS = 3
-"""Most deposits of one particle."""
+"""Maximum number of deposits per particle."""
 
 
 def detect(particles: Particles, settings: DetectorSettings, rng: np.random.Generator) -> Readout:
-    """Pass the final particles of a batch through the detector."""
+    """Simulate the detector response to the final particles of a batch."""
     n = len(particles.pdg)
     return _detect(
         particles,
@@ -109,7 +112,7 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             )
             measured = 0.0
             if tracked:
-                # A track that never reaches ECAL is placed at its direction of birth.
+                # A track that does not reach ECAL gets its initial direction.
                 if reached == 0:
                     eta, phi = math.asinh(pz / pt), math.atan2(py, px)
                 measure_track(tracks[n_tracks], eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng)
@@ -148,7 +151,7 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
 
 @njit(cache=True)
 def charge_of(pdg):
-    """Charge of a particle that lives long enough to be seen, from its PDG number."""
+    """Return the charge of a long-lived particle from its PDG number."""
     kind = abs(pdg)
     if kind == 211 or kind == 321 or kind == 2212 or kind == 3222:
         charge = 1
@@ -161,7 +164,7 @@ def charge_of(pdg):
 
 @njit(cache=True)
 def hit_pixels(pixel_hits, n, x, y, z, px, py, pz, charge, settings, rng):
-    """Append the hits of a charged particle in the three pixel layers; the new number of hits."""
+    """Append the hits of a charged particle in the three pixel layers."""
     for i in range(len(PIXEL_RADII)):
         if math.hypot(x, y) < PIXEL_RADII[i] and rng.random() < settings.pixel_efficiency:
             reached, eta, phi = to_cylinder(
@@ -176,7 +179,7 @@ def hit_pixels(pixel_hits, n, x, y, z, px, py, pz, charge, settings, rng):
 
 @njit(cache=True)
 def track_efficiency(kind, pt, eta, radius, settings):
-    """Chance that a charged particle born at this radius leaves a track: less if slow, forward or born late."""
+    """Return the track efficiency, which is lower for low-pT, forward and displaced particles; radius in metres."""
     if abs(eta) > settings.track_eta_max or pt < settings.track_pt_min or radius > LATEST_TRACK_RADIUS:
         return 0.0
     efficiency = settings.track_efficiency
@@ -195,7 +198,7 @@ def track_efficiency(kind, pt, eta, radius, settings):
 
 @njit(cache=True)
 def measure_track(track, eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng):
-    """Fill in the measured track; impact parameters in cm, their resolutions 15 ⊕ 85 / pT µm and 35 ⊕ 100 / pT µm."""
+    """Fill `track`; d0 and dz in cm, with central resolutions of 15 ⊕ 85 / pT µm and 35 ⊕ 100 / pT µm."""
     pt = math.hypot(px, py)
     worse = 1 + 0.9 * max(0.0, abs(math.asinh(pz / pt)) - 0.9)
     resolution = math.hypot(settings.track_pt_constant * worse, settings.track_pt_slope * pt * worse)
@@ -210,7 +213,7 @@ def measure_track(track, eta, phi, x, y, z, px, py, pz, charge, kind, settings, 
 
 @njit(cache=True)
 def deposit(deposits, n, kind, eta, phi, energy):
-    """Append a deposit; the new number of deposits."""
+    """Append a deposit."""
     here = deposits[n]
     here.kind, here.eta, here.phi, here.energy = kind, eta, phi, energy
     return n + 1
@@ -218,12 +221,12 @@ def deposit(deposits, n, kind, eta, phi, energy):
 
 @njit(cache=True)
 def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng):
-    """Electron or photon in ECAL; a photon may convert in the tracker, and its two electrons part in the field."""
+    """Append the ECAL shower of an electron or photon; a photon may convert in the tracker to two electrons."""
     pt = math.hypot(px, py)
     resolution = math.sqrt(settings.ecal_stochastic**2 * energy + 0.12**2 + (settings.ecal_constant * energy) ** 2)
     seen = max(0.0, rng.normal(energy, resolution))
     if kind == 22 and energy > 0.2:
-        # Radiation lengths of the tracker, and the chance 1 − exp(−7/9 t) of a conversion in them.
+        # Tracker material t in radiation lengths; a photon converts with probability 1 − exp(−7/9 t).
         material = 1.3 * (0.25 + 0.20 * min(2.0, abs(math.asinh(pz / pt))))
         if rng.random() < 1 - math.exp(-7 / 9 * material):
             furthest = min(TRACKER_RADIUS, TRACKER_HALF_LENGTH * pt / max(abs(pz), 1e-9))
@@ -244,20 +247,20 @@ def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, r
 
 @njit(cache=True)
 def pass_muon(deposits, n, eta, phi, rng):
-    """A muon leaves the energy of a minimum-ionising particle in ECAL and about 2 GeV in HCAL."""
+    """Append the deposits of a muon: minimum-ionising in ECAL, about 2 GeV in HCAL."""
     n = deposit(deposits, n, MINIMUM_IONISING, eta, phi, 0.25 + rng.exponential(0.12))
     return deposit(deposits, n, HADRONIC, eta, phi, max(0.0, rng.normal(2, 0.6))), 0.0
 
 
 @njit(cache=True)
 def absorb_hadron(deposits, n, eta, phi, pdg, energy, charge, settings, rng):
-    """A hadron: two in three interact in ECAL and leave a part there; the rest of its energy is HCAL's.
+    """Append the deposits of a hadron; two thirds of the hadrons interact in ECAL, the remaining energy is in HCAL.
 
-    The response falls at low energy, as calorimeters without compensation do; `seen` is corrected for it.
+    The response decreases at low energy, as in non-compensating calorimeters. The returned energy is corrected for it.
     """
     available = energy
     if abs(pdg) == 2212 or abs(pdg) == 2112:
-        # Protons and neutrons keep their mass; their antiparticles annihilate.
+        # The rest mass of protons and neutrons is not absorbed; antinucleons annihilate.
         available = max(0.0, energy - NUCLEON_MASS) if pdg > 0 else energy + NUCLEON_MASS
     response = 1 - 0.55 * (1 + available) ** -0.35
     resolution = math.sqrt(settings.hcal_stochastic**2 * available + (settings.hcal_constant * available) ** 2)

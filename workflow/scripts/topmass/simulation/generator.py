@@ -1,4 +1,4 @@
-"""Top quarks from Pythia 8, read out as arrays of whole batches."""
+"""Generation of top quarks with Pythia 8, as arrays per batch."""
 
 import math
 import os
@@ -12,8 +12,8 @@ import pythia8mc
 from topmass.files import BadInput
 
 TOP, W = 6, 24
-OF_ANOTHER_PYTHIA = ("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB")
-"""Variables of software stacks: they go before the data that the wheel brings, and name those of another version."""
+CONFLICTING_ENV_VARS = ("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB")
+"""Variables of software stacks; they override the data of the wheel with those of another Pythia version."""
 
 COMMON = (
     "Print:quiet = on",
@@ -21,7 +21,7 @@ COMMON = (
     "6:mMin = 0",
     "24:onMode = off",
     "24:onIfAny = 1 2 3 4 5",
-    # Particles that leave the tracker and the calorimeters, in mm, are handed on undecayed.
+    # Particles that leave this cylinder (mm), tracker and calorimeters, do not decay.
     "ParticleDecays:limitCylinder = on",
     "ParticleDecays:xyMax = 1100.",
     "ParticleDecays:zMax = 2900.",
@@ -30,11 +30,17 @@ COMMON = (
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """What is generated. Masses, transverse momenta and energies in GeV.
+    """Settings of the generator; masses, transverse momenta and energies in GeV.
 
-    `process` is "gun" (g g → t t̄ with flat mass, pT and η, of no physical rate) or "ttbar" (pp → t t̄, all
-    subprocesses of QCD, top masses spread over the range by a forced wide Breit–Wigner). `eta_max` applies to
-    the gun, `collision_energy` to tt̄ only.
+    Attributes:
+        process: "gun" is g g → t t̄ with flat mass, pT and η, without a physical rate. "ttbar" is pp → t t̄ with all
+            QCD subprocesses; a forced wide Breit–Wigner spreads the top masses over the range.
+        mass: Range of the top mass.
+        pt: Range of the top pT.
+        eta_max: Maximum |η| of the top quarks; "gun" only.
+        collision_energy: Centre-of-mass energy; "ttbar" only.
+        initial_state_radiation: Simulate initial-state radiation.
+        multiparton_interactions: Simulate multiparton interactions.
     """
 
     process: str
@@ -47,7 +53,7 @@ class GeneratorSettings:
 
 
 class Particles(NamedTuple):
-    """Final particles of a batch, flat; those of event i are at `offset[i]:offset[i + 1]`. GeV and metres."""
+    """Final particles of a batch, flat; event i is `offset[i]:offset[i + 1]`; GeV and metres."""
 
     offset: np.ndarray
     pdg: np.ndarray
@@ -61,10 +67,9 @@ class Particles(NamedTuple):
 
 
 class Tops(NamedTuple):
-    """Top quarks just before their decay, ordered by event; `event` is the index in the batch. GeV.
+    """Top quarks (N,) just before their decay, ordered by event; GeV.
 
-    `quark_pt`, `quark_eta`, `quark_phi` and `quark_mass`, (N, 3), are those of the quarks that each decays to, see
-    `find_quarks`.
+    `event` is the index in the batch. The arrays `quark_*`, (N, 3), describe the decay quarks of `find_quarks`.
     """
 
     event: np.ndarray
@@ -79,10 +84,10 @@ class Tops(NamedTuple):
 
 
 class TopGun(pythia8mc.LHAup):
-    """A Les Houches source of g g → t t̄ whose tops have flat mass, pT and η, back to back in φ.
+    """Les Houches source of g g → t t̄ with flat top mass, pT and η, back to back in φ.
 
-    Colour flows from the beams through the tops, so that Pythia showers and hadronises a complete event. The
-    beams only carry the gluons: their energy is set just high enough that no combination has to be refused.
+    Colour flows from the beams through the tops, so that Pythia showers and hadronises a complete event. The beams
+    only provide the gluons: their energy is just high enough to accept every combination.
     """
 
     def __init__(self, settings: GeneratorSettings, rng: np.random.Generator) -> None:
@@ -91,7 +96,7 @@ class TopGun(pythia8mc.LHAup):
         self.rng = rng
 
     def setInit(self) -> bool:
-        """Called once by Pythia: two protons, and events of weight one."""
+        """Set two proton beams and events of weight one; Pythia calls this method one time."""
         transverse = math.hypot(self.settings.pt[1], self.settings.mass[1])
         beam_energy = 1.05 * transverse * math.exp(self.settings.eta_max)
         self.setBeamA(2212, beam_energy)
@@ -101,7 +106,7 @@ class TopGun(pythia8mc.LHAup):
         return True
 
     def setEvent(self, process: int = 0) -> bool:
-        """Called by Pythia for each event: two gluons in, two tops out."""
+        """Set two incoming gluons and two outgoing top quarks; Pythia calls this method for each event."""
         masses = self.rng.uniform(*self.settings.mass, 2)
         etas = self.rng.uniform(-self.settings.eta_max, self.settings.eta_max, 2)
         pt = self.rng.uniform(*self.settings.pt)
@@ -109,7 +114,7 @@ class TopGun(pythia8mc.LHAup):
         px, py, pz = pt * math.cos(phi), pt * math.sin(phi), pt * np.sinh(etas)
         energies = np.sqrt(pt**2 + pz**2 + masses**2)
         forward, backward = (energies.sum() + pz.sum()) / 2, (energies.sum() - pz.sum()) / 2
-        # Couplings are the electromagnetic and the strong one at the scale of the process; Pythia uses its own.
+        # Electromagnetic and strong coupling at the scale of the process; Pythia uses its own values.
         self.setProcess(1, 1.0, max(pt, *masses), 0.0073, 0.1)
         self.addParticle(21, -1, 0, 0, 101, 102, 0, 0, forward, forward, 0)
         self.addParticle(21, -1, 0, 0, 102, 103, 0, 0, -backward, backward, 0)
@@ -119,11 +124,15 @@ class TopGun(pythia8mc.LHAup):
 
 
 class Generator:
-    """Pythia, set up for one stream of events that depends on the settings and the seed alone."""
+    """Pythia instance whose events depend only on the settings and the seed.
+
+    Raises:
+        BadInput: If Pythia rejects the settings.
+    """
 
     def __init__(self, settings: GeneratorSettings, seed: np.random.SeedSequence) -> None:
         pythia_seed, gun_seed = seed.spawn(2)
-        for name in OF_ANOTHER_PYTHIA:
+        for name in CONFLICTING_ENV_VARS:
             os.environ.pop(name, None)
         self.pythia = pythia8mc.Pythia("", False)
         for line in COMMON:
@@ -147,14 +156,14 @@ class Generator:
             raise BadInput(f"Pythia does not know the setting '{line}'")
 
     def batch(self, events: int) -> tuple[Particles, Tops]:
-        """Generate this many events and read them out."""
+        """Return the final particles and the top quarks of the next `events` events."""
         return read_out(self.pythia.nextBatch(events).prt)
 
 
 def full_process(settings: GeneratorSettings) -> tuple[str, ...]:
-    """Pythia's lines for pp → t t̄ with top masses all over the range, and pT biased towards its upper end.
+    """Return the Pythia settings of pp → t t̄ with top masses over the whole range and pT biased to high values.
 
-    The bias, and the width that stands for a spread of masses, make a spectrum for training, not a prediction.
+    The bias and the artificial width produce a training spectrum, not a prediction.
     """
     low, high = settings.mass
     return (
@@ -175,21 +184,22 @@ def full_process(settings: GeneratorSettings) -> tuple[str, ...]:
 
 
 def read_out(record: ak.Array) -> tuple[Particles, Tops]:
-    """The final particles and the decaying tops of a batch of Pythia's event records."""
+    """Return the final particles and the decaying top quarks of a batch of Pythia event records."""
     offset = np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(record.id)))])
     flat = ak.flatten(record)
     pdg, status = ak.to_numpy(flat.id), ak.to_numpy(flat.status)
     px, py, pz = (ak.to_numpy(flat.p[axis]) for axis in ("px", "py", "pz"))
-    final = status > 0
-    vertex = (ak.to_numpy(ak.fill_none(flat.vProd[axis], 0.0))[final] * 1e-3 for axis in ("px", "py", "pz"))
+    final = np.flatnonzero(status > 0)
+    born = flat.vProd[final]
+    vertex = (ak.to_numpy(ak.fill_none(born[axis], 0.0)) * 1e-3 for axis in ("px", "py", "pz"))
     particles = Particles(
-        np.concatenate([[0], np.cumsum(final)])[offset],
+        np.searchsorted(final, offset),
         pdg[final], px[final], py[final], pz[final], ak.to_numpy(flat.p.e)[final],
         *vertex,
     )  # fmt: skip
     start = np.repeat(offset[:-1], np.diff(offset))
     daughters = np.stack([start + ak.to_numpy(flat[name]) for name in ("daughter1", "daughter2")])
-    # A top that radiates has daughters too: the last copy is the one with a W among them.
+    # A top that radiates has daughters too: only the last copy has a W daughter.
     top = np.flatnonzero(np.abs(pdg) == TOP)
     top = top[(np.abs(pdg[daughters[:, top]]) == W).any(axis=0)]
     event = np.searchsorted(offset, top, side="right") - 1
@@ -200,23 +210,28 @@ def read_out(record: ak.Array) -> tuple[Particles, Tops]:
 
 
 def cylindrical(px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Transverse momentum, η and φ."""
+    """Return pT, η and φ."""
     pt = np.hypot(px, py)
     return pt, np.arcsinh(pz / pt), np.arctan2(py, px)
 
 
 def find_quarks(top: np.ndarray, pdg: np.ndarray, daughters: np.ndarray) -> np.ndarray:
-    """Rows of the three quarks of t → b W → b q q′ for each decaying top, (N, 3); `daughters` are (2, particles).
+    """Return the rows (N, 3) of the three quarks of t → b W → b q q′ for each decaying top quark.
 
-    They are taken where top and W decay, before they radiate: there they are three, and have the mass of the top (but
-    for what the W recoils when the b radiates); what they radiate is part of the prongs that they become.
+    The quarks are taken at the decay vertices of top and W, before they radiate. Their invariant mass is the top mass,
+    except for the recoil of the W when the b radiates. The prongs of the jet include the radiation of the quarks.
+
+    Args:
+        top: Rows (N,) of the decaying top quarks.
+        pdg: PDG numbers (M,) of all particles.
+        daughters: Rows (2, M) of the first and last daughter of each particle.
     """
     of_top = daughters[:, top]
     w_first = np.abs(pdg[of_top[0]]) == W
     b, w = np.where(w_first, of_top[::-1], of_top)
     while True:
         of_w = daughters[:, w]
-        # A W that takes a recoil or radiates a photon has a copy of itself among its daughters.
+        # A W that recoils or radiates a photon has a copy of itself as a daughter.
         copies = np.abs(pdg[of_w]) == W
         if not copies.any():
             return np.stack([b, *of_w], axis=1)

@@ -1,24 +1,24 @@
-"""Paths of particles in a solenoid's field along z, in compiled functions. Metres, GeV, tesla, radians."""
+"""Compiled propagation of particles in a solenoid field along z; metres, GeV, tesla, radians."""
 
 import math
 
 from numba import njit
 
 CURVATURE = 0.299792458
-"""Radius of the path in metres: pT in GeV over CURVATURE × field in tesla × charge."""
+"""The radius of the path in metres is pT in GeV / (CURVATURE × field in tesla × charge)."""
 LONGEST_PATH = 50.0
-"""Particles that curl for longer, in metres of transverse path, are given up as lost in the tracker."""
+"""Maximum transverse path in metres; particles that curl for longer are lost in the tracker."""
 
 
 @njit(cache=True)
 def wrap(angle):
-    """The angle in −π..π."""
+    """Return the angle in −π..π."""
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 @njit(cache=True)
 def circle(x, y, px, py, charge, field):
-    """Centre, radius and sense of turning (+1 anticlockwise) of the transverse path."""
+    """Return centre x and y, radius and rotation sense (+1 anticlockwise) of the transverse path."""
     pt = math.hypot(px, py)
     radius = pt / (CURVATURE * field)
     sense = -1.0 if charge > 0 else 1.0
@@ -27,7 +27,7 @@ def circle(x, y, px, py, charge, field):
 
 @njit(cache=True)
 def to_cylinder(x, y, z, px, py, pz, charge, field, cylinder_radius, half_length):
-    """Where a particle meets a closed cylinder: (reached, η, φ); reached is 0 never, 1 the barrel, 2 an end."""
+    """Return (reached, η, φ) where a particle hits a closed cylinder; reached is 0 (none), 1 (barrel) or 2 (endcap)."""
     pt = math.hypot(px, py)
     r = math.hypot(x, y)
     if r >= cylinder_radius or abs(z) >= half_length or pt < 1e-6:
@@ -65,7 +65,7 @@ def to_cylinder(x, y, z, px, py, pz, charge, field, cylinder_radius, half_length
 
 @njit(cache=True)
 def impact_parameters(x, y, z, px, py, pz, charge, field):
-    """d0 and dz of a charged particle at its closest approach to the beam line."""
+    """Return d0 and dz of a charged particle at its closest approach to the beam line."""
     cx, cy, radius, sense = circle(x, y, px, py, charge, field)
     d0 = -sense * (math.hypot(cx, cy) - radius)
     back = wrap(math.atan2(-cy, -cx) - math.atan2(y - cy, x - cx)) * sense * radius

@@ -1,4 +1,4 @@
-"""The quarks of a jet's top in the window of its image, as a detector of some resolution would tell them apart."""
+"""Smeared top decay quarks inside the image window of each jet."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from topmass.simulation.block import image_block
+from topmass.simulation.block import generate_block
 from topmass.simulation.clustering import Jets
-from topmass.simulation.containment import from_middle, in_window, middle
+from topmass.simulation.containment import delta_to_image_centre, image_centre, in_window
 from topmass.simulation.generator import cylindrical
 from topmass.simulation.imaging import Images
 
@@ -16,10 +16,13 @@ PAIRS = tuple(combinations(range(3), 2))
 
 
 class Smearing(NamedTuple):
-    """What is lost of quarks.
+    """Resolution and thresholds of the measurement of quarks.
 
-    Standard deviations of their energy, relative, and of η and φ; the pT in GeV up to which they are not seen at all;
-    and the ΔR within which two are seen as one.
+    Attributes:
+        energy: Relative standard deviation of the energy.
+        direction: Standard deviation of η and of φ.
+        pt_min: pT threshold in GeV; quarks up to it are lost.
+        distance: ΔR below which two quarks are merged.
     """
 
     energy: float
@@ -29,10 +32,15 @@ class Smearing(NamedTuple):
 
 
 class Partons(NamedTuple):
-    """N jets, by event, mass of the top and pT of the jet (N,), and the three quarks that the top decays to.
+    """N jets with the three decay quarks of their top quark; GeV.
 
-    `middle` (N,) is the η of the window's middle; `quarks` (N, 3, 4) are pT, η, φ from the window's middle, and mass;
-    `inside` (N, 3) tells which of them the window holds. GeV.
+    Attributes:
+        event: Event number (N,).
+        mass: Mass of the top quark (N,).
+        pt: pT of the jet (N,).
+        middle: η of the window centre (N,).
+        quarks: pT, η, φ relative to the window centre, and mass of each quark (N, 3, 4).
+        inside: Mask (N, 3) of the quarks inside the window.
     """
 
     event: np.ndarray
@@ -43,41 +51,50 @@ class Partons(NamedTuple):
     inside: np.ndarray
 
     def take(self, jets: np.ndarray) -> "Partons":
-        """These jets, by their indices."""
+        """Return the jets at these indices."""
         return Partons(*(each[jets] for each in self))
 
 
-def join(parts: list[Partons]) -> Partons:
-    """All jets of several."""
+def concat_partons(parts: list[Partons]) -> Partons:
+    """Concatenate the jets of several parts."""
     return Partons(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def partons_of_block(
     block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping
 ) -> Partons:
-    """The first `jets` jets of a block: those that the stage `simulate` makes with the same settings."""
+    """Return the first jets of a block; the stage `simulate` makes the same jets with the same settings.
+
+    Args:
+        block: Number of the block.
+        jets: Number of jets.
+        seed: Seed of all blocks.
+        generator: Fields of `GeneratorSettings`.
+        detector: Fields of `DetectorSettings`.
+        selection: Fields of `JetSettings`.
+    """
     found: list[Partons] = []
-    batches = image_block(block, seed, generator, detector, selection)
+    batches = generate_block(block, seed, generator, detector, selection)
     while sum(len(each.event) for each in found) < jets:
         found.append(partons_of(*next(batches)))
-    return join(found).take(np.arange(jets))
+    return concat_partons(found).take(np.arange(jets))
 
 
 def partons_of(jets: Jets, images: Images) -> Partons:
-    """The quarks of these jets beside the windows of their images."""
-    eta, phi = from_middle(jets, images)
+    """Return the quarks of these jets relative to the windows of their images."""
+    eta, phi = delta_to_image_centre(jets, images)
     quarks = np.stack([jets.quark_pt, jets.quark_eta, phi, jets.quark_mass], axis=-1)
-    return Partons(jets.event, jets.mass, jets.pt, middle(images)[0], quarks, in_window(eta, phi))
+    return Partons(jets.event, jets.mass, jets.pt, image_centre(images)[0], quarks, in_window(eta, phi))
 
 
-def numbers_of(partons: Partons, smearing: Smearing, rng: np.random.Generator) -> np.ndarray:
-    """What is seen of the quarks inside, (N, 18), the hardest first; NaN for what is not there.
+def parton_features(partons: Partons, smearing: Smearing, rng: np.random.Generator) -> np.ndarray:
+    """Compute features (N, 19) of the smeared quarks inside the window, by falling pT; NaN for missing quarks.
 
-    Of each pT, Δη and Δφ from the window's middle, and mass; the masses of pairs; mass, pT and number of all; and the η
-    of the middle. Whatever the smearing, the same `rng` draws the same noise.
+    The features are pT, Δη and Δφ from the window centre, and mass of each quark; the masses of the three pairs; mass,
+    pT and number of all quarks; and η of the window centre. The same `rng` draws the same noise for any smearing.
     """
-    momenta = merged(smeared(partons, smearing, rng), smearing.distance)
-    pt, eta, phi = cylinder(momenta)
+    momenta = merge_close(smeared(partons, smearing, rng), smearing.distance)
+    pt, eta, phi = to_ptetaphi(momenta)
     seen = pt > 0
     each = np.stack([pt, eta - partons.middle[:, None], phi, mass_of(momenta)], axis=-1)
     pairs = [np.where(seen[:, a] & seen[:, b], mass_of(momenta[:, a] + momenta[:, b]), np.nan) for a, b in PAIRS]
@@ -87,7 +104,7 @@ def numbers_of(partons: Partons, smearing: Smearing, rng: np.random.Generator) -
 
 
 def smeared(partons: Partons, smearing: Smearing, rng: np.random.Generator) -> np.ndarray:
-    """Four-momenta (N, 3, 4), px, py, pz and energy, of the quarks that are seen; zero for the others."""
+    """Return smeared four-momenta (N, 3, 4), px, py, pz and energy; zero for quarks outside or below threshold."""
     of_energy, of_eta, of_phi = rng.standard_normal((3, *partons.inside.shape))
     pt, eta, phi, mass = np.moveaxis(partons.quarks, -1, 0)
     factor = np.maximum(1 + smearing.energy * of_energy, 0)
@@ -98,31 +115,31 @@ def smeared(partons: Partons, smearing: Smearing, rng: np.random.Generator) -> n
     return momenta * (partons.inside & (pt > smearing.pt_min))[..., None]
 
 
-def merged(momenta: np.ndarray, distance: float) -> np.ndarray:
-    """The same, the hardest first, each with the softer ones added that are nearer than this ΔR."""
-    momenta = hardest_first(momenta)
+def merge_close(momenta: np.ndarray, distance: float) -> np.ndarray:
+    """Add softer momenta (N, 3, 4) to harder ones within this ΔR; return them by falling pT, zero if merged."""
+    momenta = sort_by_pt(momenta)
     for a, b in PAIRS:
-        pt, eta, phi = cylinder(momenta)
-        # Angles from the middle of a window, which is not half as wide as the circle.
+        pt, eta, phi = to_ptetaphi(momenta)
+        # φ is relative to the window centre, and the window is narrower than half the circle: no wrapping needed.
         apart = np.hypot(eta[:, a] - eta[:, b], phi[:, a] - phi[:, b])
         near = (pt[:, a] > 0) & (pt[:, b] > 0) & (apart < distance)
         momenta[near, a] += momenta[near, b]
         momenta[near, b] = 0
-    return hardest_first(momenta)
+    return sort_by_pt(momenta)
 
 
-def hardest_first(momenta: np.ndarray) -> np.ndarray:
-    """Each jet's momenta (N, 3, 4) by falling pT."""
+def sort_by_pt(momenta: np.ndarray) -> np.ndarray:
+    """Sort the momenta (N, 3, 4) of each jet by falling pT."""
     order = np.argsort(-np.hypot(momenta[..., 0], momenta[..., 1]), axis=1, kind="stable")
     return np.take_along_axis(momenta, order[..., None], axis=1)
 
 
-def cylinder(momenta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """pT, η and φ, each (N, 3); of nothing, pT is zero and η not a number."""
+def to_ptetaphi(momenta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pT, η and φ, each (N, 3); for a zero momentum, pT is 0 and η is NaN."""
     with np.errstate(invalid="ignore"):
         return cylindrical(*(momenta[..., axis] for axis in range(3)))
 
 
 def mass_of(momenta: np.ndarray) -> np.ndarray:
-    """Invariant masses (…) of four-momenta (…, 4)."""
+    """Return invariant masses (...) of four-momenta (..., 4)."""
     return np.sqrt(np.maximum(momenta[..., 3] ** 2 - (momenta[..., :3] ** 2).sum(axis=-1), 0))

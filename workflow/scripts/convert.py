@@ -1,0 +1,151 @@
+"""Conversion of rows of a user's parquet file to a jet table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from topmass.console import log_info, stage
+from topmass.files import BadInput
+from topmass.io.columns import REQUIRED
+from topmass.io.dense_images import NotUniform
+from topmass.io.input_checks import check_numbers, layers_of, physics_checks
+from topmass.io.parquet_input import ParquetInput
+from topmass.jets import EVENTS_PER_BLOCK, LARGEST_BLOCK, POSITION_COLUMNS, JetBatch, structural_errors, write_jets
+from topmass.layers import Layer
+from topmass.progress import track
+
+
+def convert(
+    source: Path,
+    table: Path,
+    number: int = 0,
+    part: int = 0,
+    parts: int = 1,
+    layers: Sequence[str] = (),
+    columns: Mapping[str, str] = MappingProxyType({}),
+    on_invalid: str = "raise",
+    position: str = "ieta_iphi",
+    sample: str = "NAME",
+) -> None:
+    """Write one of `parts` equal parts of the source's rows as a jet table.
+
+    The conversion is lossless, except for values that are not float32.
+
+    Args:
+        source: Parquet file.
+        table: Jet table to write.
+        number: Index of the file in its sample, from 0.
+        part: Index of the part, from 0.
+        parts: Number of parts.
+        layers: Names of the layers of the images, in the order of the file.
+        columns: Names of columns of the file that are not found by default.
+        on_invalid: "raise" rejects invalid jets, "drop" removes them. "drop" also removes jets without a mass if the
+            file has a mass column; otherwise masses are optional.
+        position: "none" if the position of the jets in the detector is unknown.
+        sample: Name of the sample in messages.
+
+    Raises:
+        BadInput: The file has no jets, invalid jets with "raise", or a number of jets that does not fit `parts`.
+    """
+    known_position = position != "none"
+    settings = {name: f"samples.{sample}.{name}" for name in ("layers", "columns", "position")}
+    needed = [name for name in REQUIRED if known_position or name not in POSITION_COLUMNS]
+    opened = ParquetInput(source, columns, needed, settings=settings)
+    if not len(opened):
+        raise BadInput(f"{source}: no jet in this file")
+    known = layers_of(opened, layers)
+    first, last = (len(opened) * i // parts for i in (part, part + 1))
+    if last - first > LARGEST_BLOCK:
+        least = -(-len(opened) // LARGEST_BLOCK)
+        raise BadInput(
+            f"{source}: {len(opened):,} jets in {parts} block(s); give 'blocks_per_file' of at least {least}"
+        )
+    if len(opened) < parts:
+        most = f"give 'blocks_per_file' of at most {len(opened)}"
+        raise BadInput(f"{source}: {len(opened):,} jets cannot fill {parts} blocks: {most}")
+    if len(opened) >= EVENTS_PER_BLOCK:
+        raise BadInput(f"{source}: {len(opened):,} jets; a file may have {EVENTS_PER_BLOCK - 1:,}: divide it")
+    check_numbers(opened)
+    log_info(
+        f"{source.name}: rows {first:,} to {last:,}; "
+        + ", ".join(f"{ours}: {name}" for ours, name in opened.columns.items())
+    )
+    if "mass" not in opened.columns:
+        train = f"to train, name it with {settings['columns']}"
+        log_info(f"{source.name}: no column known as mass: enough to predict it; {train}")
+    about = {"file": str(source), "rows": [first, last], "columns": opened.columns}
+
+    def write(layers: Sequence[Layer]) -> None:
+        read = track(opened.batches(first, last, layers), f"block {table.stem}", "jet", last - first, len)
+        batches = usable(opened, read, layers, first, on_invalid)
+        write_jets(table, numbered(batches, opened, number), layers, about, known_position)
+
+    try:
+        write(known)
+    except NotUniform:
+        coarse = ", ".join(layer.name for layer in known if layer.cell > 1)
+        log_info(f"{source.name}: {coarse} is not uniform in its cells: stored pixel by pixel, at 25 times the size")
+        write([layer._replace(cell=1) for layer in known])
+    if opened.rounded:
+        log_info(f"{source.name}: {opened.rounded:,} values were no float32 and have been rounded to the nearest")
+
+
+def usable(
+    source: ParquetInput, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, on_invalid: str
+) -> Iterator[JetBatch]:
+    """Yield the valid jets of batches.
+
+    Args:
+        source: Input file.
+        batches: Consecutive batches of the file.
+        layers: Layers of the images.
+        first: Row of the first jet.
+        on_invalid: "raise" or "drop".
+
+    Raises:
+        BadInput: A jet is invalid and `on_invalid` is "raise".
+    """
+    needed = ("mass", "pt") if on_invalid == "drop" and "mass" in source.columns else ("pt",)
+    row, left_out, why = first, 0, ""
+    below_zero = np.zeros(256, int)
+    for batch in batches:
+        kept = np.ones(len(batch), bool)
+        for rows, flaw in (*structural_errors(batch, layers, needed), *physics_checks(batch, layers)):
+            if on_invalid == "raise":
+                advice = "to leave such jets out, give the sample 'on_invalid: drop'"
+                raise BadInput(f"{source.path}: row {row + rows[0]}: {flaw}; {advice}")
+            kept[rows], why = False, why or f"row {row + rows[0]}: {flaw}"
+        row, left_out = row + len(batch), left_out + np.count_nonzero(~kept)
+        below_zero += np.bincount(batch.layer[batch.value < 0], minlength=256)
+        yield batch if kept.all() else batch.take(np.flatnonzero(kept))
+    for layer, number in zip(layers, below_zero, strict=False):
+        if number and not layer.signed:
+            log_info(f"{source.path.name}: {number:,} values of {layer.name} are below zero, and stay as they are")
+    if left_out:
+        log_info(f"{source.path.name}: {left_out:,} of {row - first:,} jets cannot be used and are left out ({why})")
+
+
+def numbered(batches: Iterator[JetBatch], source: ParquetInput, number: int) -> Iterator[JetBatch]:
+    """Yield the jets; without event numbers in the file, each jet gets an event number unique in the sample."""
+    for batch in batches:
+        if "event" not in source.columns:
+            batch.event = number * EVENTS_PER_BLOCK + batch.event
+        yield batch
+
+
+if __name__ == "__main__":
+    with stage("convert", snakemake.log[0]):
+        convert(
+            Path(snakemake.input.source),
+            Path(snakemake.output.table),
+            snakemake.params.number,
+            snakemake.params.part,
+            snakemake.params.parts,
+            snakemake.params.layers,
+            snakemake.params.columns,
+            snakemake.params.on_invalid,
+            snakemake.params.position,
+            snakemake.wildcards.sample,
+        )

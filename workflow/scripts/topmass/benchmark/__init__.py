@@ -1,0 +1,1 @@
+"""Throughput of the training against a reference implementation and the limits of the device."""

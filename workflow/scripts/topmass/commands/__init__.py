@@ -1,0 +1,1 @@
+"""Command line of topmass, and the functions that it shares with the rules."""

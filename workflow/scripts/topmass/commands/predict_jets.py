@@ -1,0 +1,182 @@
+"""Prediction of the masses of user jets with a trained network."""
+
+import argparse
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from topmass.console import log_info
+from topmass.data.external import ExternalJets
+from topmass.evaluation.inference_output import (
+    check_output,
+    is_written,
+    join_parts,
+    output_schema,
+    summary_of,
+    write_part,
+)
+from topmass.files import BadInput
+from topmass.io.columns import COMMAND_LINE_OPTIONS
+from topmass.io.input_files import resolve_inputs
+from topmass.limits import available_cores
+from topmass.preprocessing.distribution import Distribution, JetSummary
+from topmass.preprocessing.distribution_shift import shift_error, shift_table
+from topmass.progress import track
+from topmass.training.inference import Predictor, check_finite
+from topmass.training.validation import median_prediction
+
+TAKEN = {"image", "pixel", "layer", "value", "ieta", "iphi"}
+"""Input columns that the model reads; all other columns are passed through."""
+DESCRIPTION = """
+Predict the masses of jets with a trained network. MODEL contains everything that the network needs: layers, scales and
+the rest of the preprocessing. OUT has one row per jet, in the order of the jets: all columns with one value per jet,
+'predicted' in GeV and, if the network predicts intervals, 'low' and 'high'. The jets need no generated masses.
+"""
+
+
+def predict_jets(
+    model: Path,
+    jets: Sequence[str],
+    out: Path,
+    layers: Sequence[str] = (),
+    columns: Mapping[str, str] = MappingProxyType({}),
+    device: str = "auto",
+    precision: str = "auto",
+    settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
+) -> None:
+    """Write the input columns of all jets with their predicted masses, in the order of `jets`.
+
+    One part per file is stored next to `out` until all are complete, so that a killed run resumes at the current file.
+    At the end, a table compares the distributions of all jets with those of the training.
+
+    Args:
+        model: Trained network.
+        jets: Files, folders or URLs.
+        out: Parquet file to write.
+        layers: Layers of the images, as in `ExternalJets`.
+        columns: Names of columns that are not found by default, as in `ExternalJets`.
+        device: Device, as for `Predictor`.
+        precision: Precision, as for `Predictor`.
+        settings: Names of the options in messages.
+
+    Raises:
+        BadInput: The model cannot be used for these jets.
+    """
+    check_output(out)
+    predictor = Predictor(model, device, precision, settings["device"])
+    folder = out.with_name(f".{out.name}.parts")
+    files = [file for number, each in enumerate(jets) for file in resolve_inputs(each, folder / f"from_{number}")]
+    opened = partial(ExternalJets, meta=predictor.model.shards, layers=layers, columns=columns, settings=settings)
+    schema = common_schema(files, opened, predictor.model.quantiles[::2])
+    known = {"model": sha256(model.read_bytes()).hexdigest(), "precision": str(predictor.precision)}
+    known |= {"layers": list(layers), "columns": dict(columns)}
+    parts = [folder / f"{number:05d}.parquet" for number in range(len(files))]
+    for file, part in zip(files, parts, strict=True):
+        about = known | {"file": str(file.resolve()), "bytes": file.stat().st_size, "time": file.stat().st_mtime_ns}
+        if is_written(part, about):
+            log_info(f"{file}: predicted before")
+            continue
+        found = JetSummary()
+        write_part(part, predictions(opened(file), predictor, found), schema, about, found.dump)
+    if training := predictor.model.training:
+        every = JetSummary()
+        for part in parts:
+            every.add(JetSummary.parse(summary_of(part)))
+        for line in shift_table(training, every):
+            log_info(line)
+    log_info(f"{join_parts(parts, out, schema):,} jets: {out}")
+    shutil.rmtree(folder)
+
+
+def common_schema(
+    files: Sequence[Path], opened: Callable[[Path], ExternalJets], quantiles: Sequence[float]
+) -> pa.Schema:
+    """Return the schema of the output.
+
+    Args:
+        files: Input files.
+        opened: Function that opens a file.
+        quantiles: Levels of the quantiles in the output, if any.
+
+    Raises:
+        BadInput: A file cannot be used, or has other columns than the first one.
+    """
+    found = []
+    for file in files:
+        found.append(output_schema(opened(file).kept, quantiles, file))
+        if not found[-1].equals(found[0]):
+            unlike = sorted({str(field) for field in {*found[0]} ^ {*found[-1]}}) or ["their order"]
+            raise BadInput(f"{file}: other columns than in {files[0]}: {', '.join(unlike)}; predict them apart")
+    return found[0]
+
+
+def predictions(jets: ExternalJets, predictor: Predictor, found: JetSummary) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Yield the passed-through columns and the predictions of a file, batch by batch.
+
+    Args:
+        jets: Jets of the file.
+        predictor: Trained network.
+        found: Summary to which all jets are added.
+
+    Raises:
+        BadInput: A mass is not finite, or (at the end) the distributions of the jets do not fit the model.
+    """
+    path, training = jets.source.path, predictor.model.training
+    for shard, kept, summary in track(jets.shards(), path.stem, "jet", len(jets), lambda parts: len(parts[0])):
+        masses = predictor.masses(shard)
+        check_finite(masses, path, found.jets)
+        summary.numbers["mass"] = Distribution.of(median_prediction(masses), len(masses))
+        found.add(summary)
+        yield kept, masses
+    if training and (why := shift_error(training, found)):
+        for line in shift_table(training, found):
+            log_info(line)
+        raise BadInput(f"{path}: {why}")
+
+
+def named_columns(text: str) -> dict[str, str]:
+    """Parse the option `image=pixels,ieta=eta_index`; ValueError for an unknown name."""
+    named = dict(pair.split("=", 1) for pair in text.split(","))
+    if not named.keys() <= TAKEN:
+        raise ValueError(text)
+    return named
+
+
+def device_name(text: str) -> str:
+    """Return the text if it is a valid device name, else raise ValueError."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise ValueError(text)
+    return text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument("model", metavar="MODEL", type=Path, help="model.safetensors of a training")
+    parser.add_argument("jets", metavar="JETS", nargs="+", help="parquet file, folder of *.parquet, or URL")
+    parser.add_argument("out", metavar="OUT", type=Path, help="parquet file to write")
+    parser.add_argument(
+        "--layers", type=lambda text: text.split(","), default=(), metavar="ecal,hcal,…",
+        help="layers of the images, in the order of the files; jet tables of topmass record them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--columns", type=named_columns, default={}, metavar="image=pixels,…",
+        help=f"columns with other names than {', '.join(sorted(TAKEN))}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1; default: auto, a GPU if there is one"
+    )
+
+
+def run(given: argparse.Namespace) -> None:
+    """Run the command with its parsed arguments."""
+    # Torch ignores a CPU quota, but respects OMP_NUM_THREADS: use the smaller number.
+    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
+    predict_jets(given.model, given.jets, given.out, given.layers, given.columns, given.device)

@@ -1,0 +1,67 @@
+"""Model card of a trained network: description, performance, limits and usage."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from topmass.console import log_info
+from topmass.evaluation.score import read_metrics
+from topmass.files import atomic_write
+from topmass.report.model_card import card_files, card_text, layer_table, score_context, trained_on, training_context
+from topmass.report.provenance import commit
+from topmass.report.settings import configured_inputs, leaves, read_config
+from topmass.report.tables import report_parse_errors
+
+DESCRIPTION = """
+Write the model card of a training as MODEL.md in its folder: performance, limitations, usage, data and settings.
+"""
+
+
+def write_model_card(
+    card: Path, repository: Path, metrics: Path, history: Path, training: Path, citations: Sequence[str]
+) -> None:
+    """Write the model card as Markdown, with the settings that the training recorded.
+
+    Args:
+        card: File to write, in the folder of the training.
+        repository: Root of the repository.
+        metrics: Metrics of the network.
+        history: Training history.
+        training: Record of the training.
+        citations: References to cite.
+
+    Raises:
+        BadInput: A file has another form; the message names it.
+    """
+    run = read_metrics(metrics)
+    with report_parse_errors(metrics, "all metrics of a network"):
+        scores = score_context(run)
+    config = read_config(training)
+    (experiment,) = config["experiments"].values()
+    dataset, sample = config["datasets"][experiment["dataset"]], *config["samples"].values()
+    parts = {**scores, "citations": citations, "inputs": configured_inputs(config), "dataset": list(leaves(dataset))}
+    parts |= {"network_settings": list(leaves(experiment["network"])), "recipe": list(leaves(experiment["recipe"]))}
+    parts |= {"layers": layer_table(dataset["layers"]), "position": sample.get("position") != "none"}
+    parts |= {
+        "simulated": "files" not in sample,
+        "training": training_context(history, training),
+        "model": run["model"],
+    }
+    parts["trained_on"] = trained_on(training)
+    parts |= {"files": card_files(card), "commit": commit(repository)}
+    text = card_text(repository / "workflow/report/model_card.md.jinja", parts)
+    with atomic_write(card) as part:
+        part.write_text(text, encoding="utf-8")
+    log_info(f"{card}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument("training", metavar="TRAINING", type=Path, help="results/train/{experiment}/{seed}")
+    parser.add_argument("metrics", metavar="METRICS", type=Path, help="metrics.json of its evaluation")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Run the command with its parsed arguments, which include the repository and its citations."""
+    card, history, training = (given.training.resolve() / name for name in ("MODEL.md", "history.csv", "training.json"))
+    write_model_card(card, given.repository, given.metrics, history, training, given.citations)

@@ -1,0 +1,1 @@
+"""Configuration: reading, inheritance and validation; helpers of the rules."""

@@ -1,0 +1,169 @@
+"""Cross-field checks of the configuration that JSON Schema cannot express."""
+
+import itertools
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import unquote, urlsplit
+
+from topmass.config.schema_validation import Problem
+
+SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Pattern of the name of a saved file; excludes paths to other folders."""
+CALORIMETER_LAYERS = {"ecal", "hcal"}
+OF_CALORIMETERS = {"kinematics", "transformer", "prongs"}
+"""Networks that require at least one calorimeter layer."""
+MOST_BLOCKS = 100_000
+"""Most blocks of a sample; Snakemake plans this many in minutes, but does not finish with many more."""
+
+
+def file_name(file: Mapping) -> str:
+    """Return the name under which a file is saved: its `name`, else the last part of the URL's path."""
+    return file.get("name") or unquote(urlsplit(file["url"]).path).rsplit("/", 1)[-1]
+
+
+def number_of_blocks(sample: Mapping) -> int:
+    """Return the number of blocks of a sample."""
+    if "files" in sample:
+        return len(sample["files"]) * sample["blocks_per_file"]
+    return -(-sample["jets"] // sample["jets_per_block"])
+
+
+def cross_checks(config: Mapping) -> Iterator[Problem]:
+    """Yield all problems, section by section; each check assumes that there was no earlier problem."""
+    for name, sample in config["samples"].items():
+        wrong = wrong_files if "files" in sample else wrong_simulation
+        yield from wrong(("samples", name), sample)
+        if number_of_blocks(sample) > MOST_BLOCKS:
+            blocks = f"{number_of_blocks(sample):,} blocks, more than the {MOST_BLOCKS:,} that can be planned"
+            yield ("samples", name), f"{blocks}: make blocks larger, or divide the sample"
+    for name, dataset in config["datasets"].items():
+        yield from exists(("datasets", name, "sample"), dataset["sample"], config["samples"])
+        yield from wrong_dataset(("datasets", name), dataset, config["samples"][dataset["sample"]])
+    for name, experiment in config["experiments"].items():
+        yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
+        dataset = config["datasets"][experiment["dataset"]]
+        yield from wrong_experiment(("experiments", name), experiment, dataset)
+    for i, name in enumerate(config["run"]["experiments"]):
+        yield from exists(("run", "experiments", str(i)), name, config["experiments"])
+        experiment = config["experiments"][name]
+        sample = config["datasets"][experiment["dataset"]]["sample"]
+        known = number_of_blocks(config["samples"][sample])
+        # Only checked for experiments that run: others may have more blocks than a reduced sample.
+        if experiment["max_blocks"] and experiment["max_blocks"] > known:
+            yield ("experiments", name, "max_blocks"), f"the sample '{sample}' has {known:,} only"
+    if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
+        yield ("compute", "device"), "several processes take the first GPUs: write cuda"
+    yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
+
+
+def wrong_simulation(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
+    """Yield invalid ranges of a simulated sample."""
+    for quantity in ("mass", "pt"):
+        here = (*key, "simulate", "generator", quantity)
+        yield from ascending(here, sample["simulate"]["generator"][quantity])
+
+
+def wrong_files(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
+    """Yield files without a valid source, files that cannot be saved, and duplicates."""
+    files = sample["files"]
+    for i, file in enumerate(files):
+        yield from wrong_file((*key, "files", str(i)), file)
+    real = [identity(file["path"]) if "path" in file else None for file in files]
+    for what, values in (
+        ("url", [file.get("url") for file in files]),
+        ("path", real),
+        ("checksum", [file.get("checksum") for file in files]),
+    ):
+        twice = first_repeated(values)
+        if twice is not None:
+            which, earlier = "", "an earlier file"
+            if what == "path":
+                which, earlier = f"{files[twice]['path']} ", f"{earlier}, {files[values.index(values[twice])]['path']}"
+            yield (
+                (*key, "files", str(twice), what),
+                f"{which}is that of {earlier}: no jet may be in a sample twice",
+            )
+    twice = first_repeated([file_name(file) if "url" in file else None for file in files])
+    if twice is not None:
+        trouble = f"would be saved as '{file_name(files[twice])}' like an earlier one; give it a 'name'"
+        yield (*key, "files", str(twice)), trouble
+
+
+def identity(path: str) -> str:
+    """Return an identifier that is the same for all symbolic and hard links to a file."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    # Some file systems have no inode numbers; they have no hard links either.
+    return f"{about.st_dev}:{about.st_ino}" if about.st_nlink > 1 else os.path.realpath(path)
+
+
+def wrong_file(key: tuple[str, ...], file: Mapping) -> Iterator[Problem]:
+    """Yield a problem if a file cannot be read or saved."""
+    if ("url" in file) == ("path" in file):
+        yield key, "give a file either a url, to download it, or a path, to read it where it lies"
+    elif "path" in file:
+        only_url = sorted(set(file) - {"path"})
+        if only_url:
+            yield (*key, only_url[0]), "goes with a url, not with a path"
+    else:
+        try:
+            urlsplit(file["url"])
+            name = file_name(file)
+        except ValueError as error:
+            yield (*key, "url"), f"no URL: {error}"
+        else:
+            if not re.fullmatch(SAFE_NAME, name):
+                yield key, f"cannot be saved as '{name}'; give the file a 'name' of letters, digits, _, . and -"
+
+
+def wrong_dataset(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> Iterator[Problem]:
+    """Yield layers that the sample lacks, invalid split fractions and ranges, and scales of unused layers."""
+    layers = sample.get("layers") or dataset["layers"]
+    for i, layer in enumerate(dataset["layers"]):
+        if layer not in layers:
+            yield (*key, "layers", str(i)), f"the sample '{dataset['sample']}' has {', '.join(layers)} only"
+    total = sum(dataset["split"].values())
+    if not math.isclose(total, 1, abs_tol=1e-9):
+        yield (*key, "split"), f"fractions add up to {total:g}, not to 1"
+    for quantity in ("mass", "pt"):
+        yield from ascending((*key, "flatten", quantity, "range"), dataset["flatten"][quantity]["range"])
+    for layer in sorted(set(dataset["scales"]) - set(dataset["layers"])):
+        yield (*key, "scales", layer), "a scale for a layer that is not in 'layers'"
+
+
+def wrong_experiment(key: tuple[str, ...], experiment: Mapping, dataset: Mapping) -> Iterator[Problem]:
+    """Yield a network whose required layers are missing, and inconsistent recipe settings."""
+    network, recipe = experiment["network"]["name"], experiment["recipe"]
+    if network in OF_CALORIMETERS and not CALORIMETER_LAYERS & set(dataset["layers"]):
+        lacking = f"the dataset '{experiment['dataset']}' has {', '.join(dataset['layers'])} only"
+        yield (*key, "network"), f"{network} takes {' or '.join(sorted(CALORIMETER_LAYERS))}, and {lacking}"
+    if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:
+        yield (*key, "recipe", "warmup_epochs"), "the warm-up must end before the last epoch does"
+    quantiles = recipe.get("quantiles", [])
+    yield from ascending((*key, "recipe", "quantiles"), quantiles)
+    if quantiles and (len(quantiles) != 3 or quantiles[1] != 0.5):
+        yield (*key, "recipe", "quantiles"), "give three, 0.5 in the middle, such as [0.16, 0.5, 0.84], or none"
+    if quantiles and recipe.get("loss", "mae") != "mae":
+        yield (*key, "recipe", "loss"), "with quantiles the loss is theirs: leave it at mae"
+
+
+def first_repeated(values: Sequence[str | None]) -> int | None:
+    """Return the index of the first value, other than None, that repeats an earlier one; None without repetition."""
+    return next((i for i, value in enumerate(values) if value is not None and value in values[:i]), None)
+
+
+def ascending(key: tuple[str, ...], values: list[float]) -> Iterator[Problem]:
+    """Yield a problem for each value that is not above the previous one."""
+    for low, high in itertools.pairwise(values):
+        if low >= high:
+            yield key, f"{low:g} comes before {high:g}: give the smaller value first"
+
+
+def exists(key: tuple[str, ...], name: str, known: Mapping) -> Iterator[Problem]:
+    """Yield a problem unless the name is known."""
+    if name not in known:
+        yield key, f"there is no '{name}'; known are {', '.join(known)}"

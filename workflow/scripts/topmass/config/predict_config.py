@@ -1,0 +1,106 @@
+"""Section `predict` of the configuration: model, jets and output file."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+from topmass.config.config_paths import display_path, path_error
+from topmass.config.schema_validation import Problem
+from topmass.io.glob_paths import expand_variables, glob_paths
+
+DOWNLOADS = "predict"
+"""Name of the sample that contains the jets to predict from URLs."""
+DEFAULT_OUTPUT = "results/predicted/jets.parquet"
+LONGEST = 60
+"""Most characters of a label, so that a file name with suffixes stays within the limit of file systems."""
+
+
+def with_prediction(config: Mapping) -> dict:
+    """Return the configuration with a complete section `predict`.
+
+    Each entry of `jets` becomes a mapping with a `sample`, a `path` or a `url`. The path of the model is expanded, and
+    `masses` is the output file. Jets from URLs form a sample, so that they are downloaded like files of other samples.
+    """
+    asked = config["predict"]
+    if asked is None:
+        return dict(config)
+    masses = os.path.join("results/predicted", name_of_model(config), f"{name_of_jets(config)}.parquet")
+    jets = [entry for each in listed(asked["jets"]) for entry in entries(each, config)]
+    model = asked["model"] if is_trained_here(asked["model"], config) else glob_paths(asked["model"])[0]
+    samples, downloads = config["samples"], [entry for entry in jets if "url" in entry]
+    if downloads:
+        samples = {**samples, DOWNLOADS: {"files": downloads, "blocks_per_file": 1}}
+    return {**config, "samples": samples, "predict": {**asked, "model": model, "jets": jets, "masses": masses}}
+
+
+def listed(jets: str | list[str]) -> list[str]:
+    """Return one or several entries as a list."""
+    return [jets] if isinstance(jets, str) else jets
+
+
+def entries(jets: str, config: Mapping) -> list[dict]:
+    """Return the entries of a sample's name, a URL, a file or a folder."""
+    if jets in config["samples"]:
+        return [{"sample": jets}]
+    if "://" in jets:
+        # The label contains a hash, because two URLs may have the same end.
+        return [{"url": jets, "name": f"{label(jets)}.parquet"}]
+    return [{"path": path} for path in glob_paths(jets)]
+
+
+def is_trained_here(model: str, config: Mapping) -> bool:
+    """Return whether a model is given as EXPERIMENT/SEED."""
+    experiment, _, seed = model.partition("/")
+    return experiment in config["experiments"] and re.fullmatch(r"0|[1-9]\d*", seed) is not None
+
+
+def check_prediction(config: Mapping) -> Iterator[Problem]:
+    """Yield missing models and jets in a configuration before `with_prediction`."""
+    asked = config["predict"]
+    if asked is None:
+        return
+    if not is_trained_here(asked["model"], config) and (trouble := path_error(glob_paths(asked["model"])[0])):
+        known = f"nor is it EXPERIMENT/SEED of {', '.join(config['experiments'])}"
+        yield ("predict", "model"), f"{display_path(asked['model'])}: {trouble}, {known}"
+    for each in listed(asked["jets"]):
+        for entry in entries(each, config):
+            if "path" in entry and (trouble := path_error(entry["path"])):
+                known = f"nor a sample of this name among {', '.join(config['samples'])}"
+                yield ("predict", "jets"), f"{display_path(entry['path'])}: {trouble}, {known}"
+            if "url" in entry and DOWNLOADS in config["samples"]:
+                yield ("samples", DOWNLOADS), "the jets behind the URLs of 'predict' are to have this name: rename it"
+
+
+def file_of_masses(config: Mapping) -> str:
+    """Return the output file of a configuration from `with_prediction`."""
+    return DEFAULT_OUTPUT if config["predict"] is None else config["predict"]["masses"]
+
+
+def name_of_model(config: Mapping) -> str:
+    """Return EXPERIMENT/SEED, or the label of a model file."""
+    model = config["predict"]["model"]
+    return model if is_trained_here(model, config) else label(model)
+
+
+def name_of_jets(config: Mapping) -> str:
+    """Return the name of a sample, or the label of any other jets."""
+    jets = listed(config["predict"]["jets"])
+    return jets[0] if len(jets) == 1 and jets[0] in config["samples"] else label(*jets)
+
+
+def label(*places: str) -> str:
+    """Return the end of the first path or URL, safe for file names, with a hash of all of them.
+
+    The hash keeps outputs apart: without it, URLs or paths with the same end would overwrite each other.
+    """
+    whole = [each if "://" in each else os.path.normpath(expand_variables(each)) for each in places]
+    # A URL's host and query are omitted: they may contain a password.
+    url = re.fullmatch(r"[^:]+://[^/]*([^?#]*).*", whole[0])
+    end = PurePosixPath(unquote(url[1]) if url else whole[0])
+    words = "_".join([*end.parent.parts, end.stem][-2:])
+    # Only characters without special meaning for Snakemake, shells and file systems.
+    safe = re.sub(r"[^A-Za-z0-9.-]", "_", words).strip("._-")[-LONGEST:].lstrip("._-")
+    return f"{safe or 'jets'}-{sha256(chr(0).join(whole).encode()).hexdigest()[:8]}"

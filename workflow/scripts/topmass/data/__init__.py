@@ -1,0 +1,1 @@
+"""Sparse batches of jets: shard files, datasets, shuffling, batching, placement on the device."""

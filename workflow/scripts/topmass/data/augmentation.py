@@ -1,0 +1,72 @@
+"""Data augmentation by reflection of jets in η and φ.
+
+Reflection along the beam, η → −η. Detector and proton beams are symmetric under it. The magnetic field is an axial
+vector along the beam and does not change, so tracks bend in the same direction. Distances along the beam change sign:
+dz → −dz and η → −η of the seed tower. d0 is the component along the beam of (vertex × momentum) / pT. It depends only
+on the transverse directions and does not change.
+
+Reflection in φ at the plane through the beam and the centre of the window. It inverts the magnetic field. A positive
+track then bends like a negative track in the real field. Combined with charge conjugation this is a symmetry, and
+images contain no charges. (vertex × momentum) along the beam changes sign: d0 → −d0; dz does not change. The mirror
+plane contains the seed tower, so `iphi` does not change. The detector is symmetric in φ, so any other plane is
+equivalent.
+
+Neither symmetry is exact: weak decays violate parity, but images are not sensitive to it.
+"""
+
+import torch
+from torch import Tensor
+
+from topmass.data.batches import LARGEST_IETA, SparseBatch, unravel_pixels
+from topmass.preprocessing.shards import ShardMeta
+
+ETA, PHI = 1, 2
+"""Bits of a flip; 0 means no reflection."""
+ODD_LAYERS = {"track_dz": ETA, "track_d0": PHI}
+IETA_STEP = 1 / LARGEST_IETA
+"""Size of one pixel in `position`. Pixel i lies between η = i and i + 1 pixels, so its mirror image is −1 − i."""
+
+
+def sample_flips(jets: int, directions: list[str], generator: torch.Generator) -> Tensor | None:
+    """Draw flips for data augmentation.
+
+    Args:
+        jets: Number of jets B.
+        directions: "eta", "phi", or both; each reflection has probability 1/2.
+        generator: Random generator.
+
+    Returns:
+        Flips (B,) uint8; None without directions.
+    """
+    if not directions:
+        return None
+    bits = {"eta": ETA, "phi": PHI}
+    drawn = torch.randint(4, (jets,), generator=generator, dtype=torch.uint8)
+    return drawn & sum(bits[direction] for direction in directions)
+
+
+def apply_flips(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBatch:
+    """Reflect jets; rows run in η, columns in φ. Cached features are dropped, because they are not reflected.
+
+    Args:
+        batch: Jets of shards with metadata `meta`.
+        flips: Bits `ETA` and `PHI` per jet (B,).
+        meta: Metadata of the shards.
+    """
+    places, cell = unravel_pixels(batch, meta)
+    across = meta.side // cell
+    bits = flips[places.jet]
+    row = torch.where((bits & ETA).bool(), across - 1 - places.row, places.row)
+    column = torch.where((bits & PHI).bool(), across - 1 - places.column, places.column)
+    changing = torch.tensor([ODD_LAYERS.get(name, 0) for name in meta.layers], dtype=torch.uint8)
+    changes = (bits & changing.to(bits.device, non_blocking=True)[places.layer]).bool()
+    value = torch.where(changes, -batch.value, batch.value)
+    pixel = (row * across + column).to(batch.pixel.dtype)
+    position = flip_position(batch.position, flips)
+    return batch._replace(pixel=pixel, value=value, position=position, features=batch.features[:, :0])
+
+
+def flip_position(position: Tensor, flips: Tensor) -> Tensor:
+    """Return positions of the reflected jets: (B, 2), iphi / 360 and ieta / 170, or (B, 0) if unknown."""
+    iphi, ieta = position[:, :1], position[:, 1:]
+    return torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)

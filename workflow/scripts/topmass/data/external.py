@@ -1,0 +1,123 @@
+"""Conversion of a user's file of jets to shards, batch by batch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+
+from topmass.files import BadInput
+from topmass.io.columns import COMMAND_LINE_OPTIONS
+from topmass.io.decoding import BadRow, to_numeric
+from topmass.io.dense_images import NotUniform
+from topmass.io.input_checks import layers_of, physics_checks
+from topmass.io.parquet_input import ParquetInput
+from topmass.jets import POSITION_COLUMNS, JetBatch, structural_errors
+from topmass.preprocessing.distribution import JetSummary, summarize
+from topmass.preprocessing.shard_builder import ShardBuilder
+from topmass.preprocessing.shards import Shard, ShardMeta
+
+OUTLIER_FACTOR = 10
+"""Values above this multiple of the scale of their layer count as outliers.
+
+By default, one in 1,000 training values reaches the scale.
+"""
+
+
+class ExternalJets:
+    """The jets of a user's file, preprocessed for a model. They need no masses.
+
+    Args:
+        path: Parquet file with dense or sparse images.
+        meta: Metadata of the shards of the model.
+        layers: Layers of the images, if the file does not record them.
+        columns: Column of the file for each quantity without a known column name.
+        settings: Names of the options for `layers` and `columns`, for error messages.
+
+    Attributes:
+        kept: Schema of the other columns of the file with one value per jet.
+
+    Raises:
+        BadInput: The file cannot be converted.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        meta: ShardMeta,
+        layers: Sequence[str] = (),
+        columns: Mapping[str, str] = MappingProxyType({}),
+        settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
+    ) -> None:
+        position = POSITION_COLUMNS if meta.position else ()
+        self.source = ParquetInput(path, columns, needed=(), welcome=position, settings=settings)
+        if not len(self):
+            raise BadInput(f"{path}: no jet in this file")
+        for name in position:
+            if name not in self.source.columns:
+                remedy = f"name it with {settings['columns']}"
+                raise BadInput(f"{path}: no column '{name}', and the model asks for it: {remedy}")
+        self.layers = layers_of(self.source, layers)
+        if self.source.dense:
+            # Only the layers of the model must have the cells of the model.
+            cells = dict(zip(meta.layers, meta.cells, strict=True))
+            self.layers = tuple(layer._replace(cell=cells.get(layer.name, 1)) for layer in self.layers)
+        self.conversion = ShardBuilder(path, self.layers, meta)
+        # Layers that the model does not use may have any values.
+        self.judged = tuple(
+            layer._replace(signed=layer.signed or layer.name not in meta.layers) for layer in self.layers
+        )
+        self.kept = self.find_kept()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def find_kept(self) -> pa.Schema:
+        """Return the schema of the columns with one value per jet; raise BadInput for duplicate names."""
+        names = [name for name in self.source.scalars if name != self.source.columns.get("image")]
+        for name in names:
+            if names.count(name) > 1:
+                raise BadInput(f"{self.source.path}: two columns '{name}': rename one")
+        return pa.schema([self.source.file.schema_arrow.field(name) for name in names])
+
+    def shards(self) -> Iterator[tuple[Shard, pa.Table, JetSummary]]:
+        """Convert all jets in their order, batch by batch.
+
+        Yields:
+            Shard, table of the columns in `kept`, and summary of the jets.
+
+        Raises:
+            BadInput: A jet cannot be used; the message contains the row of the first one.
+        """
+        first, path = 0, self.source.path
+        try:
+            for batch, beside in self.source.batches_with(0, len(self), self.layers, self.kept.names):
+                for rows, flaw in (*structural_errors(batch, self.layers, ()), *physics_checks(batch, self.judged)):
+                    raise BadInput(f"{path}: row {first + rows[0]}: {flaw}")
+                jets = np.arange(len(batch))
+                yield self.conversion.to_shard(batch, jets, np.ones(len(batch))), beside, self.summary(batch, beside)
+                first += len(batch)
+        except NotUniform:
+            coarse = ", ".join(layer.name for layer in self.layers if layer.cell > 1)
+            trouble = f"{coarse} is not uniform in its cells, and was in the jets that the model was trained on"
+            raise BadInput(f"{path}: row {first} or a later one: {trouble}") from None
+
+    def summary(self, batch: JetBatch, beside: pa.Table) -> JetSummary:
+        """Summarise the distribution of the jets of a batch.
+
+        Args:
+            batch: Jets; values below the zero suppression are ignored.
+            beside: Other columns of the jets, like "pt".
+        """
+        meta, scales = self.conversion.meta, self.conversion.scales
+        layer = self.conversion.number[batch.layer]
+        taken = np.flatnonzero(layer < len(scales))
+        taken = taken[np.abs(batch.value[taken]) >= meta.zero_suppression * scales[layer[taken]]]
+        known = {name: getattr(batch, name) for name in (POSITION_COLUMNS if meta.position else ())}
+        with suppress(KeyError, BadRow):
+            # pt is no input of the model, so it may be missing or invalid.
+            known["pt"] = to_numeric(beside["pt"].combine_chunks(), np.dtype("f4"), "pt")
+        offset = np.searchsorted(taken, batch.offset)
+        return summarize(meta, self.conversion.cells, offset, layer[taken], batch.value[taken], known, OUTLIER_FACTOR)

@@ -1,0 +1,99 @@
+"""Shards of a split on disk: their sizes, and loading some of them into tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from topmass.data.batches import BYTES_PER_JET, BYTES_PER_NUMBER, BYTES_PER_VALUE, FeatureSpec, SparseJets
+from topmass.files import BadInput
+from topmass.preprocessing.shards import Shard, ShardMeta, open_shard
+from topmass.progress import track
+
+CHECKING = 8
+"""Memory that a shard needs while it is read and checked, as a multiple of its size."""
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """The S shards of a split that are not empty.
+
+    Attributes:
+        paths: Files.
+        meta: Metadata of the shards.
+        jets: Number of jets in each shard (S,).
+        values: Number of hits in each shard (S,).
+        spec: Data to load. Default: all hits and no features.
+    """
+
+    paths: list[Path]
+    meta: ShardMeta
+    jets: np.ndarray
+    values: np.ndarray
+    spec: FeatureSpec | None = None
+
+    def with_features(self, spec: FeatureSpec | None) -> "ShardFiles":
+        """Return a copy that loads only the data `spec` needs."""
+        return replace(self, spec=spec)
+
+    @classmethod
+    def find(cls, paths: Sequence[Path], statistics: str) -> "ShardFiles":
+        """Count jets and hits in each file, without reading the hits.
+
+        Args:
+            paths: Files of the split.
+            statistics: Expected digest of the preprocessing statistics.
+
+        Raises:
+            BadInput: There are fewer than two jets, or the statistics differ.
+        """
+        counts = np.array([count_jets_and_values(path) for path in paths]).reshape(-1, 2)
+        kept = np.flatnonzero(counts[:, 0])
+        jets = counts[:, 0].sum()
+        if jets < 2:
+            raise BadInput(f"{Path(paths[0]).parent}: {jets or 'no'} jet in all shards: too few to train with")
+        meta = Shard.load(paths[kept[np.argmin(counts[kept, 0])]]).meta
+        if meta.statistics != statistics:
+            raise BadInput(f"{paths[kept[0]]}: a shard of other statistics: {meta.statistics} instead of {statistics}")
+        return cls([Path(paths[i]) for i in kept], meta, counts[kept, 0], counts[kept, 1])
+
+    @property
+    def bytes(self) -> np.ndarray:
+        """Memory of each loaded shard (S,), bytes."""
+        features = self.spec.num_features if self.spec else 0
+        return self.jets * (BYTES_PER_JET + features * BYTES_PER_NUMBER) + self.kept * BYTES_PER_VALUE
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Number of hits that are loaded from each shard (S,)."""
+        return self.values if self.spec is None or self.spec.needs_hits else np.zeros_like(self.values)
+
+    def read(self, shards: Sequence[int], device: torch.device, title: str | None = None) -> SparseJets:
+        """Load the jets of some shards, in this order. One shard at a time is in memory in addition.
+
+        Args:
+            shards: Indices of the shards.
+            device: Device of the jets.
+            title: Title of the progress display. Default: no display.
+        """
+        jets, values = int(self.jets[shards].sum()), int(self.kept[shards].sum())
+        loaded = map(self.load, shards)
+        if title:
+            loaded = track(loaded, title, "jet", jets, len)
+        return SparseJets.build(loaded, self.meta, jets, values, device, self.spec)
+
+    def load(self, number: int) -> Shard:
+        """Load one shard; raise BadInput if it changed since `find`."""
+        shard = Shard.load(self.paths[number], self.meta)
+        if (len(shard), shard.offset[-1]) != (self.jets[number], self.values[number]):
+            raise BadInput(f"{self.paths[number]}: changed since the training started; start it again")
+        return shard
+
+
+def count_jets_and_values(path: Path) -> tuple[int, int]:
+    """Return the numbers of jets and hits in a shard, from its offsets alone; raise BadInput if it is no shard."""
+    with open_shard(path) as file:
+        offset = file["offset"]
+        return len(offset) - 1, int(offset[-1])

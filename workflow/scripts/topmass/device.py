@@ -1,0 +1,85 @@
+"""Device and numerical precision of a network."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+
+from topmass.files import BadInput
+
+BFLOAT16_UNITS = (8, 0)
+"""Minimum compute capability of NVIDIA GPUs with bfloat16 hardware; older GPUs emulate it slowly."""
+
+
+def find_device(name: str, setting: str = "compute.device") -> torch.device:
+    """Return the device of this name; "auto" is the first GPU, else the CPU.
+
+    Args:
+        name: "auto", or a device name of torch.
+        setting: The user's setting for `name`, for messages.
+
+    Raises:
+        BadInput: There is no such GPU.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = f"torch {torch.__version__} finds {torch.cuda.device_count()} GPUs here"
+        raise BadInput(f"{setting}: {name}, but {found}; use auto or cpu")
+    return device
+
+
+def find_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type of convolutions; "auto" is bfloat16 if the device has instructions for it, else float32.
+
+    Emulated bfloat16 is slower than float32. On GPUs with TF32, torch runs float32 convolutions in TF32.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            has_bfloat16 = torch.cuda.get_device_capability(device) >= BFLOAT16_UNITS
+        else:
+            has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if has_bfloat16 else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
+    """Return a context that runs convolutions in this precision; weights and sums stay in float32."""
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+@contextmanager
+def single_threaded_pool() -> Iterator[Executor]:
+    """Yield a pool of as many threads as torch has, each with one torch thread.
+
+    This is faster for steps that are too small to be split across threads.
+    """
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
+
+
+def set_deterministic(device: torch.device) -> None:
+    """Select bit-wise reproducible kernels on a CPU, and the fastest kernels on a GPU.
+
+    Sums of the GPU kernels differ in the last bits.
+
+    Raises:
+        BadInput: torch cannot create the folder TORCHINDUCTOR_CACHE_DIR.
+    """
+    try:
+        torch.use_deterministic_algorithms(device.type == "cpu")
+    except OSError as error:
+        # torch creates the folder for compiled kernels in this call, even if there will be none.
+        named = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")
+        raise BadInput(
+            f"TORCHINDUCTOR_CACHE_DIR={named}: torch cannot make this folder for its kernels "
+            f"({str(error.strerror).lower()}); name one that can be written"
+        ) from None
+    torch.backends.cudnn.benchmark = device.type == "cuda"

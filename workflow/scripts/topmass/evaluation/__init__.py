@@ -1,0 +1,1 @@
+"""Metrics, bootstrap intervals, regions, baselines and comparisons of predictions. NumPy only."""

@@ -1,0 +1,1 @@
+"""ONNX export of trained models with preprocessing, and numerical parity with PyTorch."""

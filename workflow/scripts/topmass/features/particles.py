@@ -1,0 +1,88 @@
+"""Leading particles of jets by particle flow: tracks, neutral ECAL and HCAL candidates."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from topmass.features.hits import Hits
+from topmass.features.image_moments import scatter_sum
+from topmass.features.p4 import rapidity_phi, transverse_momentum
+from topmass.features.towers import MAX_TOWERS, Towers, tower_pixel
+from topmass.layers import SIDE, TOWER
+
+PARTICLE_COLUMNS = 6
+"""Columns per particle: pT in GeV, Δη and Δφ to the centre of the window, kind; for tracks also d0 and dz in cm."""
+TRACK, CRYSTAL, HADRON = range(3)
+"""Kinds of particles: charged particle, neutral energy in an ECAL crystal, neutral energy in an HCAL tower."""
+PT_CEILING = 2.0**14
+"""GeV; larger than any physical pT. Particles above it are sorted first."""
+TIE_BREAK = 1e-4
+"""GeV per unit of Δη, and far less for Δφ: orders particles of equal pT by position.
+
+The result thus depends neither on the order of the hits nor on how a sort treats equal values.
+"""
+
+
+def leading_particles(hits: Hits, towers: Towers, count: int) -> Tensor:
+    """Return the leading particles (B, PARTICLE_COLUMNS, count) float32 in descending pT, padded with zeros.
+
+    All are massless. A simulated jet has about 160. Crystals outside the `MAX_TOWERS` leading towers are ignored.
+    """
+    jets = hits.window_eta.shape[0]
+    in_slots = hits._replace(jet=towers.slot)
+    found = [track_candidates(in_slots), neutral_ecal_candidates(in_slots, towers), neutral_hadron_candidates(towers)]
+    columns, slot = (torch.cat(each) for each in zip(*found, strict=True))
+    there = (columns[:, 0] > 0).nonzero()[:, 0]
+    columns, jet = columns[there], jet_index_from_slot(slot[there])
+    pt, eta, phi = columns[:, :3].unbind(1)
+    order = (jet * PT_CEILING - pt.clamp(max=PT_CEILING - 1) + (eta + phi / SIDE) * TIE_BREAK).sort().indices
+    columns, jet = columns[order], jet[order]
+    one = torch.ones_like(jet)
+    number = one.new_zeros(jets).index_add_(0, jet, one)
+    rank = one.cumsum(0) - 1 - (number.cumsum(0) - number)[jet]
+    kept = (rank < count).nonzero()[:, 0]
+    place = jet[kept] * count + rank[kept]
+    return scatter_sum(columns[kept], place, jets * count).view(jets, count, PARTICLE_COLUMNS).mT.float()
+
+
+def track_candidates(hits: Hits) -> tuple[Tensor, Tensor]:
+    """Return columns (N, PARTICLE_COLUMNS) of tracks, and their tower slots (N,).
+
+    A track, its d0 and its dz are on the same pixel. `hits.jet` is the tower slot.
+    """
+    tracks = hits.of("track_pt")
+    pixel, pixels = tower_pixel(tracks), hits.window_eta.shape[0] * (MAX_TOWERS + 1) * TOWER**2
+    impact = []
+    for layer in ("track_d0", "track_dz"):
+        each = hits.of(layer)
+        impact.append(each.value.new_zeros(pixels).index_add_(0, tower_pixel(each), each.value)[pixel])
+    kind = torch.full_like(tracks.value, TRACK)
+    return torch.stack([tracks.value, tracks.eta, tracks.phi, kind, *impact], dim=1), tracks.jet
+
+
+def neutral_ecal_candidates(hits: Hits, towers: Towers) -> tuple[Tensor, Tensor]:
+    """Return columns (N, PARTICLE_COLUMNS) of ECAL crystals, and their tower slots (N,).
+
+    The energy of a crystal is multiplied by the neutral fraction of its tower. `hits.jet` is the tower slot.
+    """
+    crystals = hits.of("ecal")
+    share = functional.pad(towers.flow.neutral, (0, 1)).flatten()[crystals.jet]
+    window = hits.window_eta[jet_index_from_slot(crystals.jet)]
+    pt = crystals.value * share / torch.cosh(crystals.eta + window)
+    kind, none = torch.full_like(pt, CRYSTAL), torch.zeros_like(pt)
+    return torch.stack([pt, crystals.eta, crystals.phi, kind, none, none], dim=1), crystals.jet
+
+
+def neutral_hadron_candidates(towers: Towers) -> tuple[Tensor, Tensor]:
+    """Return columns (N, PARTICLE_COLUMNS) of the neutral HCAL energy of towers, and their slots (N,)."""
+    momenta = towers.flow.beyond
+    pt = transverse_momentum(momenta.mT)
+    kind, none = torch.full_like(pt, HADRON), torch.zeros_like(pt)
+    columns = torch.stack([pt, *rapidity_phi(momenta), kind, none, none], dim=2)
+    slots = torch.arange(pt.shape[0] * (MAX_TOWERS + 1), device=pt.device).view(-1, MAX_TOWERS + 1)[:, :-1]
+    return columns.flatten(0, 1), slots.flatten()
+
+
+def jet_index_from_slot(slot: Tensor) -> Tensor:
+    """Return the index of the jet (N,) of each tower slot (N,)."""
+    return torch.div(slot, MAX_TOWERS + 1, rounding_mode="floor")

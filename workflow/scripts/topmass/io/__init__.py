@@ -1,0 +1,1 @@
+"""Downloads and input files of the user, converted to jet tables."""

@@ -1,0 +1,72 @@
+"""Mapping of the columns of a user's parquet file to those of a jet table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from topmass.files import BadInput
+from topmass.jets import POSITION_COLUMNS, QUARKS
+
+IMAGE = ("image",)
+SPARSE_COLUMNS = ("pixel", "layer", "value")
+REQUIRED = ("pt", *POSITION_COLUMNS)
+OPTIONAL = ("mass", "event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS)
+"""Read if present. Otherwise null in the jet table, except `event`, which is then the row number."""
+OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
+"""Names in the known versions of the CMS files, in addition to the names of the jet table."""
+COMMAND_LINE_OPTIONS = {name: f"--{name}" for name in ("layers", "columns", "device")}
+"""Command-line options for settings that have other names in the configuration; messages use either."""
+
+
+def find_columns(
+    path: Path,
+    names: Sequence[str],
+    given: Mapping[str, str],
+    needed: Sequence[str] = REQUIRED,
+    welcome: Sequence[str] = OPTIONAL,
+    settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
+) -> dict[str, str]:
+    """Return the file's column for each column of the jet table.
+
+    A column in `given` has precedence. Otherwise exactly one column must have a known name. Jets are dense images
+    (`IMAGE`) or lists of their non-zero values (`SPARSE_COLUMNS`). Unused columns may have any name.
+
+    Args:
+        path: The file, for messages.
+        names: Names of all columns of the file.
+        given: The user's column names, by name in the jet table.
+        needed: Required columns of the jet table.
+        welcome: Optional columns of the jet table.
+        settings: Names of the user's settings for columns and position, for messages.
+
+    Raises:
+        BadInput: Images or a required column are missing, or a column is ambiguous.
+    """
+    columns = settings["columns"]
+    if unused := sorted(given.keys() & set(POSITION_COLUMNS) - {*needed, *welcome}):
+        none = f"{settings['position']} is none" if "position" in settings else "the model takes no position"
+        raise BadInput(f"{path}: {none}, and {columns} names {' and '.join(unused)}: leave that out")
+    found = {}
+    for ours in (*IMAGE, *SPARSE_COLUMNS, *needed, *welcome):
+        choices = [given[ours]] if ours in given else [ours, *OTHER_NAMES.get(ours, ())]
+        there = [name for name in choices if name in names]
+        if ours in given and not there:
+            raise BadInput(f"{path}: no column '{given[ours]}' for {ours}; there are {', '.join(names)}")
+        if len(there) > 1:
+            raise BadInput(f"{path}: {' and '.join(there)} could both be the {ours}: say which with {columns}")
+        if there:
+            if names.count(there[0]) > 1:
+                raise BadInput(f"{path}: two columns '{there[0]}': rename one")
+            found[ours] = there[0]
+    dense, sparse = ([ours for ours in kind if ours in found] for kind in (IMAGE, SPARSE_COLUMNS))
+    if bool(dense) == (len(sparse) == len(SPARSE_COLUMNS)):
+        trouble = "both dense images and lists of values" if dense else "neither dense images nor lists of values"
+        raise BadInput(f"{path}: {trouble}: name the column of the image, or pixel, layer and value, with {columns}")
+    missing = [ours for ours in needed if ours not in found]
+    if missing:
+        other = (
+            f", or set {settings['position']} to none"
+            if missing[0] in POSITION_COLUMNS and "position" in settings
+            else ""
+        )
+        raise BadInput(f"{path}: no column known as {missing[0]}; name it with {columns}{other}: {', '.join(names)}")
+    return found

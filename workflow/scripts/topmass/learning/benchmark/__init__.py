@@ -1,1 +1,0 @@
-"""What the engine is held against: the way of the reference, the limits of the device, and jets to measure with."""

@@ -1,0 +1,1 @@
+"""Networks, one file each, and trained models as files."""

@@ -1,0 +1,42 @@
+"""Safetensors files of tensors and a text, with a checksum and without pickle."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+CORRUPT_TENSORS = (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+"""Exceptions from reading a corrupt file or using its content."""
+
+
+def to_bytes(tensors: Mapping[str, Tensor], about: str) -> bytes:
+    """Return the content of a file with these tensors and this text."""
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    # A single entry, because safetensors writes several entries in random order.
+    return safetensors.torch.save(whole, {"topmass": f"{digest(whole, about)} {about}"})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Read tensors and text of a file; raise one of `CORRUPT_TENSORS` if it is corrupt."""
+    # Read the bytes once: safe_open opens the file twice, and it may be replaced in between.
+    content = path.read_bytes()
+    # Safetensors copies the content and panics without memory for it. Allocate and free it here to get a MemoryError.
+    bytearray(len(content))
+    tensors = safetensors.torch.load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    checksum, _, about = header["__metadata__"]["topmass"].partition(" ")
+    if checksum != digest(tensors, about):
+        raise ValueError("its content is not what was written")
+    return tensors, about
+
+
+def digest(tensors: Mapping[str, Tensor], about: str) -> str:
+    """Return the SHA-256 of the text and of all tensors, in the order of their names."""
+    content = hashlib.sha256(about.encode())
+    for name, tensor in sorted(tensors.items()):
+        content.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
+    return content.hexdigest()

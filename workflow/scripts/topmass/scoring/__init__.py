@@ -1,1 +1,0 @@
-"""From predictions to numbers with their intervals. NumPy only."""

@@ -1,1 +1,0 @@
-"""From a URL and somebody's parquet to a jet table."""

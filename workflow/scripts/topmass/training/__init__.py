@@ -1,0 +1,1 @@
+"""Training loop, recipes, checkpoints, multi-process launch, and GBDT baselines."""
