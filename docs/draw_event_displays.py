@@ -55,7 +55,7 @@ def simulate(batches: int) -> list[Event]:
     """Return the first jets of the sample `gun` with their quarks."""
     sample = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))["samples"]["gun"]
     settings = sample["simulate"]
-    source = generate_block(0, sample["seed"], settings["generator"], settings["detector"], settings["selection"])
+    source = generate_block(0, sample["seed"], settings)
     events = []
     for _ in range(batches):
         jets, images = next(source)

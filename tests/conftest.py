@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from topmass.jets import JetBatch, write_jets
+from topmass.jets import GENERATED_COLUMNS, JetBatch, write_jets
 from topmass.layers import LAYERS, SIDE
 
 REPOSITORY = Path(__file__).parents[1]
@@ -36,9 +36,9 @@ def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) 
             pixels.append((chosen, np.full(len(chosen), index), value))
     pixel, layer, value = (np.concatenate(parts) for parts in zip(*pixels, strict=True))
     masses = 85 + 415 * rng.random(jets) ** 1.2
-    known = {
-        name: rng.uniform(0.1, 1, jets).astype("f4") for name in ("eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
-    }
+    unused = ("eta", "phi", "jet_mass", "softdrop_mass", "top_pt")
+    known = {name: rng.uniform(0.1, 1, jets).astype("f4") for name in unused}
+    known |= {name: np.full(jets, np.nan, "f4") for name in GENERATED_COLUMNS}
     return JetBatch(
         np.arange(jets + 1) * len(LAYERS) * (values // len(LAYERS)),
         pixel.astype("u2"),

@@ -8,7 +8,9 @@ GENERATOR = {
     "collision_energy": 13000.0,
     "initial_state_radiation": False,
     "multiparton_interactions": False,
+    "pythia": (),
 }
+PILEUP = {"mean": 0.0, "vertex_sigma_z": 4.0}
 DETECTOR = {
     "magnetic_field": 3.8,
     "track_pt_min": 0.4,
@@ -25,5 +27,11 @@ DETECTOR = {
     "hcal_noise": 0.2,
     "hcal_zero_suppression": 0.7,
     "pixel_efficiency": 0.985,
+    "track_scale": 1.0,
+    "ecal_scale": 1.0,
+    "hcal_scale": 1.0,
+    "resolution_scale": 1.0,
+    "dead_pixel_layer": 0,
 }
 SELECTION = {"jet_radius": 0.8, "pt_min": 400.0, "eta_max": 2.0, "top_match_dr": 0.8, "softdrop_zcut": 0.1}
+SETTINGS = {"generator": GENERATOR, "pileup": PILEUP, "detector": DETECTOR, "selection": SELECTION}

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulation_settings import DETECTOR, GENERATOR, SELECTION
-from topmass.simulation.clustering import JetSettings, cluster_jets, match_tops, softdrop_mass
+from topmass.simulation.clustering import Jets, JetSettings, cluster_jets, match_jets, softdrop_mass
 from topmass.simulation.detector import CANDIDATE, DetectorSettings, Readout, detect
-from topmass.simulation.generator import Generator, GeneratorSettings, Tops
+from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles, Tops
 
 SETTINGS = JetSettings(**SELECTION)
 
@@ -29,8 +29,9 @@ NO_TOPS = make_tops([], [], [], [])
 
 def momenta(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """Massless candidates."""
+    no_track = np.full(len(pt), np.nan)
     return np.rec.fromarrays(
-        [pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)], dtype=CANDIDATE
+        [pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta), no_track], dtype=CANDIDATE
     )
 
 
@@ -64,16 +65,25 @@ def slow_antikt(p: np.ndarray, radius: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def events() -> tuple[Readout, Tops]:
-    """What the detector sees of forty events, and their tops."""
-    particles, tops = Generator(GeneratorSettings(**GENERATOR), np.random.SeedSequence(3)).batch(40)
-    return detect(particles, DetectorSettings(**DETECTOR), np.random.default_rng(3)), tops
+def events() -> tuple[Readout, Events]:
+    """What the detector sees of forty events, and the events."""
+    events = Generator(GeneratorSettings(**GENERATOR), np.random.SeedSequence(3)).batch(40)
+    return detect(events.particles, DetectorSettings(**DETECTOR), np.random.default_rng(3)), events
+
+
+def cluster(readout: Readout, tops: Tops | Events, settings: JetSettings = SETTINGS) -> Jets:
+    """Jets of a readout whose events have these tops."""
+    if isinstance(tops, Tops):
+        n = len(readout.candidate_offset) - 1
+        nothing = Particles(np.zeros(n + 1, int), *[np.empty(0)] * 8)
+        tops = Events(nothing, tops, True, np.ones(n), np.zeros(n))
+    return cluster_jets(readout.candidates, readout.candidate_offset, tops, settings)
 
 
 def test_jets_are_those_of_the_definition_of_anti_kt():
     rng = np.random.default_rng(4)
     event = momenta(rng.exponential(30, 60), rng.normal(0, 1, 60), rng.uniform(-math.pi, math.pi, 60))
-    slow = slow_antikt(np.array(event.tolist()), 0.8)
+    slow = slow_antikt(np.array(event.tolist())[:, :4], 0.8)
     pt, eta = np.hypot(slow[:, 0], slow[:, 1]), np.arcsinh(slow[:, 2] / np.hypot(slow[:, 0], slow[:, 1]))
     phi = np.arctan2(slow[:, 1], slow[:, 0])
     mass = np.sqrt(np.maximum(0, slow[:, 3] ** 2 - (slow[:, :3] ** 2).sum(axis=1)))
@@ -81,7 +91,7 @@ def test_jets_are_those_of_the_definition_of_anti_kt():
     order = order[(pt[order] > 50) & (np.abs(eta[order]) < 2)]
     assert len(order) > 4
     tops = make_tops([0] * len(order), pt[order], eta[order], phi[order])
-    jets = cluster_jets(read(event), tops, JetSettings(0.8, 50, 2.0, 0.1, 0.1))
+    jets = cluster(read(event), tops, JetSettings(0.8, 50, 2.0, 0.1, 0.1))
     for found, expected in ((jets.pt, pt), (jets.eta, eta), (jets.phi, phi), (jets.jet_mass, mass)):
         assert np.sort(found) == pytest.approx(np.sort(expected[order]))
 
@@ -106,7 +116,7 @@ def test_soft_drop_agrees_with_the_implementation_of_fastjet_contrib(events):
     antikt = fastjet.ClusterSequence(by_event, fastjet.JetDefinition(fastjet.antikt_algorithm, SETTINGS.jet_radius))
     members = ak.flatten(antikt.constituents(SETTINGS.pt_min))
     pt = ak.to_numpy(np.hypot(ak.sum(members.px, axis=1), ak.sum(members.py, axis=1)))
-    jets = cluster_jets(readout, tops, SETTINGS)
+    jets = cluster(readout, tops)
     assert len(jets.event) > 50
     same = [int(np.argmin(np.abs(pt - one))) for one in jets.pt]
     assert jets.softdrop_mass == pytest.approx(groomed_mass(members, SETTINGS.softdrop_zcut)[same], rel=1e-12, abs=1e-4)
@@ -125,7 +135,7 @@ def test_soft_drop_of_random_jets_is_that_of_fastjet_contrib(seed, cut):
 
 
 def test_soft_drop_only_takes_away(events):
-    jets = cluster_jets(*events, SETTINGS)
+    jets = cluster(*events)
     assert (jets.softdrop_mass <= jets.jet_mass + 1e-9).all() and (jets.softdrop_mass >= 0).all()
     assert (jets.softdrop_mass < jets.jet_mass - 1).any()
 
@@ -138,7 +148,7 @@ def test_soft_drop_keeps_a_prong_above_a_tenth_of_the_pt_and_drops_one_below(sof
 
 
 def test_selected_jets_pass_the_selection_and_lie_near_their_top(events):
-    jets, tops = cluster_jets(*events, SETTINGS), events[1]
+    jets, tops = cluster(*events), events[1].tops
     assert (jets.pt > SETTINGS.pt_min).all() and (np.abs(jets.eta) < SETTINGS.eta_max).all()
     assert (np.diff(jets.event) >= 0).all()
     for event, eta, phi, mass, top_pt in zip(jets.event, jets.eta, jets.phi, jets.mass, jets.top_pt, strict=True):
@@ -148,17 +158,17 @@ def test_selected_jets_pass_the_selection_and_lie_near_their_top(events):
 
 
 def test_events_without_candidates_or_tops_have_no_jets():
-    assert len(cluster_jets(read(np.empty(0, CANDIDATE)), NO_TOPS, SETTINGS).event) == 0
+    assert len(cluster(read(np.empty(0, CANDIDATE)), NO_TOPS).event) == 0
     jet = momenta(np.array([900.0, 500.0]), np.zeros(2), np.array([0.0, 1.0]))
-    assert len(cluster_jets(read(np.empty(0, CANDIDATE), jet), NO_TOPS, SETTINGS).event) == 0
+    assert len(cluster(read(np.empty(0, CANDIDATE), jet), NO_TOPS).event) == 0
     tops = make_tops([1], [880.0], [0.1], [0.1])
-    assert cluster_jets(read(np.empty(0, CANDIDATE), jet, jet[:0]), tops, SETTINGS).event.tolist() == [1]
+    assert cluster(read(np.empty(0, CANDIDATE), jet, jet[:0]), tops).event.tolist() == [1]
 
 
 def test_a_top_goes_to_the_nearest_jet_across_the_seam_of_phi():
     event, eta = np.zeros(2, int), np.zeros(2)
     top = make_tops([0], [500.0], [0.0], [-math.pi + 0.1])
-    assert match_tops(event, eta, np.array([math.pi - 0.1, -math.pi + 0.5]), top, 0.8).tolist() == [0, -1]
+    assert match_jets(event, eta, np.array([math.pi - 0.1, -math.pi + 0.5]), top, 0.8).tolist() == [0, -1]
 
 
 @settings(max_examples=30, deadline=None)
@@ -168,7 +178,7 @@ def test_each_top_has_at_most_one_jet_of_its_event_within_the_distance(seed):
     event, top_event = np.sort(rng.integers(0, 4, 12)), np.sort(rng.integers(0, 4, 8))
     eta, top_eta = rng.uniform(-1, 1, 12), rng.uniform(-1, 1, 8)
     phi, top_phi = rng.uniform(-math.pi, math.pi, 12), rng.uniform(-math.pi, math.pi, 8)
-    found = match_tops(event, eta, phi, make_tops(top_event, top_eta, top_eta, top_phi), 0.8)
+    found = match_jets(event, eta, phi, make_tops(top_event, top_eta, top_eta, top_phi), 0.8)
     matched = found[found >= 0]
     assert len(set(matched)) == len(matched)
     apart = np.array([distance(top_eta, top_phi, *jet) for jet in zip(eta, phi, strict=True)])

@@ -12,7 +12,7 @@ import measure_floor as study
 from conftest import FLATTEN, REPOSITORY
 from measure_floor import measure_floor
 from simulate import produce
-from simulation_settings import DETECTOR, GENERATOR, SELECTION
+from simulation_settings import SETTINGS as SIMULATION
 from topmass.files import BadInput
 from topmass.simulation import block as production
 from topmass.simulation.partons import Partons, Smearing, parton_features, partons_of_block
@@ -23,7 +23,7 @@ SETTINGS = {
     "samples": {
         "gun": {
             "jets_per_block": 800,
-            "simulate": {"generator": GENERATOR, "detector": DETECTOR, "selection": SELECTION},
+            "simulate": SIMULATION,
         },
         "files": {"files": []},
     },
@@ -48,7 +48,7 @@ THREE = [(30, 0.0, 0.0, 0.3), (300, 0.1, 0.0, 4.8), (100, -0.5, 0.3, 0.3)]
 
 @pytest.fixture(scope="module")
 def simulated() -> Partons:
-    return partons_of_block(0, 800, 1, GENERATOR, DETECTOR, SELECTION)
+    return partons_of_block(0, 800, 1, SIMULATION)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def measured(tmp_path_factory) -> tuple[pd.DataFrame, str, bytes]:
 
 
 def test_the_jets_are_those_that_the_workflow_simulates(simulated):
-    batch = next(produce(0, 1, GENERATOR, DETECTOR, SELECTION)).take(np.arange(800))
+    batch = next(produce(0, 1, SIMULATION)).take(np.arange(800))
     for name in ("event", "mass", "pt"):
         assert np.array_equal(getattr(simulated, name), getattr(batch, name)), name
     assert np.array_equal(simulated.inside.sum(axis=1), batch.quarks_in_window)
@@ -68,7 +68,7 @@ def test_the_jets_are_those_that_the_workflow_simulates(simulated):
 
 def test_the_first_jets_of_a_block_do_not_depend_on_how_many_are_asked(simulated, monkeypatch):
     monkeypatch.setattr(production, "EVENTS_PER_BATCH", 500)
-    few = partons_of_block(0, 30, 1, GENERATOR, DETECTOR, SELECTION)
+    few = partons_of_block(0, 30, 1, SIMULATION)
     assert all(map(np.array_equal, few, simulated.take(np.arange(30))))
 
 

@@ -43,8 +43,8 @@ def image(
 ) -> Images:
     """Images of jets of that event with these axes (η, φ)."""
     eta, phi = np.array(axes, float).T.copy()
-    other, quarks = [np.zeros(len(eta))] * 5, [np.zeros((len(eta), 3))] * 4
-    jets = Jets(np.zeros(len(eta), int), other[0], eta, phi, *other[1:], *quarks)
+    unused = dict.fromkeys(Jets._fields, np.zeros(len(eta)))
+    jets = Jets(**(unused | {"event": np.zeros(len(eta), int), "eta": eta, "phi": phi}))
     return make_images(readout, jets, settings, np.random.default_rng(seed))
 
 

@@ -173,7 +173,7 @@ def test_compiled_functions_are_kept_where_the_user_says_or_may_write(variable, 
 
 def test_pythia_uses_the_data_that_came_with_it():
     code = "import sys, numpy; from simulation_settings import GENERATOR; from topmass.simulation.generator import *\n"
-    code += "print(Generator(GeneratorSettings(**GENERATOR), numpy.random.SeedSequence(1)).batch(2)[1].mass)"
+    code += "print(Generator(GeneratorSettings(**GENERATOR), numpy.random.SeedSequence(1)).batch(2).tops.mass)"
     ended = run("-c", code, **dict.fromkeys(("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB"), "/another/Pythia8"))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == run("-c", code).stdout

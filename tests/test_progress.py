@@ -181,5 +181,5 @@ def test_other_peoples_jets_show_how_far_they_are(lines, tmp_path):
 
 def test_simulated_jets_show_how_far_they_are(lines, tmp_path, monkeypatch):
     monkeypatch.setattr(simulate, "produce", lambda *settings: iter([make_jets(30, number) for number in range(5)]))
-    simulate.simulate(tmp_path / "00003.parquet", 3, 100, 1, {}, {}, {})
+    simulate.simulate(tmp_path / "00003.parquet", 3, 100, 1, {})
     assert re.search(r"block 3, 30 %, [\d,]+ jets/s, 0 s left", lines()) and "block 3, 90 %" in lines()

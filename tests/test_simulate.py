@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import islice
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 import simulate as stage
-from simulation_settings import DETECTOR, GENERATOR, SELECTION
+from simulation_settings import GENERATOR, SETTINGS
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, concat_jets
 from topmass.layers import LAYERS
 from topmass.simulation import block as production
+from topmass.simulation import pileup as pileup_module
 from topmass.simulation.generator import Generator, GeneratorSettings
 
 SCRIPTS = Path(stage.__file__).parent
@@ -37,11 +39,17 @@ def small_batches(monkeypatch):
 
 
 def make(path: Path, block: int = 0, jets: int = 100, seed: int = 1, **settings) -> JetBatch:
-    """Simulate a block and read it back; keywords replace settings of the generator or the selection."""
-    generator = GENERATOR | {name: value for name, value in settings.items() if name in GENERATOR}
-    selection = SELECTION | {name: value for name, value in settings.items() if name not in GENERATOR}
-    stage.simulate(path, block, jets, seed, generator, DETECTOR, selection)
+    """Simulate a block and read it back; keywords replace settings."""
+    stage.simulate(path, block, jets, seed, change(SETTINGS, settings))
     return concat_jets(list(JetTable(path).batches()))
+
+
+def change(settings: dict, changes: dict) -> dict:
+    """Return settings of the simulation with other values of these keys."""
+    known = {key: section for section, values in settings.items() for key in values}
+    for key, value in changes.items():
+        settings = settings | {known[key]: settings[known[key]] | {key: value}}
+    return settings
 
 
 def digest(path: Path) -> str:
@@ -64,7 +72,7 @@ def block(tmp_path_factory) -> tuple[Path, JetBatch]:
 
 
 def test_another_process_writes_the_same_bytes(block, tmp_path):
-    arguments = json.dumps([3, 100, 1, GENERATOR, DETECTOR, SELECTION])
+    arguments = json.dumps([3, 100, 1, SETTINGS])
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
     other = tmp_path / "other.parquet"
     command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(other), arguments]
@@ -116,7 +124,7 @@ def test_every_layer_of_an_image_holds_something(block):
 def test_the_table_says_where_its_jets_come_from(block):
     source = JetTable(block[0]).about["source"]
     assert (source["seed"], source["block"]) == (1, 3)
-    assert source["simulation"]["detector"] == DETECTOR and source["simulation"]["generator"]["mass"] == [85, 500]
+    assert source["simulation"] == json.loads(json.dumps(SETTINGS))
     assert set(source["versions"]) == {"pythia8mc", "fastjet"}
 
 
@@ -134,12 +142,12 @@ def test_a_block_that_cannot_number_its_events_is_refused(tmp_path, monkeypatch)
 
 
 def test_batches_of_a_block_are_all_different():
-    first, second = islice(stage.produce(0, 1, GENERATOR, DETECTOR, SELECTION), 2)
+    first, second = islice(stage.produce(0, 1, SETTINGS), 2)
     assert not set(first.mass) & set(second.mass) and not set(first.event) & set(second.event)
 
 
 def test_the_gun_shoots_pairs_of_tops_inside_the_configured_ranges():
-    _, tops = generate(events=200)
+    tops = generate(events=200).tops
     assert tops.event.tolist() == [event for event in range(200) for _ in range(2)]
     assert tops.mass.min() >= 85 and tops.mass.max() <= 500
     assert np.histogram(tops.mass, 4, (85, 500))[0] == pytest.approx(100, abs=5 * 9)
@@ -148,7 +156,7 @@ def test_the_gun_shoots_pairs_of_tops_inside_the_configured_ranges():
 
 
 def test_energy_and_momentum_are_conserved_by_the_read_out():
-    particles, _ = generate(events=20)
+    particles = generate(events=20).particles
     event = np.repeat(np.arange(20), np.diff(particles.offset))
     transverse = np.hypot(np.bincount(event, particles.px), np.bincount(event, particles.py))
     energy = np.bincount(event, particles.energy)
@@ -162,12 +170,75 @@ def test_proton_collisions_give_jets_as_well(tmp_path):
 
 
 def test_radiation_and_further_interactions_make_more_particles():
-    off = len(generate()[0].pdg)
-    radiating = len(generate(initial_state_radiation=True)[0].pdg)
-    interacting = len(generate(multiparton_interactions=True)[0].pdg)
+    off = len(generate().particles.pdg)
+    radiating = len(generate(initial_state_radiation=True).particles.pdg)
+    interacting = len(generate(multiparton_interactions=True).particles.pdg)
     assert radiating > 1.1 * off and interacting > 1.5 * off
 
 
 def test_settings_that_pythia_cannot_start_with_are_refused(tmp_path):
-    with pytest.raises(BadInput, match="Pythia cannot start"):
+    with pytest.raises(BadInput, match="Pythia does not start"):
         make(tmp_path / "slow.parquet", process="ttbar", collision_energy=5.0)
+
+
+def test_a_single_mass_of_ttbar_has_the_natural_width():
+    tops = generate(400, process="ttbar", mass=172.5).tops
+    low, median, high = np.quantile(tops.mass, [0.25, 0.5, 0.75])
+    assert median == pytest.approx(172.5, abs=0.3)
+    # The quartiles of a Breit–Wigner are half its width away; Γ = 1.4 GeV (PDG 2024).
+    assert (high - low) / 2 == pytest.approx(0.7, abs=0.2)
+
+
+def test_qcd_has_no_top_quark_and_all_its_jets(tmp_path):
+    stage.simulate(tmp_path / "qcd.parquet", 0, 40, 1, change(SETTINGS, {"process": "qcd", "mass": None}))
+    jets = concat_jets([*JetTable(tmp_path / "qcd.parquet").batches(needed=["pt"])])
+    for name in ("mass", "top_pt", "quarks_in_window", "quarks_in_jet"):
+        assert np.isnan(getattr(jets, name)).all(), name
+    assert np.isfinite(jets.gen_softdrop_mass).mean() > 0.9
+    assert len(set(jets.weight)) > 10 and (jets.weight > 0).all()
+
+
+def test_weights_undo_the_bias_of_the_pt_spectrum():
+    events = generate(300, process="qcd", mass=None)
+    pt = np.hypot(events.particles.px, events.particles.py)
+    hardest = np.maximum.reduceat(pt, events.particles.offset[:-1])
+    assert np.average(hardest, weights=events.weight) < 0.95 * hardest.mean()
+    assert (generate(20).weight == 1).all()
+
+
+def test_generated_jets_are_near_the_jets(block):
+    jets = block[1]
+    assert np.isfinite(jets.gen_jet_pt).mean() > 0.95
+    assert np.nanmedian(jets.pt / jets.gen_jet_pt) == pytest.approx(1, abs=0.05)
+    assert (jets.gen_softdrop_mass <= jets.gen_jet_mass * (1 + 1e-6))[np.isfinite(jets.gen_jet_mass)].all()
+    assert (jets.weight == 1).all() and (jets.pileup == 0).all()
+
+
+def test_pileup_depends_on_settings_seed_and_block_alone(block, tmp_path, monkeypatch):
+    monkeypatch.setattr(pileup_module, "POOL_EVENTS", 50)
+    first, other = (make(tmp_path / f"{number}.parquet", block=number, jets=20, mean=10.0) for number in (3, 4))
+    make(tmp_path / "again.parquet", block=3, jets=20, mean=10.0)
+    assert digest(tmp_path / "3.parquet") == digest(tmp_path / "again.parquet")
+    assert not np.array_equal(first.pileup, other.pileup) and first.pileup.mean() > 5
+    # The generated events are the same with and without pile-up.
+    assert set(first.mass) & set(block[1].mass)
+    assert len(first.pixel) / len(first) > 1.1 * len(block[1].pixel) / len(block[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    {
+        "a setting that Pythia does not know": ({"pythia": ["Top:colour = red"]}, "'Top:colour = red'"),
+        "a value that is none": ({"pythia": ["TimeShower:renormMultFac = high"]}, "'TimeShower:renormMultFac = high'"),
+        "a top without decay": ({"process": "ttbar", "mass": 60.0}, "completes none of 60 events"),
+    }.values(),
+)
+def test_settings_that_pythia_refuses_are_named(settings, message, capfd):
+    with pytest.raises(BadInput, match=re.escape(message)):
+        generate(**settings)
+    assert "PYTHIA" not in capfd.readouterr().out
+
+
+def test_vincia_starts_without_its_banner(capfd):
+    assert len(generate(2, process="ttbar", mass=172.5, pythia=["PartonShowers:model = 2"]).tops.mass) == 4
+    assert "VINCIA" not in capfd.readouterr().out

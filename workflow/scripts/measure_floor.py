@@ -119,10 +119,9 @@ def simulate(sample: Mapping, jets: int, seed: int, workers: int) -> Partons:
     """Simulate `jets` jets in the blocks of the sample, in several processes; return their quarks."""
     size = sample["jets_per_block"]
     sizes = [min(size, jets - first) for first in range(0, jets, size)]
-    made_of = (repeat(sample["simulate"][name]) for name in ("generator", "detector", "selection"))
     # No fork: running threads do not survive it.
     with ProcessPoolExecutor(min(workers, len(sizes)), multiprocessing.get_context("spawn")) as pool:
-        found = pool.map(partons_of_block, range(len(sizes)), sizes, repeat(seed), *made_of)
+        found = pool.map(partons_of_block, range(len(sizes)), sizes, repeat(seed), repeat(sample["simulate"]))
         try:
             return concat_partons(list(track(found, "simulate", "block", len(sizes))))
         except BrokenProcessPool:

@@ -17,9 +17,7 @@ from topmass.simulation.containment import quarks_in_jet, quarks_in_window
 from topmass.simulation.imaging import Images
 
 
-def simulate(
-    table: Path, block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping
-) -> None:
+def simulate(table: Path, block: int, jets: int, seed: int, settings: Mapping[str, Mapping]) -> None:
     """Write a jet table that depends only on the settings, the seed and the block number.
 
     Args:
@@ -27,29 +25,26 @@ def simulate(
         block: Number of the block.
         jets: Number of jets.
         seed: Seed of the sample.
-        generator: Settings of `GeneratorSettings`.
-        detector: Settings of `DetectorSettings`.
-        selection: Settings of `JetSettings`.
+        settings: Settings of the simulation, as in `topmass.simulation.block.generate_block`.
     """
     start = time.monotonic()
     # No progress bar, since several blocks are simulated in parallel.
-    made = track(produce(block, seed, generator, detector, selection), f"block {block}", "jet", jets, len, bar=False)
-    batches = row_groups(made, jets)
+    progress = track(produce(block, seed, settings), f"block {block}", "jet", jets, len, bar=False)
     source = {
-        "simulation": {"generator": dict(generator), "detector": dict(detector), "selection": dict(selection)},
+        "simulation": settings,
         "seed": seed,
         "block": block,
         "versions": {name: version(name) for name in ("pythia8mc", "fastjet")},
     }
-    write_jets(table, batches, LAYERS, source)
+    write_jets(table, row_groups(progress, jets), LAYERS, source)
     seconds = time.monotonic() - start
     log_info(f"block {block}: {jets:,} jets in {seconds:.0f} s, {jets / seconds:,.0f} jets/s")
 
 
-def produce(block: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping) -> Iterator[JetBatch]:
-    """Yield the selected jets of one block by batches of events; BadInput when its event numbers are used up."""
-    for jets, images in generate_block(block, seed, generator, detector, selection):
-        yield to_batch(jets, images, selection["jet_radius"])
+def produce(block: int, seed: int, settings: Mapping[str, Mapping]) -> Iterator[JetBatch]:
+    """Yield the selected jets of one block by batches of events; the arguments are those of `generate_block`."""
+    for jets, images in generate_block(block, seed, settings):
+        yield to_batch(jets, images, settings["selection"]["jet_radius"])
 
 
 def to_batch(jets: Jets, images: Images, radius: float) -> JetBatch:
@@ -59,6 +54,8 @@ def to_batch(jets: Jets, images: Images, radius: float) -> JetBatch:
         mass=jets.mass, pt=jets.pt, ieta=images.ieta, iphi=images.iphi, eta=jets.eta, phi=jets.phi,
         jet_mass=jets.jet_mass, softdrop_mass=jets.softdrop_mass, top_pt=jets.top_pt, event=jets.event,
         quarks_in_window=quarks_in_window(jets, images), quarks_in_jet=quarks_in_jet(jets, radius),
+        gen_jet_pt=jets.gen_jet_pt, gen_jet_mass=jets.gen_jet_mass, gen_softdrop_mass=jets.gen_softdrop_mass,
+        pileup=jets.pileup, weight=jets.weight,
     )  # fmt: skip
 
 
@@ -83,7 +80,5 @@ if __name__ == "__main__":
             snakemake.params.block,
             snakemake.params.jets,
             snakemake.params.seed,
-            snakemake.params.settings["generator"],
-            snakemake.params.settings["detector"],
-            snakemake.params.settings["selection"],
+            snakemake.params.settings,
         )

@@ -13,7 +13,7 @@ from topmass.files import BadInput, atomic_write
 from topmass.layers import SIDE, Layer, find_layers
 from topmass.parquet import DAMAGED, open_parquet, unreadable
 
-JET_TABLE_VERSION = 2
+JET_TABLE_VERSION = 3
 ROW_GROUP = 2000
 """Jets per row group: about 5 MB, small enough to stay in a cache while it is decoded."""
 LARGEST_BLOCK = 50_000
@@ -26,11 +26,15 @@ JET_COLUMNS = {
     "eta": np.dtype("f4"), "phi": np.dtype("f4"), "jet_mass": np.dtype("f4"), "softdrop_mass": np.dtype("f4"),
     "top_pt": np.dtype("f4"), "event": np.dtype("i8"),
     "quarks_in_window": np.dtype("i1"), "quarks_in_jet": np.dtype("i1"),
+    "gen_jet_pt": np.dtype("f4"), "gen_jet_mass": np.dtype("f4"), "gen_softdrop_mass": np.dtype("f4"),
+    "pileup": np.dtype("f4"), "weight": np.dtype("f4"),
 }  # fmt: skip
 QUARKS = ("quarks_in_window", "quarks_in_jet")
 """Number of the three quarks of the top decay, 0 to 3; null if the source does not provide it."""
 REQUIRED_COLUMNS = ("mass", "pt")
 """Columns that must be finite for training and evaluation."""
+GENERATED_COLUMNS = ("gen_jet_pt", "gen_jet_mass", "gen_softdrop_mass", "pileup", "weight")
+"""Properties of the generated event; null if the source does not provide them."""
 POSITION_COLUMNS = ("ieta", "iphi")
 """Null in all rows of a table whose source has no jet positions."""
 
@@ -76,6 +80,11 @@ class JetBatch:
     event: np.ndarray
     quarks_in_window: np.ndarray
     quarks_in_jet: np.ndarray
+    gen_jet_pt: np.ndarray
+    gen_jet_mass: np.ndarray
+    gen_softdrop_mass: np.ndarray
+    pileup: np.ndarray
+    weight: np.ndarray
 
     def __len__(self) -> int:
         return len(self.event)
@@ -239,8 +248,11 @@ class JetTable:
         source = self.about.get("source")
         return source if isinstance(source, dict) else {}
 
-    def batches(self) -> Iterator[JetBatch]:
+    def batches(self, needed: Sequence[str] = REQUIRED_COLUMNS) -> Iterator[JetBatch]:
         """Yield all jets in batches of at most one row group.
+
+        Args:
+            needed: Columns that must be finite.
 
         Raises:
             BadInput: The file is damaged, or a jet is invalid.
@@ -249,7 +261,7 @@ class JetTable:
         try:
             for rows in self.file.iter_batches(ROW_GROUP, use_threads=False):
                 batch = _from_arrow(rows, self.schema)
-                for at, flaw in structural_errors(batch, self.layers):
+                for at, flaw in structural_errors(batch, self.layers, needed):
                     raise BadInput(f"{self.path}: row {first_row + at[0]}: {flaw}")
                 yield batch
                 first_row += len(batch)

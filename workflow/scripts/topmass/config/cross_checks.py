@@ -59,10 +59,21 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
 
 
 def wrong_simulation(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
-    """Yield invalid ranges of a simulated sample."""
-    for quantity in ("mass", "pt"):
-        here = (*key, "simulate", "generator", quantity)
-        yield from ascending(here, sample["simulate"]["generator"][quantity])
+    """Yield invalid ranges of a simulated sample, and masses that the process cannot make."""
+    generator, key = sample["simulate"]["generator"], (*key, "simulate", "generator")
+    process, mass, pt = (generator[name] for name in ("process", "mass", "pt"))
+    yield from ascending((*key, "pt"), pt)
+    if isinstance(mass, list):
+        yield from ascending((*key, "mass"), mass)
+    allowed = {"gun": ("a range", (list,)), "ttbar": ("a range or a number", (list, int, float)), "qcd": ("null", ())}
+    wanted, types = allowed[process]
+    if not isinstance(mass, types or type(None)):
+        yield (*key, "mass"), f"expected {wanted} for the process '{process}'"
+    if process != "gun" and pt[0] >= generator["collision_energy"] / 2:
+        yield (
+            (*key, "pt"),
+            f"no event has a p̂T of {pt[0]} GeV at a collision energy of {generator['collision_energy']} GeV",
+        )
 
 
 def wrong_files(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from topmass.files import BadInput
-from topmass.jets import POSITION_COLUMNS, QUARKS
+from topmass.jets import GENERATED_COLUMNS, POSITION_COLUMNS, QUARKS
 
 IMAGE = ("image",)
 SPARSE_COLUMNS = ("pixel", "layer", "value")
 REQUIRED = ("pt", *POSITION_COLUMNS)
-OPTIONAL = ("mass", "event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS)
+OPTIONAL = ("mass", "event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt", *QUARKS, *GENERATED_COLUMNS)
 """Read if present. Otherwise null in the jet table, except `event`, which is then the row number."""
 OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
 """Names in the known versions of the CMS files, in addition to the names of the jet table."""

@@ -8,8 +8,9 @@ from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK
 from topmass.simulation.clustering import Jets, JetSettings, cluster_jets
 from topmass.simulation.detector import DetectorSettings, detect
-from topmass.simulation.generator import Generator, GeneratorSettings
+from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles
 from topmass.simulation.imaging import Images, make_images
+from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay
 
 EVENTS_PER_BATCH = 500
 """Small enough for a batch to fit in the cache, large enough to make its fixed cost small."""
@@ -17,9 +18,7 @@ MAX_EVENTS_WITHOUT_JET = 20_000
 """Number of events without a selected jet after which a block fails."""
 
 
-def generate_block(
-    block: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping
-) -> Iterator[tuple[Jets, Images]]:
+def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> Iterator[tuple[Jets, Images]]:
     """Yield the selected jets of one block and their images, per batch of events.
 
     The jets depend only on the settings, the seed and the block number.
@@ -27,30 +26,53 @@ def generate_block(
     Args:
         block: Number of the block; its event numbers start at `block * EVENTS_PER_BLOCK`.
         seed: Seed of all blocks.
-        generator: Fields of `GeneratorSettings`.
-        detector: Fields of `DetectorSettings`.
-        selection: Fields of `JetSettings`.
+        settings: Fields of `GeneratorSettings`, `PileupSettings`, `DetectorSettings` and `JetSettings`, under the keys
+            "generator", "pileup", "detector" and "selection".
 
     Raises:
         BadInput: If no jet is selected in MAX_EVENTS_WITHOUT_JET events, or if all event numbers of the block are used.
     """
-    for_generator, for_detector = np.random.SeedSequence((seed, block)).spawn(2)
-    events = Generator(GeneratorSettings(**generator), for_generator)
-    rng = np.random.default_rng(for_detector)
-    detector_settings, jet_settings = (
-        DetectorSettings(**{name: float(value) for name, value in detector.items()}),
-        JetSettings(**selection),
-    )
-    found = 0
+    # The seeds of the pile-up come last: without pile-up, the jets do not depend on it.
+    generator_seed, detector_seed, pool_seed, overlay_seed = np.random.SeedSequence((seed, block)).spawn(4)
+    generator = Generator(GeneratorSettings(**settings["generator"]), generator_seed)
+    pileup, selection = PileupSettings(**settings["pileup"]), JetSettings(**settings["selection"])
+    detector = DetectorSettings(**{name: float(value) for name, value in settings["detector"].items()})
+    pool = minimum_bias_pool(generator.settings.collision_energy, pool_seed) if pileup.mean else None
+    rng, overlay_rng = np.random.default_rng(detector_seed), np.random.default_rng(overlay_seed)
+    n_jets = 0
     for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
-        if first >= MAX_EVENTS_WITHOUT_JET and not found:
-            raise BadInput(
-                f"block {block}: none of {first:,} events has a jet that passes the selection {dict(selection)}"
-            )
-        particles, tops = events.batch(EVENTS_PER_BATCH)
-        readout = detect(particles, detector_settings, rng)
-        jets = cluster_jets(readout, tops, jet_settings)
-        images = make_images(readout, jets, detector_settings, rng)
-        found += len(jets.event)
+        if first >= MAX_EVENTS_WITHOUT_JET and not n_jets:
+            raise BadInput(f"block {block}: none of {first:,} events has a jet that passes the selection {selection}")
+        events = generator.batch(EVENTS_PER_BATCH)
+        jets, images = simulate_batch(events, pool, pileup, detector, selection, rng, overlay_rng)
+        n_jets += len(jets.event)
         yield jets._replace(event=block * EVENTS_PER_BLOCK + first + jets.event), images
-    raise BadInput(f"block {block}: {EVENTS_PER_BLOCK:,} events, all that a block can number, have only {found:,} jets")
+    raise BadInput(
+        f"block {block}: {EVENTS_PER_BLOCK:,} events, all that a block can number, have only {n_jets:,} jets"
+    )
+
+
+def simulate_batch(
+    events: Events, pool: Particles | None, pileup: PileupSettings, detector: DetectorSettings, selection: JetSettings,
+    rng: np.random.Generator, overlay_rng: np.random.Generator,
+) -> tuple[Jets, Images]:  # fmt: skip
+    """Return the selected jets of a batch of events and their images.
+
+    Args:
+        events: Generated events.
+        pool: Minimum-bias collisions; None without pile-up.
+        pileup: Settings of the pile-up.
+        detector: Settings of the detector.
+        selection: Settings of the jets.
+        rng: Random numbers of the detector.
+        overlay_rng: Random numbers of the pile-up.
+    """
+    particles = events.particles
+    if pool is not None:
+        events, particles = overlay(events, pool, pileup, overlay_rng)
+    readout = detect(particles, detector, rng)
+    candidates, offset = readout.candidates, readout.candidate_offset
+    if pool is not None:
+        candidates, offset = mitigate(candidates, offset, events.pileup)
+    jets = cluster_jets(candidates, offset, events, selection)
+    return jets, make_images(readout, jets, detector, rng)

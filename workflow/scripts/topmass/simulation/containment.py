@@ -8,14 +8,14 @@ from topmass.simulation.imaging import Images
 
 
 def quarks_in_jet(jets: Jets, radius: float) -> np.ndarray:
-    """Return the number of quarks (N,), int8, within ΔR < `radius` of each jet axis."""
+    """Return the number of quarks (N,) within ΔR < `radius` of each jet axis; NaN without a top quark."""
     eta, phi = delta_to_axis(jets.eta, jets.phi, jets)
-    return count_inside(np.hypot(eta, phi) < radius)
+    return count_inside(np.hypot(eta, phi) < radius, jets)
 
 
 def quarks_in_window(jets: Jets, images: Images) -> np.ndarray:
-    """Return the number of quarks (N,), int8, in the image window of each jet."""
-    return count_inside(in_window(*delta_to_image_centre(jets, images)))
+    """Return the number of quarks (N,) in the image window of each jet; NaN without a top quark."""
+    return count_inside(in_window(*delta_to_image_centre(jets, images)), jets)
 
 
 def delta_to_image_centre(jets: Jets, images: Images) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +39,6 @@ def delta_to_axis(eta: np.ndarray, phi: np.ndarray, jets: Jets) -> tuple[np.ndar
     return jets.quark_eta - eta[:, None], delta_phi(jets.quark_phi, phi[:, None])
 
 
-def count_inside(inside: np.ndarray) -> np.ndarray:
-    """Return the number (N,), int8, of true values in a mask (N, 3)."""
-    return inside.sum(axis=1, dtype=np.int8)
+def count_inside(inside: np.ndarray, jets: Jets) -> np.ndarray:
+    """Return the number (N,) of true values in a mask (N, 3) of the quarks of jets; NaN without a top quark."""
+    return np.where(np.isnan(jets.mass), np.nan, inside.sum(axis=1))

@@ -35,6 +35,7 @@ class DetectorSettings(NamedTuple):
     """Adjustable settings of the detector; tesla, GeV.
 
     Relative resolutions are stochastic / √E ⊕ constant in the calorimeters, and constant ⊕ slope × pT for tracks.
+    The last five are variations: 1 or 0 leaves the detector as it is. `dead_pixel_layer` is 1, 2 or 3, or 0 for none.
     """
 
     magnetic_field: float
@@ -52,6 +53,11 @@ class DetectorSettings(NamedTuple):
     hcal_noise: float
     hcal_zero_suppression: float
     pixel_efficiency: float
+    track_scale: float = 1.0
+    ecal_scale: float = 1.0
+    hcal_scale: float = 1.0
+    resolution_scale: float = 1.0
+    dead_pixel_layer: float = 0.0
 
 
 class Readout(NamedTuple):
@@ -70,7 +76,8 @@ class Readout(NamedTuple):
 DEPOSIT = np.dtype([("kind", "i8"), ("eta", "f8"), ("phi", "f8"), ("energy", "f8")])
 TRACK = np.dtype([("eta", "f8"), ("phi", "f8"), ("pt", "f8"), ("d0", "f8"), ("dz", "f8")])
 PIXEL_HIT = np.dtype([("barrel_layer", "i8"), ("eta", "f8"), ("phi", "f8")])
-CANDIDATE = np.dtype([("px", "f8"), ("py", "f8"), ("pz", "f8"), ("energy", "f8")])
+# The dz of a candidate's track is NaN if it has none.
+CANDIDATE = np.dtype([("px", "f8"), ("py", "f8"), ("pz", "f8"), ("energy", "f8"), ("dz", "f8")])
 MOST_DEPOSITS = 3
 """Maximum number of deposits per particle."""
 
@@ -110,13 +117,13 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             reached, eta, phi = to_cylinder(
                 x, y, z, px, py, pz, charge, settings.magnetic_field, ECAL_RADIUS, ECAL_HALF_LENGTH
             )
-            measured = 0.0
+            measured, dz = 0.0, math.nan
             if tracked:
                 # A track that does not reach ECAL gets its initial direction.
                 if reached == 0:
                     eta, phi = math.asinh(pz / pt), math.atan2(py, px)
                 measure_track(tracks[n_tracks], eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng)
-                measured = tracks[n_tracks].pt / pt * energy
+                measured, dz = tracks[n_tracks].pt / pt * energy, tracks[n_tracks].dz
                 n_tracks += 1
             if reached > 0:
                 before = n_deposits
@@ -135,12 +142,8 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             if measured > 0:
                 candidate = candidates[n_candidates]
                 scale = measured / energy
-                candidate.px, candidate.py, candidate.pz, candidate.energy = (
-                    px * scale,
-                    py * scale,
-                    pz * scale,
-                    measured,
-                )
+                candidate.px, candidate.py, candidate.pz = px * scale, py * scale, pz * scale
+                candidate.energy, candidate.dz = measured, dz
                 n_candidates += 1
         offsets[:, event + 1] = n_deposits, n_tracks, n_hits, n_candidates
     return Readout(
@@ -170,7 +173,7 @@ def hit_pixels(pixel_hits, n, x, y, z, px, py, pz, charge, settings, rng):
             reached, eta, phi = to_cylinder(
                 x, y, z, px, py, pz, charge, settings.magnetic_field, PIXEL_RADII[i], PIXEL_HALF_LENGTH
             )
-            if reached == 1:
+            if reached == 1 and i + 1 != settings.dead_pixel_layer:
                 hit = pixel_hits[n]
                 hit.barrel_layer, hit.eta, hit.phi = i, eta, phi
                 n += 1
@@ -206,7 +209,7 @@ def measure_track(track, eta, phi, x, y, z, px, py, pz, charge, kind, settings, 
         resolution = math.hypot(resolution, 0.02)
     d0, dz = impact_parameters(x, y, z, px, py, pz, charge, settings.magnetic_field)
     track.eta, track.phi = eta, phi
-    track.pt = pt * max(0.05, rng.normal(1, resolution))
+    track.pt = settings.track_scale * pt * max(0.05, rng.normal(1, settings.resolution_scale * resolution))
     track.d0 = 100 * d0 + rng.normal(0, math.hypot(0.0015, 0.0085 * worse / pt))
     track.dz = 100 * dz + rng.normal(0, math.hypot(0.0035, 0.0100 * worse**2 / pt))
 
@@ -224,7 +227,7 @@ def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, r
     """Append the ECAL shower of an electron or photon; a photon may convert in the tracker to two electrons."""
     pt = math.hypot(px, py)
     resolution = math.sqrt(settings.ecal_stochastic**2 * energy + 0.12**2 + (settings.ecal_constant * energy) ** 2)
-    seen = max(0.0, rng.normal(energy, resolution))
+    seen = settings.ecal_scale * max(0.0, rng.normal(energy, settings.resolution_scale * resolution))
     if kind == 22 and energy > 0.2:
         # Tracker material t in radiation lengths; a photon converts with probability 1 − exp(−7/9 t).
         material = 1.3 * (0.25 + 0.20 * min(2.0, abs(math.asinh(pz / pt))))
@@ -264,13 +267,16 @@ def absorb_hadron(deposits, n, eta, phi, pdg, energy, charge, settings, rng):
         available = max(0.0, energy - NUCLEON_MASS) if pdg > 0 else energy + NUCLEON_MASS
     response = 1 - 0.55 * (1 + available) ** -0.35
     resolution = math.sqrt(settings.hcal_stochastic**2 * available + (settings.hcal_constant * available) ** 2)
-    seen = max(0.0, rng.normal(response * available, resolution))
+    seen = max(0.0, rng.normal(response * available, settings.resolution_scale * resolution))
     in_ecal = 0.0
     if rng.random() < 0.67:
         in_ecal = seen * rng.beta(1.3, 1.7)
         compact = 0.7 * rng.random()
-        n = deposit(deposits, n, SHOWER, eta, phi, in_ecal * compact)
-        n = deposit(deposits, n, DIFFUSE, eta, phi, in_ecal * (1 - compact))
+        n = deposit(deposits, n, SHOWER, eta, phi, settings.ecal_scale * in_ecal * compact)
+        n = deposit(deposits, n, DIFFUSE, eta, phi, settings.ecal_scale * in_ecal * (1 - compact))
     elif charge != 0:
         n = deposit(deposits, n, MINIMUM_IONISING, eta, phi, 0.25 + rng.exponential(0.12))
-    return deposit(deposits, n, HADRONIC, eta, phi, seen - in_ecal), seen / response
+    in_hcal = seen - in_ecal
+    # Written as differences: with scales of 1 the sum is exactly `seen`.
+    measured = seen + (settings.ecal_scale - 1) * in_ecal + (settings.hcal_scale - 1) * in_hcal
+    return deposit(deposits, n, HADRONIC, eta, phi, settings.hcal_scale * in_hcal), measured / response

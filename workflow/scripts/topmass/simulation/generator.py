@@ -1,7 +1,11 @@
-"""Generation of top quarks with Pythia 8, as arrays per batch."""
+"""Generation of top quarks and QCD jets with Pythia 8, as arrays per batch."""
 
 import math
 import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,23 +37,26 @@ class GeneratorSettings:
     """Settings of the generator; masses, transverse momenta and energies in GeV.
 
     Attributes:
-        process: "gun" is g g → t t̄ with flat mass, pT and η, without a physical rate. "ttbar" is pp → t t̄ with all
-            QCD subprocesses; a forced wide Breit–Wigner spreads the top masses over the range.
-        mass: Range of the top mass.
-        pt: Range of the top pT.
+        process: "gun" is g g → t t̄ with flat mass, pT and η, without a physical rate. "ttbar" is pp → t t̄ and "qcd"
+            is pp → two light partons. Both have all subprocesses of QCD and a pT spectrum biased to high values.
+        mass: Range of the top mass; a forced wide Breit–Wigner spreads the masses of "ttbar" over it. A number is the
+            pole mass of "ttbar", with its natural width. None for "qcd".
+        pt: Range of the top pT for "gun", of p̂T of the hard process otherwise.
         eta_max: Maximum |η| of the top quarks; "gun" only.
-        collision_energy: Centre-of-mass energy; "ttbar" only.
+        collision_energy: Centre-of-mass energy of "ttbar", "qcd" and pile-up.
         initial_state_radiation: Simulate initial-state radiation.
         multiparton_interactions: Simulate multiparton interactions.
+        pythia: Further settings of Pythia, such as "TimeShower:renormMultFac = 4"; they override those above.
     """
 
     process: str
-    mass: tuple[float, float]
+    mass: tuple[float, float] | float | None
     pt: tuple[float, float]
     eta_max: float
     collision_energy: float
     initial_state_radiation: bool
     multiparton_interactions: bool
+    pythia: tuple[str, ...] = ()
 
 
 class Particles(NamedTuple):
@@ -123,6 +130,24 @@ class TopGun(pythia8mc.LHAup):
         return True
 
 
+class Events(NamedTuple):
+    """A batch of events.
+
+    Attributes:
+        particles: Final particles of the hard collisions.
+        tops: Top quarks.
+        has_tops: Whether the process makes top quarks.
+        weight: Weight (events,) that undoes the bias of the pT spectrum; 1 for "gun".
+        pileup: Number (events,) of further collisions.
+    """
+
+    particles: Particles
+    tops: Tops
+    has_tops: bool
+    weight: np.ndarray
+    pileup: np.ndarray
+
+
 class Generator:
     """Pythia instance whose events depend only on the settings and the seed.
 
@@ -131,50 +156,101 @@ class Generator:
     """
 
     def __init__(self, settings: GeneratorSettings, seed: np.random.SeedSequence) -> None:
+        self.settings = settings
         pythia_seed, gun_seed = seed.spawn(2)
-        for name in CONFLICTING_ENV_VARS:
-            os.environ.pop(name, None)
-        self.pythia = pythia8mc.Pythia("", False)
-        for line in COMMON:
-            self._read(line)
-        # Pythia takes seeds from 1 to 900,000,000.
-        self._read(f"Random:seed = {1 + int(pythia_seed.generate_state(1)[0]) % 900_000_000}")
-        self._read(f"PartonLevel:ISR = {'on' if settings.initial_state_radiation else 'off'}")
-        self._read(f"PartonLevel:MPI = {'on' if settings.multiparton_interactions else 'off'}")
-        if settings.process == "gun":
-            self._read("Beams:frameType = 5")
-            self.gun = TopGun(settings, np.random.default_rng(gun_seed))
-            self.pythia.setLHAupPtr(self.gun)
-        else:
-            for line in full_process(settings):
-                self._read(line)
-        if not self.pythia.init():
-            raise BadInput(f"Pythia cannot start with these settings: {settings}")
+        # Pythia does not own the source of its events: the generator keeps it alive.
+        self.gun = TopGun(settings, np.random.default_rng(gun_seed)) if settings.process == "gun" else None
+        switches = (
+            f"PartonLevel:ISR = {'on' if settings.initial_state_radiation else 'off'}",
+            f"PartonLevel:MPI = {'on' if settings.multiparton_interactions else 'off'}",
+        )
+        process = ("Beams:frameType = 5",) if self.gun else hard_process(settings)
+        self.pythia = start_pythia([*COMMON, *switches, *process, *settings.pythia], pythia_seed, self.gun)
 
-    def _read(self, line: str) -> None:
-        if not self.pythia.readString(line):
-            raise BadInput(f"Pythia does not know the setting '{line}'")
+    def batch(self, events: int) -> Events:
+        """Return the next `events` events without pile-up and without those that Pythia cannot complete.
 
-    def batch(self, events: int) -> tuple[Particles, Tops]:
-        """Return the final particles and the top quarks of the next `events` events."""
-        return read_out(self.pythia.nextBatch(events).prt)
+        Raises:
+            BadInput: If Pythia completes none of them.
+        """
+        batch = self.pythia.nextBatch(events)
+        if not len(batch.prt):
+            raise BadInput(f"Pythia completes none of {events:,} events with these settings: {self.settings}")
+        particles, tops = read_out(batch.prt)
+        weight = ak.to_numpy(batch.info.weights)[:, 0]
+        return Events(particles, tops, self.settings.process != "qcd", weight, np.zeros(len(weight), int))
 
 
-def full_process(settings: GeneratorSettings) -> tuple[str, ...]:
-    """Return the Pythia settings of pp → t t̄ with top masses over the whole range and pT biased to high values.
+def start_pythia(
+    lines: Sequence[str], seed: np.random.SeedSequence, source: pythia8mc.LHAup | None = None
+) -> pythia8mc.Pythia:
+    """Return an initialised Pythia.
 
-    The bias and the artificial width produce a training spectrum, not a prediction.
+    Args:
+        lines: Settings in Pythia's own form.
+        seed: Seed of the events.
+        source: Les Houches source of the hard process; None for a process of Pythia.
+
+    Raises:
+        BadInput: If Pythia does not know a setting, or cannot start with them.
     """
-    low, high = settings.mass
-    return (
+    for name in CONFLICTING_ENV_VARS:
+        os.environ.pop(name, None)
+    with captured_output() as output:
+        pythia = pythia8mc.Pythia("", False)
+        # Pythia takes seeds from 1 to 900,000,000.
+        for line in (*lines, f"Random:seed = {1 + int(seed.generate_state(1)[0]) % 900_000_000}"):
+            if not pythia.readString(line):
+                raise BadInput(f"Pythia does not know the setting '{line}', or not its value")
+        if source:
+            pythia.setLHAupPtr(source)
+        started = pythia.init()
+    if not started:
+        reasons = [line.split("PYTHIA ")[1] for line in output if "PYTHIA Error" in line or "PYTHIA Abort" in line]
+        reason = "; ".join(dict.fromkeys(reasons)) or "it gives no reason"
+        raise BadInput(f"Pythia does not start ({reason}) with these settings: {', '.join(lines)}")
+    return pythia
+
+
+@contextmanager
+def captured_output() -> Iterator[list[str]]:
+    """Collect the lines that C++ code prints: Pythia's errors, and the banner of Vincia, which no setting prevents."""
+    lines: list[str] = []
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
+        os.dup2(file.fileno(), 1)
+        try:
+            yield lines
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
+            file.seek(0)
+            lines += file.read().splitlines()
+
+
+def hard_process(settings: GeneratorSettings) -> tuple[str, ...]:
+    """Return the Pythia settings of pp → t t̄ or pp → jets, with a p̂T spectrum that is biased to high values.
+
+    The bias makes the spectrum nearly flat; the weights of the events undo it. An artificial width that spreads the
+    top mass over a range has no weight: it produces a training spectrum, not a prediction.
+    """
+    bias = (
         f"Beams:eCM = {settings.collision_energy}",
-        "Top:gg2ttbar = on",
-        "Top:qqbar2ttbar = on",
         f"PhaseSpace:pTHatMin = {settings.pt[0]}",
         f"PhaseSpace:pTHatMax = {settings.pt[1]}",
         "PhaseSpace:bias2Selection = on",
         "PhaseSpace:bias2SelectionPow = 5.",
         f"PhaseSpace:bias2SelectionRef = {settings.pt[0]}",
+    )
+    if settings.process == "qcd":
+        return (*bias, "HardQCD:all = on")
+    top_pair = (*bias, "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
+    if not isinstance(settings.mass, Sequence):
+        return (*top_pair, f"6:m0 = {settings.mass}")
+    low, high = settings.mass
+    return (
+        *top_pair,
         f"6:m0 = {(low + high) / 2}",
         "6:doForceWidth = on",
         f"6:mWidth = {high - low}",

@@ -60,21 +60,17 @@ def concat_partons(parts: list[Partons]) -> Partons:
     return Partons(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def partons_of_block(
-    block: int, jets: int, seed: int, generator: Mapping, detector: Mapping, selection: Mapping
-) -> Partons:
+def partons_of_block(block: int, jets: int, seed: int, settings: Mapping[str, Mapping]) -> Partons:
     """Return the first jets of a block; the stage `simulate` makes the same jets with the same settings.
 
     Args:
         block: Number of the block.
         jets: Number of jets.
         seed: Seed of all blocks.
-        generator: Fields of `GeneratorSettings`.
-        detector: Fields of `DetectorSettings`.
-        selection: Fields of `JetSettings`.
+        settings: Settings of the simulation, as in `generate_block`.
     """
     found: list[Partons] = []
-    batches = generate_block(block, seed, generator, detector, selection)
+    batches = generate_block(block, seed, settings)
     while sum(len(each.event) for each in found) < jets:
         found.append(partons_of(*next(batches)))
     return concat_partons(found).take(np.arange(jets))
