@@ -36,7 +36,16 @@ WRONG = {
     "a range the wrong way round": ("samples.gun.simulate.generator.mass", [500, 85], "500 comes before 85"),
     "a range of pT the wrong way round": ("datasets.flat.flatten.pt.range", [900, 400], "900 comes before 400"),
     "one mass for the gun": ("samples.gun.simulate.generator.mass", 172.5, "expected a range for the process 'gun'"),
-    "a top quark in QCD": ("samples.gun.simulate.generator.process", "qcd", "expected null for the process 'qcd'"),
+    "a top mass in QCD": (
+        "samples.gun.simulate.generator",
+        CONFIG["samples"]["gun"]["simulate"]["generator"] | {"process": "qcd"},
+        "expected null for the process 'qcd'",
+    ),
+    "a pT that no collision has": (
+        "samples.gun.simulate.generator",
+        CONFIG["samples"]["gun"]["simulate"]["generator"] | {"process": "ttbar", "pt": [7000, 8000]},
+        "no event has a p̂T of 7000 GeV at a collision energy of 13000 GeV",
+    ),
     "less than no pile-up": ("samples.gun.simulate.pileup.mean", -1, "-1 is less than the minimum of 0"),
     "an efficiency above 1": (
         "samples.gun.simulate.detector.track_efficiency",

@@ -193,9 +193,9 @@ def test_a_column_of_another_type_is_named(table):
 
 
 def test_a_table_of_another_version_is_refused(table, monkeypatch):
-    monkeypatch.setattr(jets_module, "JET_TABLE_VERSION", 3)
+    monkeypatch.setattr(jets_module, "JET_TABLE_VERSION", 4)
     with pytest.raises(
-        BadInput, match=r"jets\.parquet: jet table of \(version, side\) \(2, 125\), this code reads \(3, 125\)"
+        BadInput, match=r"jets\.parquet: jet table of \(version, side\) \(3, 125\), this code reads \(4, 125\)"
     ):
         JetTable(table)
 
