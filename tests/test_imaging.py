@@ -33,6 +33,7 @@ TOWER_ETA, TOWER_PHI = TOWER * PIXEL_ETA, TOWER * PIXEL_PHI
 def read(deposits: list = (), tracks: list = (), pixel_hits: list = ()) -> Readout:
     """A readout of one event."""
     columns = []
+    tracks = [(*track, 0) for track in tracks]
     for rows, dtype in ((deposits, DEPOSIT), (tracks, TRACK), (pixel_hits, PIXEL_HIT), ((), CANDIDATE)):
         columns += [np.array(list(rows), dtype), np.array([0, len(rows)])]
     return Readout(*columns)

@@ -74,7 +74,8 @@ class Readout(NamedTuple):
 
 
 DEPOSIT = np.dtype([("kind", "i8"), ("eta", "f8"), ("phi", "f8"), ("energy", "f8")])
-TRACK = np.dtype([("eta", "f8"), ("phi", "f8"), ("pt", "f8"), ("d0", "f8"), ("dz", "f8")])
+# `particle` is the index of the generated particle in the batch.
+TRACK = np.dtype([("eta", "f8"), ("phi", "f8"), ("pt", "f8"), ("d0", "f8"), ("dz", "f8"), ("particle", "i8")])
 PIXEL_HIT = np.dtype([("barrel_layer", "i8"), ("eta", "f8"), ("phi", "f8")])
 # The dz of a candidate's track is NaN if it has none.
 CANDIDATE = np.dtype([("px", "f8"), ("py", "f8"), ("pz", "f8"), ("energy", "f8"), ("dz", "f8")])
@@ -123,6 +124,7 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
                 if reached == 0:
                     eta, phi = math.asinh(pz / pt), math.atan2(py, px)
                 measure_track(tracks[n_tracks], eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng)
+                tracks[n_tracks].particle = k
                 measured, dz = tracks[n_tracks].pt / pt * energy, tracks[n_tracks].dz
                 n_tracks += 1
             if reached > 0:
