@@ -12,11 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import onnxruntime
-import pandas as pd
 import pytest
 import torch
 
-from benchmark_inference import benchmark_inference
 from compute_statistics import compute_statistics
 from conftest import FLATTEN, REPOSITORY, SPLIT, make_jets
 from extra_packages import extra_packages
@@ -303,10 +301,3 @@ def test_what_onnx_lacks_is_made_in_double_precision(tmp_path):
     found = session_of(path.read_bytes(), 1).run(None, {"x": x.numpy(), "y": y.numpy()})
     for ours, theirs in zip(found, Angles()(x, y), strict=True):
         assert np.abs(ours - theirs.numpy()).max() < 1e-12
-
-
-def test_the_benchmark_of_inference_has_a_row_for_each_way(tmp_path):
-    table = benchmark_inference(3, 1, [1, 2], ["kinematics"], tmp_path)
-    rows = pd.read_csv(tmp_path / "inference.csv")
-    assert len(rows) == 6 and (rows[["jets_per_second", "milliseconds_of_one_jet"]] > 0).all(axis=None)
-    assert table.count("| kinematics |") == 6 and (tmp_path / "inference.md").read_text() == table
