@@ -21,7 +21,7 @@ from benchmarks.synthetic import make_synthetic_shard
 from topmass.console import print_status
 from topmass.export.export_inputs import graph_inputs
 from topmass.export.onnx_model import build_onnx_model
-from topmass.export.parity import predict_in_torch, session_of
+from topmass.export.parity import open_session, predict_in_torch
 from topmass.export.wrappers import DenseWrapper, SparseWrapper
 from topmass.layers import LAYERS
 from topmass.models.build import NETWORKS
@@ -62,7 +62,7 @@ def benchmark_inference(jets: int, threads: Sequence[int], names: Sequence[str],
 
 def onnx_call(graph: bytes, threads: int) -> Callable[[Shard], Callable[[], object]]:
     """Return a function that prepares the inputs of raw jets and returns a call of the ONNX model."""
-    session = session_of(graph, threads)
+    session = open_session(graph, threads)
     names = [each.name for each in session.get_inputs()]
 
     def prepare(part: Shard) -> Callable[[], object]:
