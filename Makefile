@@ -10,10 +10,10 @@ HERE := --no-user --target= --root=/ --prefix="$(CURDIR)/.venv"
 ifneq ($(PYTHONPATH)$(PYTHONHOME),)
 $(info without PYTHONPATH and PYTHONHOME: packages come from .venv alone)
 endif
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-simulation benchmark-data benchmark-training benchmark-inference benchmark-busy floor shortcuts docs clean
+.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-data benchmark-training benchmark-inference benchmark-busy floor shortcuts docs clean
 
 help:
 	@echo "make ready    set up .venv if it is missing or from another machine"
@@ -23,7 +23,6 @@ help:
 	@echo "make lint     run ruff, snakefmt and snakemake --lint"
 	@echo "make format   format the code with ruff and snakefmt"
 	@echo "make timings  print time (s) and memory of each stage of the last run"
-	@echo "make benchmark-simulation   measure the throughput of the simulation, relative to Pythia alone"
 	@echo "make benchmark-data         measure the throughput from Pythia to shards, each stage relative to its reference"
 	@echo "make benchmark-training     measure the throughput of training, relative to the reference and the device limit"
 	@echo "make benchmark-inference    measure the throughput of trained networks in torch and in ONNX Runtime"
@@ -65,20 +64,8 @@ format: ready
 timings: ready
 	@$(IN) workflow/scripts/timings.py
 
-benchmark-simulation: ready
-	@$(IN) workflow/scripts/benchmark_simulation.py
-
-benchmark-data: ready
-	@$(IN) workflow/scripts/benchmark_data.py
-
-benchmark-training: ready
-	@$(IN) workflow/scripts/benchmark_training.py
-
-benchmark-inference: ready
-	@$(IN) workflow/scripts/benchmark_inference.py
-
-benchmark-busy: ready
-	@$(IN) workflow/scripts/benchmark_busy.py
+benchmark-data benchmark-training benchmark-inference benchmark-busy: benchmark-%: ready
+	@$(IN) -m benchmarks.$*
 
 floor: ready
 	@$(IN) workflow/scripts/measure_floor.py

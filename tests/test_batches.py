@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from topmass.benchmark.synthetic import make_synthetic_shard
+from benchmarks.synthetic import make_synthetic_shard
 from topmass.data.augmentation import ETA, PHI, sample_flips
 from topmass.data.batches import BYTES_PER_VALUE, SparseJets
 from topmass.data.batching import iter_batches, prefetch

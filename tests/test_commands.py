@@ -39,9 +39,8 @@ TABLE = {
     "CONTRIBUTING.md": {".ci/run": "runs these tests"},
     "docs/benchmarks.md": {
         "snakemake --configfile studies/gpu.yaml": DRY,
-        "python workflow/scripts/benchmark_training.py --no-compile": (
-            "some minutes: tests/test_benchmark_training.py runs it at a small size"
-        ),
+        "python -m benchmarks.training --no-compile": "some minutes: tests/test_benchmarks.py runs it at a small size",
+        "python -m benchmarks.busy": "some minutes: measures each environment in a process of its own",
         "snakemake --lint": RUN,
         ".ci/run": "runs these tests",
     },

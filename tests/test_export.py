@@ -12,11 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import onnxruntime
-import pandas as pd
 import pytest
 import torch
 
-from benchmark_inference import benchmark_inference
 from compute_statistics import compute_statistics
 from conftest import FLATTEN, REPOSITORY, SPLIT, make_jets
 from extra_packages import extra_packages
@@ -26,7 +24,7 @@ from topmass.commands.export_onnx import export_onnx
 from topmass.export import parity
 from topmass.export.export_inputs import find_test_jets, graph_inputs
 from topmass.export.onnx_model import build_onnx_model
-from topmass.export.parity import predict_in_torch, session_of
+from topmass.export.parity import open_session, predict_in_torch
 from topmass.export.symbolics import OPSET, register_symbolics
 from topmass.export.wrappers import DenseWrapper, SparseWrapper
 from topmass.files import BadInput
@@ -125,7 +123,7 @@ def test_both_graphs_say_what_torch_says(trained, tmp_path):
         values = onnx.shape_inference.infer_shapes(graph).graph.value_info
         double = {each.name for each in values if each.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE}
         assert not [each for each in graph.graph.node if each.op_type in ("Cos", "MatMul") and double & {*each.input}]
-        session = session_of(path.read_bytes(), 1)
+        session = open_session(path.read_bytes(), 1)
         assert [each.name for each in session.get_inputs()] == names
         assert [each.name for each in session.get_outputs()] == ["mass", "quantiles"]
         for each in (*session.get_inputs(), *session.get_outputs()):
@@ -143,7 +141,7 @@ def test_both_graphs_say_what_torch_says_of_energies_below_zero(name, tmp_path):
 def test_neither_order_nor_padding_nor_other_jets_change_a_mass(trained):
     model = TrainedModel.load(trained.model)
     raw, made = jets_that_lack_layers(trained, model)
-    session = session_of(build_onnx_model(SparseWrapper(model), {}), 1)
+    session = open_session(build_onnx_model(SparseWrapper(model), {}), 1)
     inputs = graph_inputs(raw, ["hits", "position"])
     hits, position = inputs["hits"], inputs["position"]
     expected = session.run(["mass"], inputs)[0]
@@ -155,7 +153,7 @@ def test_neither_order_nor_padding_nor_other_jets_change_a_mass(trained):
     nothing = np.zeros((1, 1, 4), np.float32)
     alone = session.run(["mass"], {"hits": nothing, "position": position[-1:]})[0]
     assert np.abs(alone - expected[-1]).max() < 0.01
-    image = session_of(build_onnx_model(DenseWrapper(model), {}), 1)
+    image = open_session(build_onnx_model(DenseWrapper(model), {}), 1)
     assert np.abs(image.run(["mass"], graph_inputs(raw, ["image", "ieta", "iphi"]))[0] - expected).max() < 0.01
 
 
@@ -213,7 +211,7 @@ def test_a_network_without_positions_asks_for_none(tmp_path):
     trained = prepare(tmp_path, "kinematics", (), position=False)
     dense, sparse, *_ = export_to(tmp_path / "export", trained)
     for path, names in ((dense, ["image"]), (sparse, ["hits"])):
-        session = session_of(path.read_bytes(), 1)
+        session = open_session(path.read_bytes(), 1)
         assert [each.name for each in session.get_inputs()] == names
         assert [each.name for each in session.get_outputs()] == ["mass"]
 
@@ -250,7 +248,7 @@ def test_the_example_of_the_documentation_runs(small, tmp_path, monkeypatch):
         ("other statistics", r"statistics\.json: statistics \w+, the model was trained with \w+"),
         ("no test jet", r"no test jet in any table"),
         ("metrics", r"metrics\.json: not the scores of a network"),
-        ("another mass", r"model\.onnx: jet \d+ \(event \d+\), 1 at once: .* GeV from torch, allowed are -1"),
+        ("another mass", r"model\.onnx: jet \d+ \(event \d+\) in batches of 1: .* GeV from torch, allowed are -1"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line_and_no_file(what, line, small, tmp_path, monkeypatch):
@@ -300,13 +298,6 @@ def test_what_onnx_lacks_is_made_in_double_precision(tmp_path):
     path = tmp_path / "angles.onnx"
     with register_symbolics():
         torch.onnx.export(Angles(), (x, y), path, dynamo=False, opset_version=OPSET, input_names=["x", "y"])
-    found = session_of(path.read_bytes(), 1).run(None, {"x": x.numpy(), "y": y.numpy()})
+    found = open_session(path.read_bytes(), 1).run(None, {"x": x.numpy(), "y": y.numpy()})
     for ours, theirs in zip(found, Angles()(x, y), strict=True):
         assert np.abs(ours - theirs.numpy()).max() < 1e-12
-
-
-def test_the_benchmark_of_inference_has_a_row_for_each_way(tmp_path):
-    table = benchmark_inference(3, 1, [1, 2], ["kinematics"], tmp_path)
-    rows = pd.read_csv(tmp_path / "inference.csv")
-    assert len(rows) == 6 and (rows[["jets_per_second", "milliseconds_of_one_jet"]] > 0).all(axis=None)
-    assert table.count("| kinematics |") == 6 and (tmp_path / "inference.md").read_text() == table

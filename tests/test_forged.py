@@ -13,11 +13,11 @@ import torch
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from benchmarks.synthetic import make_synthetic_shard
 from conftest import make_jets
 from convert import convert
 from make_shards import make_shards
 from test_hostile import NAMES, write_model, write_predictions, write_shard, write_statistics, write_table
-from topmass.benchmark.synthetic import make_synthetic_shard
 from topmass.data.batches import SparseJets, to_dense_images
 from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput

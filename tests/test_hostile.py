@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.synthetic import make_synthetic_shard
 from conftest import SPLIT, make_jets
 from convert import convert
-from topmass.benchmark.synthetic import make_synthetic_shard
 from topmass.evaluation.predictions import PREDICTION_COLUMNS, Predictions
 from topmass.files import BadInput
 from topmass.io.dense_file import write_dense

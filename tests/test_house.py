@@ -12,6 +12,7 @@ from topmass.config.code_hash import hash_of, imported, reached
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 LIBRARY = SCRIPTS / "topmass"
+PYTHON_FILES = sorted(file for name in ("benchmarks", "workflow") for file in (REPOSITORY / name).rglob("*.py"))
 RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 TIERS = [
     ["files", "layers", "limits", "openmp", "units"],
@@ -23,11 +24,11 @@ TIERS = [
     ["features", "figures", "report"],
     ["models"],
     ["training"],
-    ["benchmark", "export"],
+    ["export"],
     ["commands"],
 ]
 """A package may import from those in the lines above it."""
-WITH_TORCH = {"device", "process_group", "data", "features", "models", "training", "benchmark", "export", "commands"}
+WITH_TORCH = {"device", "process_group", "data", "features", "models", "training", "export", "commands"}
 TORCH = {"torch", "safetensors"}
 
 
@@ -72,10 +73,9 @@ def test_every_bar_is_that_of_progress():
     assert files == [LIBRARY / "progress.py"]
 
 
-def test_stages_do_not_import_scripts():
-    """A benchmark does: it measures the stages."""
-    scripts = {file.stem for file in SCRIPTS.glob("*.py")}
-    for file in set(SCRIPTS.glob("*.py")) - set(SCRIPTS.glob("benchmark_*.py")):
+def test_stages_and_library_import_neither_scripts_nor_benchmarks():
+    scripts = {"benchmarks", *(file.stem for file in SCRIPTS.glob("*.py"))}
+    for file in SCRIPTS.rglob("*.py"):
         assert not {name.split(".")[0] for name in modules_of(file)} & scripts, file
 
 
@@ -219,7 +219,7 @@ FORBIDDEN = re.compile(
 
 
 def test_nothing_is_unpickled_and_nothing_reaches_a_shell():
-    for file in sorted((REPOSITORY / "workflow").rglob("*.py")):
+    for file in PYTHON_FILES:
         assert not FORBIDDEN.search(file.read_text()), file
     for file in RULE_FILES:
         assert "shell:" not in file.read_text() and "run:" not in file.read_text()
@@ -240,6 +240,6 @@ def speaks_the_locale(call: ast.Call) -> bool:
 
 
 def test_every_text_file_is_utf_8_whatever_the_locale():
-    for file in sorted((REPOSITORY / "workflow").rglob("*.py")):
+    for file in PYTHON_FILES:
         calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         assert [ast.unparse(call) for call in calls if speaks_the_locale(call)] == [], file

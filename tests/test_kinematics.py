@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from topmass.benchmark.synthetic import make_synthetic_shard
+from benchmarks.synthetic import make_synthetic_shard
 from topmass.data import batches
 from topmass.data.batches import SparseJets
 from topmass.features.feature_registry import (

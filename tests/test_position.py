@@ -11,9 +11,6 @@ from conftest import FLATTEN, SPLIT, make_jets
 from convert import convert
 from make_shards import make_shards
 from predict_test import predict_test
-from topmass.benchmark.engine import VARIANTS, make_trainer
-from topmass.benchmark.reference import RowGroups, write_dense
-from topmass.data.batches import SparseJets
 from topmass.data.datasets import InMemoryDataset
 from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput
@@ -119,11 +116,3 @@ def test_a_network_without_a_position_trains_predicts_and_says_so(without, tmp_p
     assert b'\\"position\\": false' in best.read_bytes() and not TrainedModel.load(best).shards.position
     predict_test(best, without[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     assert np.isfinite(Predictions.load(tmp_path / "p.parquet").predicted).all()
-
-
-def test_jets_without_a_position_can_be_measured_with(without, tmp_path):
-    jets = InMemoryDataset(SparseJets.of(Shard.load(without[1]["train"][0]), CPU))
-    trainer = make_trainer(VARIANTS[0], jets, 8)
-    trainer.training_step(next(trainer.train_batches(0)))
-    write_dense(jets, 2, tmp_path / "dense.parquet")
-    assert RowGroups(tmp_path / "dense.parquet")[1][1].tolist() == [0, 0]

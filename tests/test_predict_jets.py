@@ -20,7 +20,7 @@ from predict_test import predict_test
 from test_convert import THREE, only
 from topmass.commands.predict_jets import predict_jets
 from topmass.export.onnx_model import build_onnx_model
-from topmass.export.parity import TOLERANCE, session_of
+from topmass.export.parity import TOLERANCE, open_session
 from topmass.export.wrappers import DenseWrapper
 from topmass.files import BadInput
 from topmass.io.columns import COMMAND_LINE_OPTIONS
@@ -133,7 +133,7 @@ def test_the_exported_graph_gives_them_the_same_masses(network, dense, tmp_path)
     images = np.array(file["X_jets"].to_pylist(), "f4").reshape(20, 3, 125, 125)
     order = [NAMES.index(name) for name in META.layers]
     given = {name: file[name].to_numpy().astype("f4") for name in ("ieta", "iphi")}
-    session = session_of(build_onnx_model(DenseWrapper(TrainedModel.load(model)), {}), 1)
+    session = open_session(build_onnx_model(DenseWrapper(TrainedModel.load(model)), {}), 1)
     (masses,) = session.run(["mass"], {"image": images[:, order], **given})
     assert np.ptp(found) > 1 and np.abs(masses - found).max() < TOLERANCE
 

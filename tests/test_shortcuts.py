@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.synthetic import make_synthetic_shard
 from measure_shortcuts import measure_shortcuts
-from topmass.benchmark.synthetic import make_synthetic_shard
 from topmass.data.augmentation import ETA, PHI
 from topmass.data.perturbations import drop_layer, flip_jets, jet_index_of_values, shuffle_pixels
 from topmass.files import BadInput

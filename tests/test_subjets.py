@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.synthetic import make_synthetic_shard
 from subjets_by_loop import slowly, towers_of
 from test_kinematics import EMPTY, NAMES, REFERENCE, made_up, numbers_of
-from topmass.benchmark.synthetic import make_synthetic_shard
 from topmass.features.feature_registry import JET_FEATURES, MOMENT_FEATURES, SUBJET_FEATURES
 from topmass.features.feature_table import build_feature_table
 from topmass.features.subjets import compute_subjet_features

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from topmass.benchmark.synthetic import make_synthetic_shard
+from benchmarks.synthetic import make_synthetic_shard
 from topmass.evaluation.predictions import TRUTH_COLUMNS, Predictions
 from topmass.files import BadInput, file_digest
 from topmass.preprocessing.shards import Shard

@@ -53,25 +53,21 @@ def export_onnx(
     """
     torch.set_num_threads(threads)
     trained = TrainedModel.load(model)
-    about = model_metadata(trained, model, metrics)
-    raw, made = find_test_jets(tables, statistics, trained.shards, JETS)
-    expected = predict_in_torch(trained, made)
+    metadata = model_metadata(trained, model, metrics)
+    raw, preprocessed = find_test_jets(tables, statistics, trained.shards, JETS)
+    expected = predict_in_torch(trained, preprocessed)
     graphs, largest = {}, {}
-    for path, signature in ((dense, DenseWrapper(trained)), (sparse, SparseWrapper(trained))):
-        graphs[path] = build_onnx_model(signature, about)
+    for path, wrapper in ((dense, DenseWrapper(trained)), (sparse, SparseWrapper(trained))):
+        graphs[path] = build_onnx_model(wrapper, metadata)
         largest[path.name] = largest_differences(str(path), graphs[path], raw, expected, threads)
         log_info(f"{path.name}: {max(largest[path.name].values()):.2g} GeV from torch at most, {len(raw):,} test jets")
     for path, graph in graphs.items():
         with atomic_write(path) as part:
             part.write_bytes(graph)
-    write(preprocess, weaver_preprocessing(trained.shards, signature.outputs()))
-    write(parity, {"tolerance": TOLERANCE, "jets": len(raw), "largest_difference": largest})
-
-
-def write(path: Path, content: dict) -> None:
-    """Write `content` as JSON."""
-    with atomic_write(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    comparison = {"tolerance": TOLERANCE, "jets": len(raw), "largest_difference": largest}
+    for path, content in ((preprocess, weaver_preprocessing(trained.shards, wrapper.outputs())), (parity, comparison)):
+        with atomic_write(path) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write")
 
 
-def run(given: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Run the command with its parsed arguments."""
     names = ("model.onnx", "model_sparse.onnx", "parity.json", "preprocess.json")
-    export_onnx(given.model, given.jets, None, None, *(given.out / name for name in names), available_cores())
+    outputs = (arguments.out / name for name in names)
+    export_onnx(arguments.model, arguments.jets, None, None, *outputs, available_cores())

@@ -28,6 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = commands.add_parser(name, help=summary, description=module.DESCRIPTION)
         module.add_arguments(command)
         command.set_defaults(run=module.run, name=name)
-    given = parser.parse_args(arguments)
-    with stage(given.name):
-        given.run(given)
+    parsed = parser.parse_args(arguments)
+    with stage(parsed.name):
+        parsed.run(parsed)

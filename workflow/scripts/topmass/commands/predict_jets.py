@@ -73,73 +73,74 @@ def predict_jets(
     check_output(out)
     predictor = Predictor(model, device, precision, settings["device"])
     folder = out.with_name(f".{out.name}.parts")
-    files = [file for number, each in enumerate(jets) for file in resolve_inputs(each, folder / f"from_{number}")]
-    opened = partial(ExternalJets, meta=predictor.model.shards, layers=layers, columns=columns, settings=settings)
-    schema = common_schema(files, opened, predictor.model.quantiles[::2])
-    known = {"model": sha256(model.read_bytes()).hexdigest(), "precision": str(predictor.precision)}
-    known |= {"layers": list(layers), "columns": dict(columns)}
+    files = [file for number, text in enumerate(jets) for file in resolve_inputs(text, folder / f"from_{number}")]
+    open_jets = partial(ExternalJets, meta=predictor.model.shards, layers=layers, columns=columns, settings=settings)
+    schema = common_schema(files, open_jets, predictor.model.quantiles[::2])
+    common = {"model": sha256(model.read_bytes()).hexdigest(), "precision": str(predictor.precision)}
+    common |= {"layers": list(layers), "columns": dict(columns)}
     parts = [folder / f"{number:05d}.parquet" for number in range(len(files))]
     for file, part in zip(files, parts, strict=True):
-        about = known | {"file": str(file.resolve()), "bytes": file.stat().st_size, "time": file.stat().st_mtime_ns}
+        about = common | {"file": str(file.resolve()), "bytes": file.stat().st_size, "time": file.stat().st_mtime_ns}
         if is_written(part, about):
             log_info(f"{file}: predicted before")
             continue
-        found = JetSummary()
-        write_part(part, predictions(opened(file), predictor, found), schema, about, found.dump)
+        summary = JetSummary()
+        write_part(part, predictions(open_jets(file), predictor, summary), schema, about, summary.dump)
     if training := predictor.model.training:
-        every = JetSummary()
+        total = JetSummary()
         for part in parts:
-            every.add(JetSummary.parse(summary_of(part)))
-        for line in shift_table(training, every):
+            total.add(JetSummary.parse(summary_of(part)))
+        for line in shift_table(training, total):
             log_info(line)
     log_info(f"{join_parts(parts, out, schema):,} jets: {out}")
     shutil.rmtree(folder)
 
 
 def common_schema(
-    files: Sequence[Path], opened: Callable[[Path], ExternalJets], quantiles: Sequence[float]
+    files: Sequence[Path], open_jets: Callable[[Path], ExternalJets], quantiles: Sequence[float]
 ) -> pa.Schema:
     """Return the schema of the output.
 
     Args:
         files: Input files.
-        opened: Function that opens a file.
+        open_jets: Function that opens a file.
         quantiles: Levels of the quantiles in the output, if any.
 
     Raises:
         BadInput: A file cannot be used, or has other columns than the first one.
     """
-    found = []
+    first = None
     for file in files:
-        found.append(output_schema(opened(file).kept, quantiles, file))
-        if not found[-1].equals(found[0]):
-            unlike = sorted({str(field) for field in {*found[0]} ^ {*found[-1]}}) or ["their order"]
-            raise BadInput(f"{file}: other columns than in {files[0]}: {', '.join(unlike)}; predict them apart")
-    return found[0]
+        schema = output_schema(open_jets(file).kept, quantiles, file)
+        first = first or schema
+        if not schema.equals(first):
+            differences = sorted({str(field) for field in {*first} ^ {*schema}}) or ["their order"]
+            raise BadInput(f"{file}: other columns than in {files[0]}: {', '.join(differences)}; predict them apart")
+    return first
 
 
-def predictions(jets: ExternalJets, predictor: Predictor, found: JetSummary) -> Iterator[tuple[pa.Table, np.ndarray]]:
+def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """Yield the passed-through columns and the predictions of a file, batch by batch.
 
     Args:
         jets: Jets of the file.
         predictor: Trained network.
-        found: Summary to which all jets are added.
+        total: Summary to which all jets are added.
 
     Raises:
         BadInput: A mass is not finite, or (at the end) the distributions of the jets do not fit the model.
     """
     path, training = jets.source.path, predictor.model.training
-    for shard, kept, summary in track(jets.shards(), path.stem, "jet", len(jets), lambda parts: len(parts[0])):
+    for shard, columns, summary in track(jets.shards(), path.stem, "jet", len(jets), lambda parts: len(parts[0])):
         masses = predictor.masses(shard)
-        check_finite(masses, path, found.jets)
+        check_finite(masses, path, total.jets)
         summary.numbers["mass"] = Distribution.of(median_prediction(masses), len(masses))
-        found.add(summary)
-        yield kept, masses
-    if training and (why := shift_error(training, found)):
-        for line in shift_table(training, found):
+        total.add(summary)
+        yield columns, masses
+    if training and (error := shift_error(training, total)):
+        for line in shift_table(training, total):
             log_info(line)
-        raise BadInput(f"{path}: {why}")
+        raise BadInput(f"{path}: {error}")
 
 
 def named_columns(text: str) -> dict[str, str]:
@@ -175,8 +176,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(given: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Run the command with its parsed arguments."""
     # Torch ignores a CPU quota, but respects OMP_NUM_THREADS: use the smaller number.
     torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
-    predict_jets(given.model, given.jets, given.out, given.layers, given.columns, given.device)
+    model, jets, out, device = arguments.model, arguments.jets, arguments.out, arguments.device
+    predict_jets(model, jets, out, arguments.layers, arguments.columns, device)

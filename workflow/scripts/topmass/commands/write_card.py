@@ -61,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("metrics", metavar="METRICS", type=Path, help="metrics.json of its evaluation")
 
 
-def run(given: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Run the command with its parsed arguments, which include the repository and its citations."""
-    card, history, training = (given.training.resolve() / name for name in ("MODEL.md", "history.csv", "training.json"))
-    write_model_card(card, given.repository, given.metrics, history, training, given.citations)
+    folder = arguments.training.resolve()
+    card, history, training = (folder / name for name in ("MODEL.md", "history.csv", "training.json"))
+    write_model_card(card, arguments.repository, arguments.metrics, history, training, arguments.citations)

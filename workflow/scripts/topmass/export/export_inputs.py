@@ -20,8 +20,8 @@ def find_test_jets(
 ) -> tuple[Shard, Shard]:
     """Return the first test jets of the tables, raw and preprocessed.
 
-    The values (V,) of the raw shard are float32 in the units of the layers. The other shard is as the stage `shards`
-    would write it.
+    The values (V,) of the raw shard are float32 in the units of the layers. The other shard is as the stage
+    `make_shards` would write it.
 
     Args:
         tables: Jet tables.
@@ -32,42 +32,42 @@ def find_test_jets(
     Raises:
         BadInput: There is no test jet, or the statistics are not those of `shards`.
     """
-    known = Statistics.load(statistics) if statistics else None
+    dataset = Statistics.load(statistics) if statistics else None
     if statistics and (digest := file_digest(statistics)) != shards.statistics:
         raise BadInput(f"{statistics}: statistics {digest}, the model was trained with {shards.statistics}")
-    raw, made, missing = [], [], most
+    raw, preprocessed, missing = [], [], most
     for table in map(JetTable, tables):
-        conversion = ShardBuilder(table.path, table.layers, shards)
+        builder = ShardBuilder(table.path, table.layers, shards)
         for batch in table.batches() if missing else ():
             jets = np.arange(len(batch))
-            if known:
-                jets = np.flatnonzero(assign_split(known.sample, batch.event, known.split) == SPLITS.index("test"))
+            if dataset:
+                jets = np.flatnonzero(assign_split(dataset.sample, batch.event, dataset.split) == SPLITS.index("test"))
             jets = jets[:missing]
-            raw.append(build_raw_jets(conversion, batch, jets))
-            made.append(conversion.to_shard(batch, jets, np.ones(len(jets))))
+            raw.append(build_raw_jets(builder, batch, jets))
+            preprocessed.append(builder.to_shard(batch, jets, np.ones(len(jets))))
             missing -= len(jets)
     if missing == most:
         raise BadInput(f"{tables[0].parent}: no test jet in any table")
-    return Shard.join(raw), Shard.join(made)
+    return Shard.join(raw), Shard.join(preprocessed)
 
 
-def build_raw_jets(conversion: ShardBuilder, batch: JetBatch, jets: np.ndarray) -> Shard:
+def build_raw_jets(builder: ShardBuilder, batch: JetBatch, jets: np.ndarray) -> Shard:
     """Return the selected jets of a batch with the layers of the model, neither scaled nor zero-suppressed."""
     offset, values = take_values(batch.offset, jets)
-    layer = conversion.number[batch.layer[values]]
-    chosen = np.flatnonzero(layer < len(conversion.scales))
-    arrays = {"pixel": batch.pixel[values[chosen]], "layer": layer[chosen], "value": batch.value[values[chosen]]}
+    layer = builder.number[batch.layer[values]]
+    hits = np.flatnonzero(layer < len(builder.scales))
+    arrays = {"pixel": batch.pixel[values[hits]], "layer": layer[hits], "value": batch.value[values[hits]]}
     arrays |= {name: getattr(batch, name)[jets] for name in ("event", "ieta", "iphi")}
-    shard = Shard(np.searchsorted(chosen, offset), arrays, conversion.meta)
-    return shard if tuple(conversion.cells) == shard.meta.cells else expand_cells(shard, conversion.cells)
+    shard = Shard(np.searchsorted(hits, offset), arrays, builder.meta)
+    return shard if tuple(builder.cells) == shard.meta.cells else expand_cells(shard, builder.cells)
 
 
 def graph_inputs(raw: Shard, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the named inputs of an ONNX model for raw jets, float32."""
-    known = {name: raw.arrays[name].astype("f4") for name in ("ieta", "iphi")}
-    known["position"] = np.stack([known["ieta"], known["iphi"]], axis=1)
-    known["image" if "image" in names else "hits"] = dense_inputs(raw) if "image" in names else pad_hits(raw)
-    return {name: known[name] for name in names}
+    inputs = {name: raw.arrays[name].astype("f4") for name in ("ieta", "iphi")}
+    inputs["position"] = np.stack([inputs["ieta"], inputs["iphi"]], axis=1)
+    inputs |= {"image": dense_inputs(raw)} if "image" in names else {"hits": pad_hits(raw)}
+    return {name: inputs[name] for name in names}
 
 
 def pad_hits(raw: Shard) -> np.ndarray:
@@ -75,19 +75,14 @@ def pad_hits(raw: Shard) -> np.ndarray:
     length = np.diff(raw.offset)
     hits = np.zeros((len(raw), max(1, length.max(initial=0)), 4), np.float32)
     jet = np.repeat(np.arange(len(raw)), length)
-    place = np.arange(len(jet)) - raw.offset[jet]
     layer = raw.arrays["layer"]
     row, column = np.divmod(raw.arrays["pixel"], raw.meta.side // np.array(raw.meta.cells)[layer])
-    hits[jet, place] = np.stack([row, column, layer, raw.arrays["value"]], axis=1)
+    hits[jet, np.arange(len(jet)) - raw.offset[jet]] = np.stack([row, column, layer, raw.arrays["value"]], axis=1)
     return hits
 
 
 def dense_inputs(raw: Shard) -> np.ndarray:
     """Return images (N, layers, side, side) of raw jets."""
-    length, pixel, layer, value = (
-        torch.from_numpy(each)
-        for each in (np.diff(raw.offset), raw.arrays["pixel"].astype("i2"), raw.arrays["layer"], raw.arrays["value"])
-    )
-    nothing = torch.zeros(len(raw), 0)
-    batch = SparseBatch(length, pixel, layer, value, *[nothing] * 4)
+    arrays = (np.diff(raw.offset), raw.arrays["pixel"].astype("i2"), raw.arrays["layer"], raw.arrays["value"])
+    batch = SparseBatch(*map(torch.from_numpy, arrays), *[torch.zeros(len(raw), 0)] * 4)
     return to_dense_images(batch, raw.meta).contiguous().numpy()

@@ -1,8 +1,8 @@
 """Metadata of exported models, for use without this project."""
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,23 +38,23 @@ def model_metadata(trained: TrainedModel, path: Path, metrics: Path | None) -> d
         {"name": layer.name, "unit": layer.unit, "cell": layer.cell, "scale": scale}
         for layer, scale in zip(find_layers(shards.layers, shards.cells), shards.scales, strict=True)
     ]
-    about = {
+    metadata = {
         "layers": layers,
         "window": {"side": shards.side, "pixel_eta": PIXEL_ETA, "pixel_phi": PIXEL_PHI},
         "preprocessing": {"zero_suppression": shards.zero_suppression, "compression": shards.compression},
         "network": trained.settings,
         "quantiles": trained.quantiles,
         "units": UNIT_NAMES,
-        "training": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
+        "training": f"sha256:{sha256(path.read_bytes()).hexdigest()}",
         "statistics": shards.statistics,
         "versions": {"opset": OPSET, **{name: version(name) for name in PACKAGES}},
         "licence": LICENCE,
         "not_for": OUT_OF_SCOPE,
     }
-    return about | ({"scores": metric_strings(metrics)} if metrics else {})
+    return metadata | ({"scores": read_scores(metrics)} if metrics else {})
 
 
-def metric_strings(metrics: Path) -> dict:
+def read_scores(metrics: Path) -> dict:
     """Return number of jets, interval level and metrics of all test jets from `metrics.json`.
 
     Raises:
@@ -62,7 +62,7 @@ def metric_strings(metrics: Path) -> dict:
     """
     try:
         content = json.loads(metrics.read_text(encoding="utf-8"))
-        region = next(each for each in content["regions"] if each["by"] == "all")
+        region = next(region for region in content["regions"] if region["by"] == "all")
         level = content["bootstrap"]["level"]
         return {"jets": region["jets"], "level": level, "metrics": region["scores"]["network"]}
     except (ValueError, LookupError, TypeError, StopIteration) as error:
@@ -70,26 +70,17 @@ def metric_strings(metrics: Path) -> dict:
 
 
 def weaver_preprocessing(shards: ShardMeta, outputs: Sequence[str]) -> dict:
-    """Return the preprocessing JSON of weaver-core for the sparse inputs; it requests no scaling."""
-    variables = {"hits": ("row", "column", "layer", "value"), "position": ("ieta", "iphi")}
-    names = [*variables] if shards.position else ["hits"]
-    shapes = {"hits": [-1, -1, 4], "position": [-1, 2]}
+    """Return the preprocessing JSON of weaver-core for the sparse inputs: no scaling, padding with zeros."""
+    shapes = {"hits": [-1, -1, 4]} | ({"position": [-1, 2]} if shards.position else {})
+    variables = {"hits": ["row", "column", "layer", "value"], "position": ["ieta", "iphi"]}
+    unscaled = {"median": 0, "norm_factor": 1, "replace_inf_value": 0}
+    unscaled |= {"lower_bound": -1e32, "upper_bound": 1e32, "pad": 0}
     return {
-        "input_names": names,
-        "input_shapes": {name: shapes[name] for name in names},
+        "input_names": [*shapes],
+        "input_shapes": shapes,
         "output_names": [*outputs],
-        **{name: weaver_variables(variables[name]) for name in names},
+        **{
+            name: {"var_names": variables[name], "var_infos": {variable: unscaled for variable in variables[name]}}
+            for name in shapes
+        },
     }
-
-
-def weaver_variables(names: Sequence[str]) -> Mapping:
-    """Return variables without scaling, padded with zeros."""
-    as_it_is = {
-        "median": 0,
-        "norm_factor": 1,
-        "replace_inf_value": 0,
-        "lower_bound": -1e32,
-        "upper_bound": 1e32,
-        "pad": 0,
-    }
-    return {"var_names": [*names], "var_infos": {name: as_it_is for name in names}}

@@ -22,7 +22,7 @@ JETS = 1000
 CPU = torch.device("cpu")
 
 
-def session_of(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+def open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
     """Return an ONNX Runtime session on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -37,21 +37,15 @@ def predict_in_torch(trained: TrainedModel, shard: Shard) -> np.ndarray:
 
 def predict_in_onnx(session: onnxruntime.InferenceSession, raw: Shard, size: int) -> np.ndarray:
     """Return outputs (N, Q) in GeV of raw jets, in batches of `size`."""
-    names, found = [each.name for each in session.get_inputs()], []
+    names, outputs = [each.name for each in session.get_inputs()], []
     for first in range(0, len(raw), size):
         jets = raw.take(np.arange(first, min(first + size, len(raw))))
         # The last output contains all quantiles, or the mass if there are none.
-        found.append(session.run(None, graph_inputs(jets, names))[-1].reshape(len(jets), -1))
-    return np.concatenate(found)
+        outputs.append(session.run(None, graph_inputs(jets, names))[-1].reshape(len(jets), -1))
+    return np.concatenate(outputs)
 
 
-def largest_differences(
-    name: str,
-    graph: bytes,
-    raw: Shard,
-    expected: np.ndarray,
-    threads: int,
-) -> dict[str, float]:
+def largest_differences(name: str, graph: bytes, raw: Shard, expected: np.ndarray, threads: int) -> dict[str, float]:
     """Return the largest difference in GeV from the expected outputs, by batch size.
 
     Args:
@@ -64,13 +58,13 @@ def largest_differences(
     Raises:
         BadInput: A difference is above `TOLERANCE`; the message names the jet.
     """
-    session, largest = session_of(graph, threads), {}
+    session, largest = open_session(graph, threads), {}
     for size in track(BATCHES, name, "batch size"):
         difference = np.abs(predict_in_onnx(session, raw, size) - expected).max(axis=1)
         # NaN counts as a failure.
         worst = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
         if not difference[worst] <= TOLERANCE:
-            what = f"jet {worst} (event {raw.arrays['event'][worst]}), {size} at once"
-            raise BadInput(f"{name}: {what}: {difference[worst]:.3g} GeV from torch, allowed are {TOLERANCE}")
+            jet = f"jet {worst} (event {raw.arrays['event'][worst]}) in batches of {size}"
+            raise BadInput(f"{name}: {jet}: {difference[worst]:.3g} GeV from torch, allowed are {TOLERANCE}")
         largest[str(size)] = float(difference[worst])
     return largest

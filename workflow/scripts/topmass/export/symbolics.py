@@ -1,12 +1,13 @@
 """ONNX symbolics of operations that torch's exporter lacks, or writes for float32 only.
 
 They use only ONNX operations that support float64. Each takes the exporter's graph and the arguments of the torch
-operation.
+operation. `onnx_model.py` has the reasons for torch's older exporter.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch.onnx import register_custom_op_symbolic, symbolic_helper, unregister_custom_op_symbolic
@@ -15,10 +16,14 @@ OPSET = 17
 """Last opset that torch's older exporter fully supports; frameworks that are some years old can read it."""
 
 
+def dtype_of(x):
+    """Return the dtype of a value of the exporter's graph."""
+    return torch.onnx.JitScalarType.from_value(x).dtype()
+
+
 def constant(g, value, like=None):
     """Return a constant with the dtype of `like`, or an int64 constant."""
-    dtype = torch.int64 if like is None else torch.onnx.JitScalarType.from_value(like).dtype()
-    return g.op("Constant", value_t=torch.tensor(value, dtype=dtype))
+    return g.op("Constant", value_t=torch.tensor(value, dtype=torch.int64 if like is None else dtype_of(like)))
 
 
 def hypot(g, x, y):
@@ -26,19 +31,15 @@ def hypot(g, x, y):
     return g.op("Sqrt", g.op("Add", g.op("Mul", x, x), g.op("Mul", y, y)))
 
 
-def is_double(x):
-    """Return whether a value is float64."""
-    return torch.onnx.JitScalarType.from_value(x).dtype() == torch.float64
-
-
 def cos(g, x):
     """Return cos x; for float64 as sin(x + π/2), since onnxruntime before 1.29 lacks a float64 Cos."""
-    return g.op("Sin", g.op("Add", x, constant(g, math.pi / 2, x))) if is_double(x) else g.op("Cos", x)
+    is_double = dtype_of(x) == torch.float64
+    return g.op("Sin", g.op("Add", x, constant(g, math.pi / 2, x))) if is_double else g.op("Cos", x)
 
 
 def matmul(g, x, y):
     """Return a matrix product; for float64 by Einsum."""
-    if not is_double(x):
+    if dtype_of(x) != torch.float64:
         return g.op("MatMul", x, y)
     # Older versions of onnxruntime fuse MatMul with a transposition, and lack a float64 kernel for the fused operation.
     first, second = ("abcd"[6 - symbolic_helper._get_tensor_rank(each) :] for each in (x, y))
@@ -66,10 +67,7 @@ def atanh(g, x):
 
 def atan2(g, y, x):
     """Return the angle of (x, y), computed in float32 and refined to float64 by one Newton step."""
-
-    def number(value):
-        return constant(g, value, x)
-
+    number = partial(constant, g, like=x)
     steep = g.op("Mul", g.op("Sign", y), number(math.pi / 2))
     to_float = {"to_i": torch.onnx.TensorProtoDataType.FLOAT}
     flat = g.op("CastLike", g.op("Atan", g.op("Cast", g.op("Div", y, x), **to_float)), x)
@@ -80,7 +78,7 @@ def atan2(g, y, x):
     to_y, to_x = g.op("Sin", angle), cos(g, angle)
     across = g.op("Sub", g.op("Mul", y, to_x), g.op("Mul", x, to_y))
     along = g.op("Add", g.op("Mul", x, to_x), g.op("Mul", y, to_y))
-    tiny = number(torch.finfo(torch.onnx.JitScalarType.from_value(x).dtype()).tiny)
+    tiny = number(torch.finfo(dtype_of(x)).tiny)
     return g.op("Add", angle, g.op("Div", across, g.op("Max", along, tiny)))
 
 
@@ -88,11 +86,11 @@ def atan2(g, y, x):
 def bucketize(g, x, edges, out_int32, right):
     """Return the number of edges that are not above x, as for `right=True`, the only case in use."""
     # One edge at a time: onnxruntime 1.26 to 1.31 reduces an empty tensor (0, E) over its last axis to (E,), not (0,).
-    found = constant(g, 0)
+    bins = constant(g, 0)
     for number in range(symbolic_helper._get_tensor_dim_size(edges, 0)):
         reached = g.op("GreaterOrEqual", x, g.op("Gather", edges, constant(g, number)))
-        found = g.op("Add", found, g.op("Cast", reached, to_i=torch.onnx.TensorProtoDataType.INT64))
-    return found
+        bins = g.op("Add", bins, g.op("Cast", reached, to_i=torch.onnx.TensorProtoDataType.INT64))
+    return bins
 
 
 def index_add(g, to, dim, index, source, alpha):
@@ -134,8 +132,8 @@ OPERATIONS: dict[str, Callable] = {
 @contextmanager
 def register_symbolics() -> Iterator[None]:
     """Register the symbolics with the exporter in this context."""
-    for name, make in OPERATIONS.items():
-        register_custom_op_symbolic(f"aten::{name}", make, OPSET)
+    for name, symbolic in OPERATIONS.items():
+        register_custom_op_symbolic(f"aten::{name}", symbolic, OPSET)
     try:
         yield
     finally:

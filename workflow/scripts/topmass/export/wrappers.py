@@ -31,8 +31,8 @@ class TracedBatch(SparseBatch):
         """Return the same as `SparseBatch.spread`."""
         for size in {*cells} - {1}:
             first = image[:, ::size, None, ::size, None]
-            whole = first.expand(-1, -1, size, -1, size, -1).flatten(3, 4).flatten(1, 2)
-            image = torch.where(torch.tensor(cells) == size, whole, image)
+            copied = first.expand(-1, -1, size, -1, size, -1).flatten(3, 4).flatten(1, 2)
+            image = torch.where(torch.tensor(cells) == size, copied, image)
         return image
 
 
@@ -69,30 +69,33 @@ class ExportWrapper(nn.Module):
             compressed = scaled.sign() * logarithm / math.log1p(LOG_GAIN)
         return round_to_half(compressed).half()
 
-    def masses(self, kept: Tensor, scaled: Tensor, layer: Tensor, pixel: Tensor, place: Tensor) -> tuple[Tensor, ...]:
+    def masses(
+        self, mask: Tensor, scaled: Tensor, layer: Tensor, pixel: Tensor, position: Tensor
+    ) -> tuple[Tensor, ...]:
         """Return the outputs of the model.
 
         Args:
-            kept: Mask (N, …) of the hits to use.
+            mask: Mask (N, …) of the hits to use.
             scaled: Scaled values (V,) of these hits.
             layer: Layer indices (V,).
             pixel: Pixel indices (V,).
-            place: ieta and iphi (N, 2) of the jets, or (N, 0) without position.
+            position: ieta and iphi (N, 2) of the jets, or (N, 0) if the model does not use positions.
         """
-        jets = torch.zeros_like(kept.flatten(1)[:, 0], dtype=torch.float32)
-        scales = place.new_tensor([LARGEST_IPHI, LARGEST_IETA][: self.model.shards.coordinates])
+        jets = torch.zeros_like(mask.flatten(1)[:, 0], dtype=torch.float32)
+        scales = position.new_tensor([LARGEST_IPHI, LARGEST_IETA][: self.model.shards.coordinates])
         batch = TracedBatch(
-            length=kept.flatten(1).long().sum(1),
+            length=mask.flatten(1).long().sum(1),
             pixel=pixel,
             layer=layer,
             value=self.compress(scaled),
-            position=place.flip(1) / scales,
+            position=position.flip(1) / scales,
             target=jets,
             weight=jets,
             features=jets[:, None][:, :0],
         )
-        found = scale_intervals(self.network(batch), self.model.conformal_scale) * MASS_SCALE
-        return (median_prediction(found), found) if self.model.quantiles else (median_prediction(found),)
+        outputs = scale_intervals(self.network(batch), self.model.conformal_scale) * MASS_SCALE
+        mass = median_prediction(outputs)
+        return (mass, outputs) if self.model.quantiles else (mass,)
 
 
 def round_to_half(value: Tensor) -> Tensor:
@@ -121,16 +124,16 @@ class DenseWrapper(ExportWrapper):
         self.register_buffer("first", first[:, :, None] & first[:, None])
         self.register_buffer("cells", torch.tensor(model.shards.cells))
 
-    def forward(self, image: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, *position: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs named in `outputs` from the inputs named in `inputs`."""
-        scaled, kept = self.zero_suppression_mask(image, self.scales[:, None, None])
-        kept = kept & self.first
-        jet, layer, row, column = kept.nonzero().unbind(1)
+        scaled, mask = self.zero_suppression_mask(image, self.scales[:, None, None])
+        mask = mask & self.first
+        jet, layer, row, column = mask.nonzero().unbind(1)
         cell = self.cells[layer]
         across = self.model.shards.side // cell
         pixel = row.div(cell, rounding_mode="floor") * across + column.div(cell, rounding_mode="floor")
-        place = torch.stack(place, dim=1) if place else image.flatten(1)[:, :0]
-        return self.masses(kept, scaled[jet, layer, row, column], layer, pixel, place)
+        places = torch.stack(position, dim=1) if position else image.flatten(1)[:, :0]
+        return self.masses(mask, scaled[jet, layer, row, column], layer, pixel, places)
 
 
 class SparseWrapper(ExportWrapper):
@@ -145,11 +148,11 @@ class SparseWrapper(ExportWrapper):
         self.inputs = ("hits", "position") if model.shards.position else ("hits",)
         self.register_buffer("across", torch.tensor([model.shards.side // cell for cell in model.shards.cells]))
 
-    def forward(self, hits: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, hits: Tensor, *position: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs named in `outputs` from the inputs named in `inputs`."""
         row, column, layer = (each.long() for each in hits[..., :3].unbind(2))
-        scaled, kept = self.zero_suppression_mask(hits[..., 3], self.scales[layer])
+        scaled, mask = self.zero_suppression_mask(hits[..., 3], self.scales[layer])
         pixel = row * self.across[layer] + column
-        chosen = kept.flatten().nonzero()[:, 0]
-        scaled, layer, pixel = (each.flatten()[chosen] for each in (scaled, layer, pixel))
-        return self.masses(kept, scaled, layer, pixel, place[0] if place else hits[:, 0, :0])
+        used = mask.flatten().nonzero()[:, 0]
+        scaled, layer, pixel = (values.flatten()[used] for values in (scaled, layer, pixel))
+        return self.masses(mask, scaled, layer, pixel, position[0] if position else hits[:, 0, :0])

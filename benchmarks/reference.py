@@ -13,35 +13,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from topmass.data.batches import to_dense_images
+from topmass.data.batches import SparseBatch, SparseJets, to_dense_images
 from topmass.data.batching import iter_batches
 from topmass.data.datasets import InMemoryDataset
 from topmass.io.dense_file import nested_images
 from topmass.models.resnet15 import ResNetBody
-from topmass.preprocessing.shards import MASS_SCALE
+from topmass.preprocessing.shards import MASS_SCALE, Shard, ShardMeta
 from topmass.process_group import ProcessGroup
 
 
-def write_dense(jets: InMemoryDataset, number: int, path: Path) -> None:
-    """Write the first `number` jets as in the public files: nested lists of doubles (C, H, W), a row group per jet."""
-    left, writer = number, None
-    for part in iter_batches(jets.in_order(), min(number, 64), ProcessGroup()):
-        batch = part.on(torch.device("cpu"), jets.meta)
-        images = to_dense_images(batch, jets.meta)[:left].double().contiguous().numpy()
-        columns = {"X_jet": nested_images(images), "m": batch.target * MASS_SCALE}
-        # The reference network requires a position: use zeros if it is unknown.
-        iphi, ieta = functional.pad(batch.position, (0, 2 - jets.meta.coordinates)).unbind(1)
-        columns |= {"iphi": iphi * 360, "ieta": ieta * 170}
-        table = pa.table({name: np.asarray(each)[:left] if name != "X_jet" else each for name, each in columns.items()})
-        writer = writer or pq.ParquetWriter(path, table.schema, compression="snappy")
-        writer.write_table(table, row_group_size=1)
-        left -= len(table)
-        if not left:
-            writer.close()
-            return
+def write_dense(shard: Shard, path: Path) -> None:
+    """Write jets as in the public files: nested lists of doubles (C, H, W), one row group per jet."""
+    cpu = torch.device("cpu")
+    jets = InMemoryDataset(SparseJets.of(shard, cpu))
+    tables = [
+        to_table(batch.on(cpu, shard.meta), shard.meta) for batch in iter_batches(jets.in_order(), 64, ProcessGroup())
+    ]
+    pq.write_table(pa.concat_tables(tables), path, row_group_size=1)
+
+
+def to_table(batch: SparseBatch, meta: ShardMeta) -> pa.Table:
+    """Return a batch as a table with the columns of the public files."""
+    images = nested_images(to_dense_images(batch, meta).double().contiguous().numpy())
+    iphi, ieta = batch.position.numpy().T
+    return pa.table({"X_jet": images, "m": (batch.target * MASS_SCALE).numpy(), "iphi": iphi * 360, "ieta": ieta * 170})
 
 
 class RowGroups(Dataset):
@@ -64,8 +61,8 @@ class RowGroups(Dataset):
         return torch.from_numpy(image), torch.from_numpy(position), torch.tensor(row["m"][0] / MASS_SCALE).float()
 
 
-def train_as_the_reference(path: Path, layers: int, batch: int, workers: int, device: torch.device) -> Iterator[int]:
-    """Train the reference network indefinitely on a file from `write_dense`; yield the number of jets per step."""
+def train_as_the_reference(path: Path, layers: int, batch: int, workers: int, device: torch.device) -> Iterator[None]:
+    """Train the reference network indefinitely on a file from `write_dense`; yield after each step."""
     network = ResNetBody(layers).to(device)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     loader = DataLoader(RowGroups(path), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
@@ -76,4 +73,4 @@ def train_as_the_reference(path: Path, layers: int, batch: int, workers: int, de
             loss.backward()
             optimizer.step()
             loss.item()
-            yield len(target)
+            yield

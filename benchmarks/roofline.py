@@ -7,14 +7,12 @@ pass, for the gradient of the weights, and for the gradient of the input. Bandwi
 the device, by a copy of a large tensor and a product of two square matrices in the precision of the network.
 """
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from topmass.benchmark.engine import wait
+from benchmarks.measure import time_in_turns, wait
 
 
 class ModelCost(NamedTuple):
@@ -33,13 +31,13 @@ class Limits(NamedTuple):
 
 def model_cost(network: nn.Module, layers: int, side: int, device: torch.device) -> ModelCost:
     """Compute the cost per jet of a network with images (B, layers, side, side) and positions (B, 2) as inputs."""
-    counted: list[ModelCost] = []
+    costs: list[ModelCost] = []
 
-    def count(module: nn.Conv2d, given: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        before, after = given[0].numel(), output.numel()
+    def count(module: nn.Conv2d, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        before, after = inputs[0].numel(), output.numel()
         products = after * module.in_channels * module.kernel_size[0] * module.kernel_size[1]
-        first = not counted
-        counted.append(ModelCost((2 if first else 3) * before + 2 * after, 2 * products * (2 if first else 3)))
+        passes = 3 if costs else 2
+        costs.append(ModelCost(passes * before + 2 * after, 2 * products * passes))
 
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     hooks = [module.register_forward_hook(count) for module in convolutions]
@@ -47,34 +45,22 @@ def model_cost(network: nn.Module, layers: int, side: int, device: torch.device)
         network(torch.zeros(1, layers, side, side, device=device), torch.zeros(1, 2, device=device))
     for hook in hooks:
         hook.remove()
-    return ModelCost(sum(each.elements for each in counted), sum(each.operations for each in counted))
+    return ModelCost(*map(sum, zip(*costs, strict=True)))
 
 
 def measure_limits(device: torch.device, precision: torch.dtype) -> Limits:
-    """Measure the bandwidth of a copy (reads plus writes) and the rate of a matrix product; best of several runs."""
+    """Measure the bandwidth of a copy (reads plus writes) and the rate of a matrix product; best of ten runs."""
     # Use TF32 if convolutions use it.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     size, side = (2**30, 8192) if device.type == "cuda" else (2**27, 1536)
     source = torch.zeros(size // 4, device=device)
     target = torch.empty_like(source)
     left, right = (torch.randn(side, side, device=device, dtype=precision) for _ in range(2))
-    copy = best_time(lambda: target.copy_(source), device)
-    product = best_time(lambda: left @ right, device)
-    return Limits(2 * size / copy, 2 * side**3 / product)
+    work = {"copy": lambda: target.copy_(source), "product": lambda: left @ right}
+    seconds = time_in_turns({name: lambda run=run: (run(), wait(device)) for name, run in work.items()}, 10, warm_up=2)
+    return Limits(2 * size / seconds["copy"].min(), 2 * side**3 / seconds["product"].min())
 
 
-def best_time(work: Callable[[], object], device: torch.device) -> float:
-    """Return the shortest time, in seconds, of ten runs after two warm-up runs."""
-    seconds = []
-    for _ in range(12):
-        wait(device)
-        start = time.perf_counter()
-        work()
-        wait(device)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[2:])
-
-
-def roofline_rate(work: ModelCost, limits: Limits, precision: torch.dtype) -> tuple[float, float]:
+def roofline_rate(cost: ModelCost, limits: Limits, precision: torch.dtype) -> tuple[float, float]:
     """Return the maximum rates, in jets per second, from bandwidth and from arithmetic."""
-    return limits.bandwidth / (work.elements * precision.itemsize), limits.operations / work.operations
+    return limits.bandwidth / (cost.elements * precision.itemsize), limits.operations / cost.operations

@@ -1,1 +1,0 @@
-"""Throughput of the training against a reference implementation and the limits of the device."""
