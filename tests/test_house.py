@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from topmass.config.code_hash import hash_of, imported, reached
+from topmass.config.content_hash import hash_of, imported, reached
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 LIBRARY = SCRIPTS / "topmass"
