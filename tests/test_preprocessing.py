@@ -473,8 +473,10 @@ def test_shards_without_a_jet_are_refused(dataset):
         shard = Shard.load(path)
         empty = {name: values[:0] for name, values in shard.arrays.items()}
         Shard(np.zeros(1, np.int64), empty, shard.meta).save(path)
-    with refused("no jet in any shard"):
+    with refused("test: no jet in any shard"):
         list(load_shards(paths, file_digest(dataset[0])))
+    with refused("no shards: no jet in any shard"):
+        list(load_shards([], file_digest(dataset[0])))
 
 
 def test_statistics_that_are_none_are_refused(tmp_path):

@@ -37,9 +37,9 @@ def unreadable(error: Exception, path: Path, what: str) -> Exception:
         what: Cause, unless it is encryption or the machine.
     """
     # Without the path, which may contain any word.
-    why = " ".join(str(error).replace(str(path), "").split())
+    reason = " ".join(str(error).replace(str(path), "").split())
     # A file with encrypted columns and a plain footer opens, but reading these columns fails.
-    if "decrypt" in why.lower():
-        trouble = f"the file, or some of its columns, are encrypted ({why})"
-        return BadInput(f"{path}: {trouble}; expected plain parquet; to fix: decrypt it")
+    if "decrypt" in reason.lower():
+        problem = f"the file, or some of its columns, are encrypted ({reason})"
+        return BadInput(f"{path}: {problem}; expected plain parquet; to fix: decrypt it")
     return classify_read_error(error, f"{path}: {what}")

@@ -58,9 +58,9 @@ def describe_range(name: str, values: np.ndarray, low: float, high: float, unit:
         unit: Unit that `find_unit` returned.
     """
     values = values[np.isfinite(values)]
-    found = f"{name} ranges from {format_value(values.min())} to {format_value(values.max())}"
+    extrema = f"{name} ranges from {format_value(values.min())} to {format_value(values.max())}"
     looks = f": it looks {unit}" if unit == "standardised" else f": it looks like {unit}" if unit else ""
-    return f"{found}{looks}; expected GeV, {format_value(low)} to {format_value(high)}; to fix: {REMEDIES[unit]}"
+    return f"{extrema}{looks}; expected GeV, {format_value(low)} to {format_value(high)}; to fix: {REMEDIES[unit]}"
 
 
 def format_value(value: float) -> str:

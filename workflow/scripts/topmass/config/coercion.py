@@ -27,10 +27,10 @@ def coerce(value: object, schema: Mapping, definitions: Mapping) -> object:
     """
     schema = resolve_reference(value, schema, definitions)
     if isinstance(value, dict):
-        named, others = schema.get("properties", {}), schema.get("additionalProperties", {})
-        found = {key: coerce(inner, named.get(key, others or {}), definitions) for key, inner in value.items()}
-        left_out = {key: about["default"] for key, about in named.items() if "default" in about and key not in value}
-        return found | copy.deepcopy(left_out)
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        coerced = {key: coerce(inner, properties.get(key, others), definitions) for key, inner in value.items()}
+        defaults = {key: about["default"] for key, about in properties.items() if "default" in about}
+        return coerced | copy.deepcopy({key: defaults[key] for key in defaults if key not in value})
     if isinstance(value, list):
         return [coerce(inner, schema.get("items", {}), definitions) for inner in value]
     kinds = schema.get("type", "string")
@@ -48,17 +48,17 @@ def resolve_reference(value: object, schema: Mapping, definitions: Mapping) -> M
     if "$ref" in schema:
         return resolve_reference(value, definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
     for choice in schema.get("allOf", [schema] if "if" in schema else []):
-        holds = Draft202012Validator(choice["if"]).is_valid(value)
-        if holds or "else" in choice:
-            return resolve_reference(value, choice["then" if holds else "else"], definitions)
+        branch = "then" if Draft202012Validator(choice["if"]).is_valid(value) else "else"
+        if branch in choice:
+            return resolve_reference(value, choice[branch], definitions)
     return schema
 
 
 def scalar(value: object, kinds: list[str]) -> object:
     """Return a scalar coerced to one of these JSON Schema types if possible."""
     if isinstance(value, str) and "string" not in kinds:
-        found = read_scalar(value)
-        value = found if any(isinstance(found, TYPES[kind]) for kind in kinds if kind in TYPES) else value
+        parsed = read_scalar(value)
+        value = parsed if any(isinstance(parsed, TYPES[kind]) for kind in kinds if kind in TYPES) else value
     if isinstance(value, float) and "integer" in kinds and value.is_integer():
         return int(value)
     # YAML parses a name of digits as an integer.

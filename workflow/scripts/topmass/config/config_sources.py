@@ -147,10 +147,10 @@ def deep_merge(below: object, above: object) -> object:
 
 def _deep_merge(below: object, above: object) -> object:
     if isinstance(above, Mapping):
-        if isinstance(below, Mapping) and "name" in above and above["name"] != below.get("name"):
-            below = None
-        found = {key: _deep_merge(None, value) for key, value in below.items()} if isinstance(below, Mapping) else {}
+        if not isinstance(below, Mapping) or ("name" in above and above["name"] != below.get("name")):
+            below = {}
+        merged = {key: _deep_merge(None, value) for key, value in below.items()}
         # The YAML reader of another workflow may have parsed a key as a number or a boolean.
         texts = {str(key): value for key, value in above.items()}
-        return found | {key: _deep_merge(found.get(key), value) for key, value in texts.items()}
+        return merged | {key: _deep_merge(merged.get(key), value) for key, value in texts.items()}
     return [_deep_merge(None, item) for item in above] if isinstance(above, list) else above

@@ -123,10 +123,9 @@ def has(content: object, key: tuple[str, ...]) -> bool:
     for step in key:
         if not isinstance(content, list | Mapping):
             return True
-        if isinstance(content, list) and step.isdecimal() and int(step) < len(content):
-            content = content[int(step)]
-        elif isinstance(content, Mapping) and step in map(str, content):
-            content = next(value for name, value in content.items() if str(name) == step)
-        else:
+        items = enumerate(content) if isinstance(content, list) else content.items()
+        children = {str(name): value for name, value in items}
+        if step not in children:
             return False
+        content = children[step]
     return True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from topmass.config.config_sources import read_file
 from topmass.config.cross_checks import file_name
-from topmass.io.urls import redact_url
+from topmass.io.locations import redact_url
 
 
 def config_of(config: Mapping, experiment: str) -> dict:

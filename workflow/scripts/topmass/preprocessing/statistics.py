@@ -83,16 +83,13 @@ class Statistics:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["version"] != STATISTICS_VERSION:
-                raise BadInput(
-                    f"{path}: statistics of version {content['version']}, this code reads {STATISTICS_VERSION}"
-                )
+                version = content["version"]
+                raise BadInput(f"{path}: statistics of version {version}, this code reads {STATISTICS_VERSION}")
             if content.pop("checksum") != content_checksum(content):
                 raise BadInput(f"{path}: damaged or changed by hand: its checksum is another")
             del content["version"]
-            flattening = content.pop("flattening")
-            return cls(
-                flattening=Flattening(**{name: np.array(values) for name, values in flattening.items()}), **content
-            )
+            arrays = {name: np.array(values) for name, values in content.pop("flattening").items()}
+            return cls(flattening=Flattening(**arrays), **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{path}: not the statistics of a dataset ({error})") from None
 
