@@ -18,13 +18,7 @@ TYPES = {"integer": int | float, "number": int | float, "boolean": bool, "null":
 
 
 def coerce(value: object, schema: Mapping, definitions: Mapping) -> object:
-    """Return a value with coerced types and defaults, recursively.
-
-    Args:
-        value: Part of the configuration.
-        schema: Corresponding part of the schema.
-        definitions: `$defs` of the schema.
-    """
+    """Return a part of the configuration with coerced types and defaults, recursively; `definitions` is `$defs`."""
     schema = resolve_reference(value, schema, definitions)
     if isinstance(value, dict):
         properties, others = schema.get("properties", {}), schema.get("additionalProperties") or {}
@@ -38,13 +32,7 @@ def coerce(value: object, schema: Mapping, definitions: Mapping) -> object:
 
 
 def resolve_reference(value: object, schema: Mapping, definitions: Mapping) -> Mapping:
-    """Return the schema with `$ref` resolved and the `if` branch that applies to the value.
-
-    Args:
-        value: Part of the configuration.
-        schema: Corresponding part of the schema.
-        definitions: `$defs` of the schema.
-    """
+    """Return the schema with `$ref` resolved and the `if` branch that applies to the value."""
     if "$ref" in schema:
         return resolve_reference(value, definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
     for choice in schema.get("allOf", [schema] if "if" in schema else []):

@@ -75,11 +75,7 @@ Loader.add_constructor("tag:yaml.org,2002:float", to_float)
 
 
 def parse(text: str) -> object:
-    """Parse a YAML text.
-
-    Raises:
-        BadInput: If the text is not YAML or contains a duplicate key.
-    """
+    """Parse a YAML text; raise BadInput if it is not YAML or contains a duplicate key."""
     try:
         return yaml.load(text, Loader)
     except yaml.MarkedYAMLError as error:
@@ -90,11 +86,7 @@ def parse(text: str) -> object:
 
 
 def read_file(path: Path) -> ConfigSource:
-    """Load a configuration from YAML or JSON.
-
-    Raises:
-        BadInput: If the file is not a YAML or JSON mapping; the message contains file and line.
-    """
+    """Load a YAML or JSON mapping; raise BadInput with file and line if the file contains anything else."""
     try:
         text = path.read_text(encoding="utf-8")
         # JSON may be indented with tabs, but YAML may not.
@@ -109,14 +101,7 @@ def read_file(path: Path) -> ConfigSource:
 
 
 def read_arguments(arguments: Sequence[str]) -> ConfigSource:
-    """Parse the configuration of the command line.
-
-    Args:
-        arguments: Items `key=value` with the value in YAML.
-
-    Raises:
-        BadInput: If a value is not YAML.
-    """
+    """Parse items `key=value` of the command line; raise BadInput if a value is not YAML."""
     content: dict = {}
     for argument in arguments:
         key, _, text = argument.partition("=")
@@ -131,10 +116,6 @@ def deep_merge(below: object, above: object) -> object:
     """Return both configurations merged recursively, as a deep copy; values of `above` take precedence.
 
     A mapping with another `name` than the one below it replaces it entirely.
-
-    Args:
-        below: Configuration with lower precedence.
-        above: Configuration with higher precedence.
 
     Raises:
         BadInput: If a part contains itself, which YAML's anchors allow.

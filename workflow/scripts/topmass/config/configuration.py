@@ -61,11 +61,7 @@ def raise_problem(problem: Problem, layers: Sequence[ConfigSource]) -> NoReturn:
 
 
 def resolve_inheritance(config: Mapping) -> dict:
-    """Return the configuration with the keys of `extends` filled in, and `network: name` as a mapping.
-
-    Raises:
-        InheritanceError: If an entry extends an unknown one or itself.
-    """
+    """Return the configuration with the keys of `extends` filled in, and `network: name` as a mapping."""
     resolved = dict(config)
     for section in ("samples", "datasets", "experiments"):
         if isinstance(entries := config.get(section), Mapping):
@@ -74,12 +70,7 @@ def resolve_inheritance(config: Mapping) -> dict:
 
 
 def inherit(section: str, entries: Mapping, names: tuple[str, ...]) -> object:
-    """Return the last entry of a chain with its inherited keys.
-
-    Args:
-        section: Section of the configuration, for the error message.
-        entries: Entries of the section by name.
-        names: Names of entries, each of which extends the next one.
+    """Return the last entry of a chain with its inherited keys; each entry of `names` extends the next one.
 
     Raises:
         InheritanceError: If an entry extends an unknown one or itself.

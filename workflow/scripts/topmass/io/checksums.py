@@ -28,11 +28,7 @@ class Adler32:
 
 
 def parse_checksum(text: str) -> str:
-    """Return a checksum of the form `kind:value` in lower case.
-
-    Raises:
-        BadInput: The kind is unknown, or the value does not have its form.
-    """
+    """Return a checksum of the form `kind:value` in lower case; raise BadInput for any other form."""
     kind, colon, value = text.strip().lower().partition(":")
     if not colon or kind not in LENGTHS:
         raise BadInput(f"checksum {text!r}: write it as kind:value, the kind one of {', '.join(LENGTHS)}")

@@ -46,13 +46,10 @@ def unnest(values: pa.Array) -> tuple[np.ndarray, pa.Array] | None:
 
 
 def lists(columns: dict[str, pa.Array]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the offsets and arrays of sparse columns.
+    """Return the offsets (N + 1,) and arrays by name of sparse columns; `value` has the type of the file.
 
     Args:
         columns: List columns (N,), by name in `HIT_COLUMNS`.
-
-    Returns:
-        Offsets (N + 1,), and arrays by name; `value` has the type of the file.
 
     Raises:
         BadRow: A column is not a list of numbers, has nulls, or differs in length from the others.
@@ -106,15 +103,12 @@ def integers(values: np.ndarray, dtype: np.dtype, name: str, offset: np.ndarray)
 
 
 def images_from_column(column: pa.Array, layers: int, about: str = "") -> np.ndarray:
-    """Return the images of a column in any form with an unambiguous order of pixels.
+    """Return images (N, layers, SIDE, SIDE) from a column in any form with an unambiguous order of pixels.
 
     Args:
         column: Images (N,).
         layers: Number of layers.
         about: Metadata of an extension type that Arrow does not support; "" for none.
-
-    Returns:
-        Images (N, layers, SIDE, SIDE) in the type of the file.
 
     Raises:
         BadRow: The column has another shape, another type, or an ambiguous order.
@@ -171,11 +165,7 @@ def data_of(column: pa.Array, layers: int) -> pa.Array:
 
 
 def check_shape(shape: Sequence[int], layers: int, row: int = 0) -> None:
-    """Check the shape of images; adjacent axes may be merged, because this does not change the order of pixels.
-
-    Raises:
-        BadRow: The images have another shape.
-    """
+    """Raise BadRow for images of another shape; adjacent axes may be merged, which keeps the order of pixels."""
     allowed = [(layers, SIDE, SIDE), (layers, SIDE * SIDE), (layers * SIDE, SIDE), (layers * SIDE * SIDE,)]
     if tuple(shape) not in allowed:
         words = " × ".join(map(str, shape)) or "single numbers"

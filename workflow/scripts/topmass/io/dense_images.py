@@ -13,14 +13,11 @@ class NotUniform(Exception):
 
 
 def to_sparse(images: np.ndarray, layers: Sequence[Layer]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Convert images to the sparse arrays of a `JetBatch`; each cell of a coarse layer becomes one value.
+    """Convert images to offsets (N + 1,) and sparse arrays by name; each cell of a coarse layer becomes one value.
 
     Args:
-        images: Dense images (N, layers, SIDE, SIDE).
+        images: Dense images (N, layers, SIDE, SIDE); the sparse `value` has their type.
         layers: Layers of the images, in order.
-
-    Returns:
-        Offsets (N + 1,), and arrays by name in `HIT_COLUMNS`; `value` has the type of the images.
 
     Raises:
         NotUniform: The pixels of a cell differ.

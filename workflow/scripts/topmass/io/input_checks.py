@@ -19,11 +19,7 @@ MAX_POSITION = {"ieta": 300, "iphi": 360}
 
 
 def layers_of(source: ParquetInput, names: Sequence[str]) -> tuple[Layer, ...]:
-    """Return the layers of a file's images, in its order.
-
-    Args:
-        source: The file; a jet table of `topmass` contains its layers.
-        names: The user's layer names, for any other file.
+    """Return the layers of a file's images, in its order: those of a jet table, else those of the user's `names`.
 
     Raises:
         BadInput: Layers are missing, contradictory, unknown or repeated.
@@ -47,12 +43,9 @@ def layers_of(source: ParquetInput, names: Sequence[str]) -> tuple[Layer, ...]:
 
 
 def check_numbers(source: ParquetInput) -> None:
-    """Check units and event numbers of a file for training, on a sample from the complete file.
+    """Raise BadInput for values in another unit than GeV, or if all jets have the same event number.
 
-    A few outliers, or one odd part of the file, do not change the result.
-
-    Raises:
-        BadInput: Values are in another unit than GeV, or all jets have the same event number.
+    A sample from the complete file decides: a few outliers, or one odd part, do not change the result.
     """
     sample = source.sample([*PLAUSIBLE, "event"])
     for name, expected in PLAUSIBLE.items():
@@ -70,10 +63,6 @@ def physics_checks(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[n
     """Yield unphysical jets as `topmass.jets.structural_errors` does; unknown values are valid.
 
     Calorimeters may have negative values because of noise.
-
-    Args:
-        batch: Jets to check.
-        layers: Layers of the batch.
     """
     unsigned = np.zeros(256, bool)
     unsigned[: len(layers)] = [not layer.signed and layer.name not in MAY_BE_NEGATIVE for layer in layers]

@@ -61,25 +61,15 @@ class ParquetInput:
         return [field.name for field in self.file.schema_arrow if not is_nested(field.type)]
 
     def batches(self, first: int, last: int, layers: Sequence[Layer]) -> Iterator[JetBatch]:
-        """Yield the jets of some rows, in row groups of a jet table.
-
-        The event is the row number if the file has no event column. A layer with coarse cells is stored per cell.
-
-        Args:
-            first: First row.
-            last: Row after the last one.
-            layers: Layers of the images, in the order of the file.
-
-        Raises:
-            BadInput: A row cannot be read.
-            NotUniform: The pixels of a coarse cell differ.
-        """
+        """Yield the batches of `batches_with`, without further columns."""
         return (jets for jets, _ in self.batches_with(first, last, layers, ()))
 
     def batches_with(
         self, first: int, last: int, layers: Sequence[Layer], beside: Sequence[str]
     ) -> Iterator[tuple[JetBatch, pa.Table]]:
-        """Yield the batches of `batches`, each with further columns of the file, unchanged.
+        """Yield the jets of some rows, in row groups of a jet table, each with further columns of the file, unchanged.
+
+        The event is the row number if the file has no event column. A layer with coarse cells is stored per cell.
 
         Args:
             first: First row.
@@ -106,14 +96,9 @@ class ParquetInput:
                 raise BadInput(f"{self.path}: row {row + error.row}: {error.why}") from None
 
     def sample(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return values of at most about 50,000 jets from all parts of the file.
+        """Return values (N,) of at most about 50,000 jets from all parts of the file, by name in the jet table.
 
-        Args:
-            names: Names in the jet table.
-
-        Returns:
-            Values (N,) in the type of the file, by name. Names without a numeric column are omitted. Empty if the file
-            is damaged: `batches` reports the damaged rows.
+        Names without a numeric column are omitted. Empty if the file is damaged: `batches` reports the damaged rows.
         """
         pieces: dict[str, list[np.ndarray]] = {name: [] for name in names if name in self.per_jet}
         groups = self.file.metadata.num_row_groups
@@ -168,11 +153,7 @@ class ParquetInput:
         return offset, sparse | {"value": value}
 
     def assemble(self, values: Sequence, columns: Sequence[pa.RecordBatch], first: int) -> JetBatch:
-        """Combine consecutive rows, the first of which is row `first`, into one batch.
-
-        Raises:
-            BadInput: A number cannot be read.
-        """
+        """Combine consecutive rows, the first of which is row `first`, into one batch."""
         table = pa.Table.from_batches(columns).select(list(self.per_jet.values())).combine_chunks()
         jets = sum(len(offset) - 1 for offset, _ in values)
         per_jet = {"event": first + np.arange(jets)}
@@ -205,12 +186,7 @@ def is_nested(kind: pa.DataType) -> bool:
 
 
 def check_content(path: Path) -> None:
-    """Check that a file is parquet.
-
-    Raises:
-        BadInput: The file has other content, which the message names.
-        OSError: The file cannot be opened.
-    """
+    """Raise BadInput with the content of a file that is not parquet; OSError if it cannot be opened."""
     if problem := wrong_file(path, f"{path.stem}.parquet"):
         remove = shlex.join(["rm", str(path), str(record_path(path))])
         downloaded = f"; if it is a download, `{remove}` repeats it" if record_path(path).exists() else ""

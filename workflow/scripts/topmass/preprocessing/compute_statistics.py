@@ -58,13 +58,7 @@ class Counts:
         self.magnitudes = np.zeros((len(self.layers), MAGNITUDE_BINS), np.int64)
 
     def add_table(self, table: JetTable, sample: str, split: Mapping[str, float]) -> None:
-        """Count all jets of a table; a value counts one time per pixel of its cell, as in the dense image.
-
-        Args:
-            table: A jet table of the sample.
-            sample: Name of the sample.
-            split: Fraction of each split.
-        """
+        """Count all jets of a table; a value counts one time per pixel of its cell, as in the dense image."""
         positions = find_positions(table.path, table.layers, self.layers)
         cells = [table.layers[position].cell for position in positions]
         contents = [np.zeros(0, np.uint64)]
@@ -177,11 +171,6 @@ def check_units(table: JetTable, mass_edges: np.ndarray, pt_edges: np.ndarray) -
     """Raise BadInput if a column of the table has another unit than the flattening edges, GeV.
 
     Jets outside the range that no unit explains are dropped and counted.
-
-    Args:
-        table: A jet table of the sample.
-        mass_edges: Edges of the mass bins, GeV.
-        pt_edges: Edges of the pT bins, GeV.
     """
     ranges = PLAUSIBLE | {"mass": (mass_edges[0], mass_edges[-1])}
     if tuple(pt_edges) != SINGLE_PT_BIN:
@@ -202,10 +191,6 @@ def layer_scale(layer: str, histogram: np.ndarray, quantile: float) -> float:
 
 def keep_fractions(tables: Sequence[Path], statistics: Statistics) -> dict[str, dict[str, float]]:
     """Return the number and fraction of kept jets and their χ² against a flat distribution, per split.
-
-    Args:
-        tables: All jet tables of the sample.
-        statistics: Statistics of the sample; `kept` is not used.
 
     Raises:
         BadInput: If flattening leaves no jet in a split.

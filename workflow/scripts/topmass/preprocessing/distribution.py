@@ -40,7 +40,7 @@ class Distribution:
 
     @classmethod
     def of(cls, values: np.ndarray, jets: int, copies: int = 1, far: int = 0) -> "Distribution":
-        """Return the distribution of finite values.
+        """Return the distribution of finite values (V,).
 
         Args:
             values: Values (V,).

@@ -20,11 +20,7 @@ def hash_contents(batch: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
     """Return a 64-bit hash (N,) per jet that only jets with the same hits, mass and pT share.
 
     The hash ignores event numbers, the order of hits, zero values and all other columns, which a copy may lack. A layer
-    in coarse cells has the same hash as the same layer pixel by pixel.
-
-    Args:
-        batch: N jets.
-        layers: Layers of the table, in its order.
+    in coarse cells has the same hash as the same layer pixel by pixel. `layers` are those of the table, in its order.
     """
     sums = np.zeros(len(batch.value) + 1, np.uint64)
     for start in range(0, len(batch.value), HASH_CHUNK):
@@ -77,33 +73,22 @@ def check_duplicates(tables: Sequence[Path], contents: Sequence[np.ndarray]) -> 
 def duplicate_message(again: tuple[Path, int], first: tuple[Path, int], repeats: int) -> str:
     """Return a message with the table and row of a repeated jet and of its first copy."""
     (table, row), (earlier_table, earlier_row) = again, first
-    events = event_of(*again), event_of(*first)
-    same = (
-        "the same jet of the same event as" if len({*events}) == 1 else "the same jet, except for its event number, as"
-    )
     location = f"row {earlier_row}" + (f" of {earlier_table}" if table != earlier_table else "")
-    origins = [origin_of(*again, events[0]), origin_of(*first, events[1])]
+    origins = [origin_of(*again), origin_of(*first)]
     fix = f"remove {origins[0]}, or {origins[1]}" if all(origins) else "remove one of them"
     others = ", and the other repeats" if repeats > 1 else ""
     return (
-        f"{table}: row {row}: {same} {location}; a sample must have each jet once, and has {repeats:,} repeats; "
-        f"to fix: {fix}{others}"
+        f"{table}: row {row}: the same jet as {location}; a sample must have each jet once, and has {repeats:,} "
+        f"repeats; to fix: {fix}{others}"
     )
 
 
-def event_of(table: Path, row: int) -> int:
-    """Return the event number of a jet."""
-    return int(np.concatenate([rows["event"] for rows in JetTable(table).columns(["event"])])[row])
-
-
-def origin_of(table: Path, row: int, event: int) -> str:
+def origin_of(path: Path, row: int) -> str:
     """Return the location of a jet in the original file, "" if the table does not record it."""
-    opened = JetTable(table)
-    source = opened.source
-    if not {"file", "rows", "columns"} <= source.keys():
+    table = JetTable(path)
+    if not {"file", "columns"} <= table.source.keys():
         return ""
-    first, last = source["rows"]
-    if "event" not in source["columns"]:
-        # The event number is then the row number, even if earlier jets were dropped.
-        return f"row {event % EVENTS_PER_BLOCK} of {source['file']}"
-    return f"{f'row {first + row}' if len(opened) == last - first else f'event {event}'} of {source['file']}"
+    event = int(np.concatenate([rows["event"] for rows in table.columns(["event"])])[row])
+    # Without event numbers in the file, the event number is the row number, even if earlier jets were dropped.
+    location = f"event {event}" if "event" in table.source["columns"] else f"row {event % EVENTS_PER_BLOCK}"
+    return f"{location} of {table.source['file']}"

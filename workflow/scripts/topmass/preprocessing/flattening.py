@@ -73,13 +73,8 @@ def bin_edges(flatten_config: Mapping) -> tuple[np.ndarray, np.ndarray]:
 def flatten(mass_edges: np.ndarray, pt_edges: np.ndarray, counts: np.ndarray) -> Flattening:
     """Return the flattening that keeps, on average, as many jets per bin as the least populated bin has.
 
-    Args:
-        mass_edges: Edges of the mass bins, GeV.
-        pt_edges: Edges of the pT bins, GeV.
-        counts: Training jets per bin (mass bins, pT bins).
-
     Raises:
-        BadInput: If a bin is empty.
+        BadInput: If a bin of the training jets `counts` (mass bins, pT bins) is empty.
     """
     mass_edges, pt_edges = np.asarray(mass_edges, float), np.asarray(pt_edges, float)
     if (counts == 0).any():

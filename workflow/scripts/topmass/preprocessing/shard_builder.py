@@ -41,13 +41,7 @@ class ShardBuilder:
         return Shard(np.zeros(1, np.int64), arrays, self.meta)
 
     def to_shard(self, batch: JetBatch, jets: np.ndarray, weight: np.ndarray) -> Shard:
-        """Return a shard of selected jets, with the layers in the order of the dataset.
-
-        Args:
-            batch: Jets of the file.
-            jets: Indices (M,) of the selected jets.
-            weight: Weights (M,) of the selected jets.
-        """
+        """Return a shard of the jets at these indices (M,), with weights (M,) and the layers of the dataset."""
         offset, hits = take_values(batch.offset, jets)
         layer = self.number[batch.layer[hits]]
         selected = np.flatnonzero(layer < len(self.scales))
@@ -75,11 +69,8 @@ def find_positions(path: Path, layers: Sequence[Layer], wanted: Sequence[str]) -
 def expand_cells(shard: Shard, cells: np.ndarray) -> Shard:
     """Expand a shard with coarse cells to the smaller cells of its metadata.
 
-    A table may contain a layer in coarse cells that another table of the dataset contains pixel by pixel.
-
-    Args:
-        shard: Shard whose pixels refer to the coarse cells.
-        cells: Side of the coarse cells of each layer, pixels.
+    A table may contain a layer in coarse cells that another table of the dataset contains pixel by pixel. `cells` are
+    the sides of the coarse cells of each layer, pixels.
     """
     layer, pixel = shard.arrays["layer"], shard.arrays["pixel"].astype(np.int64)
     fine = np.array(shard.meta.cells)

@@ -79,15 +79,7 @@ class ShardMeta:
 
     @classmethod
     def parse(cls, text: str, path: Path) -> "ShardMeta":
-        """Parse the JSON text of a shard.
-
-        Args:
-            text: Output of `dump`.
-            path: File of the shard, for messages.
-
-        Raises:
-            BadInput: If the version differs; other invalid text raises ValueError, LookupError, TypeError, ...
-        """
+        """Parse the JSON text of the shard `path`; raise BadInput if its version differs."""
         content = json.loads(text)
         if content["version"] != SHARD_VERSION:
             raise BadInput(f"{path}: shards of version {content['version']}, this code reads {SHARD_VERSION}")
@@ -138,12 +130,8 @@ class Shard:
     def load(cls, path: Path, expected: ShardMeta | None = None) -> "Shard":
         """Load and check a shard.
 
-        Args:
-            path: File of the shard.
-            expected: Metadata that the shard must have; None accepts any.
-
         Raises:
-            BadInput: If the file is not a complete shard or has other metadata.
+            BadInput: If the file is not a complete shard or has other metadata than `expected`; None accepts any.
         """
         with open_shard(path) as file:
             # Check the version first: another version may lack arrays.
@@ -180,13 +168,9 @@ class Shard:
 def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | None = None) -> Iterator[Shard]:
     """Yield the non-empty shards of a split.
 
-    Args:
-        paths: Files of the shards.
-        statistics: Digest of the statistics that the shards must have.
-        expected: Metadata that the shards must have; None requires the metadata of the first shard.
-
     Raises:
-        BadInput: If a shard differs from these, or if no shard contains a jet.
+        BadInput: If a shard has other statistics, or other metadata than `expected` (None: than the first shard), or if
+            no shard contains a jet.
     """
     path, has_jets = None, False
     for path in paths:
@@ -201,12 +185,7 @@ def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | No
 
 
 def read_jet_arrays(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
-    """Load some arrays, (N,) each, of all jets of a split without their images.
-
-    Args:
-        paths: Files of the shards.
-        names: Names of the arrays, from SHARD_JET_ARRAYS.
-        statistics: Digest of the statistics that the shards must have.
+    """Load some arrays of SHARD_JET_ARRAYS, (N,) each, of all jets of a split without their images.
 
     Raises:
         BadInput: If a shard is corrupt or has other statistics, or if no shard contains a jet.

@@ -54,16 +54,10 @@ class Statistics:
             raise ValueError(f"no method '{self.method}' of flattening")
 
     def weights(self, split: str, mass: np.ndarray, pt: np.ndarray, event: np.ndarray) -> np.ndarray:
-        """Return flattening weights (N,), float32; jets of weight zero are dropped.
+        """Return flattening weights (N,), float32; jets of weight zero are dropped. Mass and pT (N,) are in GeV.
 
         Only the method "weights" in the training split gives real-valued weights. All other weights are one or zero, so
         that errors on validation and test jets do not depend on the method.
-
-        Args:
-            split: Name of the split.
-            mass: Masses (N,), GeV.
-            pt: pT (N,), GeV.
-            event: Event numbers (N,).
         """
         if self.method == "weights" and split == "train":
             return self.flattening.weights(mass, pt)
