@@ -93,11 +93,7 @@ class RemoteFile(NamedTuple):
 
 
 def resolve_inputs(jets: str, downloads: Path) -> list[Path]:
-    """Return the files of a path, folder or URL; a URL is downloaded to the folder `downloads`.
-
-    Raises:
-        BadInput: The folder has no parquet files, or the download failed.
-    """
+    """Return the files of a path, folder or URL; a URL is downloaded to the folder `downloads`."""
     if "://" in jets:
         file = downloads / (PurePosixPath(urlsplit(jets).path).name or "jets.parquet")
         download(jets, file)
@@ -175,13 +171,9 @@ def state_path(file: Path) -> Path:
 
 @contextmanager
 def locked(part: Path, file: Path) -> Iterator[IO[bytes]]:
-    """Open a partial download for appending, with an exclusive lock; delete it at the end if it is empty.
-
-    Raises:
-        BadInput: Another process downloads the file; a download may outlive the run that started it.
-    """
+    """Open a partial download for appending, with an exclusive lock; delete it at the end if it is empty."""
     with part.open("ab") as opened:
-        # A network file system may have no locks.
+        # A network file system may have no locks. A download may outlive the run that started it.
         with suppress(OSError):
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,11 +199,7 @@ def read_state(url: str, file: Path) -> Version | None:
 
 
 def download_with_retries(url: str, file: Path, opened: IO[bytes], size: int | None, retry: RetryPolicy) -> None:
-    """Append the missing bytes to a partial download, with retries until it is complete.
-
-    Raises:
-        BadInput: Too many tries without new bytes, or a failure that a retry does not fix.
-    """
+    """Append the missing bytes to a partial download, with retries; raise BadInput if they do not help."""
     start = furthest = opened.tell()
     began, failures = time.monotonic(), 0
     while True:
@@ -235,12 +223,7 @@ def download_with_retries(url: str, file: Path, opened: IO[bytes], size: int | N
 
 
 def append_rest(url: str, file: Path, opened: IO[bytes], size: int | None, retry: RetryPolicy) -> None:
-    """Try once to append the missing bytes; takes the arguments of `download_with_retries`.
-
-    Raises:
-        BadInput: A failure that a retry does not fix.
-        DownloadInterrupted: A failure that a retry may fix.
-    """
+    """Try once to append the missing bytes; raise DownloadInterrupted if a retry may help, else BadInput."""
     version = read_state(url, file) if opened.tell() else Version(None, "")
     if version is None:
         log_info("starting over: the partial download has no readable state, or is from another URL")
@@ -285,12 +268,7 @@ def restart(opened: IO[bytes]) -> None:
 
 @contextmanager
 def open_web(url: str, offset: int, version: Version, retry: RetryPolicy) -> Iterator[RemoteFile]:
-    """Open a remote file at an offset, or at its start if its version differs or the server does not support ranges.
-
-    Raises:
-        BadInput: A failure that a retry does not fix.
-        DownloadInterrupted: A failure that a retry may fix.
-    """
+    """Open a remote file at an offset, or at its start if its version differs or the server does not support ranges."""
     # Uncompressed, so that sizes and ranges are those of the file.
     headers = {"Accept-Encoding": "identity"}
     if offset:
@@ -377,10 +355,7 @@ def limit_xrootd(retry: RetryPolicy) -> int:
 
 @contextmanager
 def map_errors(url: str) -> Iterator[None]:
-    """Convert exceptions of requests, fsspec and its plugins to `BadInput` or `DownloadInterrupted`.
-
-    Exceptions of exhausted resources pass.
-    """
+    """Convert exceptions of requests, fsspec and plugins, except for exhausted resources; see `append_rest`."""
     try:
         yield
     except Exception as error:

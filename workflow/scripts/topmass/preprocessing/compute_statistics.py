@@ -1,14 +1,13 @@
 """Statistics of a dataset, computed from its tables by row group."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from topmass.console import log_info
 from topmass.files import BadInput
-from topmass.jets import JetBatch, JetTable
+from topmass.jets import JetTable
 from topmass.preprocessing.duplicates import check_duplicates, hash_contents
 from topmass.preprocessing.flattening import SINGLE_PT_BIN, bin_edges, chi_squared, flatten, histogram_counts
 from topmass.preprocessing.scaling import MAGNITUDE_BINS, histogram_quantile, magnitude_histogram
@@ -22,40 +21,23 @@ SEVERAL = 10
 """Minimum number of different event numbers for a split by event."""
 
 
-@dataclass
 class Counts:
-    """Counts from one pass over the tables.
+    """Counts from one pass over the tables; `layers` are names, and edges are in GeV."""
 
-    Attributes:
-        layers: Names of the layers.
-        mass_edges: Edges of the mass bins, GeV.
-        pt_edges: Edges of the pT bins, GeV.
-        jets: Number of jets per split.
-        inside: Number of jets (splits, mass bins, pT bins) per bin.
-        magnitudes: Histograms (layers, MAGNITUDE_BINS) of the values of the training jets.
-        cells: Cell side in pixels, per table and layer.
-        contents: Hashes of the jets, per table.
-        events: Lowest event numbers, at most SEVERAL.
-        lowest: Lowest mass and pT, GeV.
-        highest: Highest mass and pT, GeV.
-    """
-
-    layers: Sequence[str]
-    mass_edges: np.ndarray
-    pt_edges: np.ndarray
-    jets: np.ndarray = field(init=False)
-    inside: np.ndarray = field(init=False)
-    magnitudes: np.ndarray = field(init=False)
-    cells: list[list[int]] = field(default_factory=list)
-    contents: list[np.ndarray] = field(default_factory=list)
-    events: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    lowest: np.ndarray = field(default_factory=lambda: np.full(2, np.inf))
-    highest: np.ndarray = field(default_factory=lambda: np.full(2, -np.inf))
-
-    def __post_init__(self) -> None:
+    def __init__(self, layers: Sequence[str], mass_edges: np.ndarray, pt_edges: np.ndarray) -> None:
+        self.layers, self.mass_edges, self.pt_edges = layers, mass_edges, pt_edges
         self.jets = np.zeros(len(SPLITS), np.int64)
-        self.inside = np.zeros((len(SPLITS), len(self.mass_edges) - 1, len(self.pt_edges) - 1), np.int64)
-        self.magnitudes = np.zeros((len(self.layers), MAGNITUDE_BINS), np.int64)
+        # Jets per split, mass bin and pT bin.
+        self.inside = np.zeros((len(SPLITS), len(mass_edges) - 1, len(pt_edges) - 1), np.int64)
+        # Histogram of the values of the training jets, per layer.
+        self.magnitudes = np.zeros((len(layers), MAGNITUDE_BINS), np.int64)
+        # Cell sides in pixels per layer, and hashes of the jets, per table.
+        self.cells: list[list[int]] = []
+        self.contents: list[np.ndarray] = []
+        # Lowest event numbers, at most SEVERAL.
+        self.events = np.zeros(0, np.int64)
+        # Extrema of mass and pT, GeV.
+        self.lowest, self.highest = np.full(2, np.inf), np.full(2, -np.inf)
 
     def add_table(self, table: JetTable, sample: str, split: Mapping[str, float]) -> None:
         """Count all jets of a table; a value counts one time per pixel of its cell, as in the dense image."""
@@ -64,25 +46,20 @@ class Counts:
         contents = [np.zeros(0, np.uint64)]
         for batch in table.batches():
             part = assign_split(sample, batch.event, split)
-            self.add_jets(batch, part)
+            self.jets += np.bincount(part, minlength=len(SPLITS))
+            for i in range(len(SPLITS)):
+                mass, pt = batch.mass[part == i], batch.pt[part == i]
+                self.inside[i] += histogram_counts(self.mass_edges, self.pt_edges, mass, pt)
+            self.lowest = np.minimum(self.lowest, [batch.mass.min(), batch.pt.min()])
+            self.highest = np.maximum(self.highest, [batch.mass.max(), batch.pt.max()])
             training = np.repeat(part == SPLITS.index("train"), np.diff(batch.offset))
             for i, position in enumerate(positions):
-                counted = magnitude_histogram(batch.value[training & (batch.layer == position)])
-                self.magnitudes[i] += counted * cells[i] ** 2
+                histogram = magnitude_histogram(batch.value[training & (batch.layer == position)])
+                self.magnitudes[i] += histogram * cells[i] ** 2
             contents.append(hash_contents(batch, table.layers))
             self.events = np.union1d(self.events, batch.event)[:SEVERAL]
         self.cells.append(cells)
         self.contents.append(np.concatenate(contents))
-
-    def add_jets(self, batch: JetBatch, part: np.ndarray) -> None:
-        """Count the jets of a batch; `part` (N,) is the index of the split of each jet."""
-        self.jets += np.bincount(part, minlength=len(SPLITS))
-        for i in range(len(SPLITS)):
-            self.inside[i] += histogram_counts(
-                self.mass_edges, self.pt_edges, batch.mass[part == i], batch.pt[part == i]
-            )
-        self.lowest = np.minimum(self.lowest, [batch.mass.min(), batch.pt.min()])
-        self.highest = np.maximum(self.highest, [batch.mass.max(), batch.pt.max()])
 
     def check(self, sample: str) -> None:
         """Raise BadInput if all jets are outside the flattening range, or if jets cannot be split by event."""

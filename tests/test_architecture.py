@@ -1,4 +1,4 @@
-"""What keeps the house in order: imports one way, one set of pins, a described configuration, rules alike."""
+"""Architecture: imports in one direction, one set of pins, a described configuration, uniform rules."""
 
 import ast
 import re
