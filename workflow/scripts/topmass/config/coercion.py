@@ -1,19 +1,17 @@
 """Coercion of configuration values to the types of the schema, and defaults.
 
-Other workflows and YAML 1.1 provide numbers and booleans as text (`2.0e6`, `yes`), and integers as floats (`3.0e+2`).
-A value that cannot be coerced stays unchanged, so that the validation rejects it.
+Values from YAML are text. Another workflow may also provide integers as floats, and names as integers. A value that
+cannot be coerced stays unchanged, so that the validation rejects it.
 """
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 
 from jsonschema import Draft202012Validator
 
-from topmass.config.config_sources import parse
-from topmass.files import BadInput
-
-BOOLEANS = {"yes": True, "on": True, "no": False, "off": False}
-"""Booleans of YAML 1.1 in addition to true and false."""
+NULLS = ("", "~", "null")
+CONSTANTS = dict.fromkeys(NULLS) | {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 TYPES = {"integer": int | float, "number": int | float, "boolean": bool, "null": type(None)}
 
 
@@ -54,10 +52,10 @@ def scalar(value: object, kinds: list[str]) -> object:
 
 
 def read_scalar(text: str) -> object:
-    """Return a text parsed as YAML, or the text itself if it is not YAML."""
-    if text.lower() in BOOLEANS:
-        return BOOLEANS[text.lower()]
-    try:
-        return parse(text)
-    except BadInput:
-        return text
+    """Return a text as null, boolean, integer or float, or the text itself if it is none of these."""
+    if text.lower() in CONSTANTS:
+        return CONSTANTS[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text

@@ -1,7 +1,7 @@
 """Loading and merging of YAML configurations; duplicate keys are rejected.
 
-The format is YAML 1.2, in which `2.0e6` is a number, `on` a text and `012` twelve. PyYAML is configured for it, because
-a workflow starts with only Snakemake's dependencies, which include no YAML 1.2 library.
+All scalars are text; the schema determines their types. PyYAML would treat `2.0e6` as text, `on` as true and `012` as
+ten.
 """
 
 import os
@@ -14,18 +14,6 @@ import yaml
 
 from topmass.files import BadInput
 
-SCALARS = {
-    "null": "null|Null|NULL|~|",
-    "bool": "true|True|TRUE|false|False|FALSE",
-    "int": "[-+]?[0-9]+(_[0-9]+)*|0o[0-7]+|0x[0-9a-fA-F]+",
-    "float": r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-    "merge": "<<",
-}
-"""Patterns of scalars that are not text.
-
-They are the core schema of YAML 1.2.2, section 10.3.2, plus the merge key and `2_000_000` of YAML 1.1.
-"""
-
 
 class ConfigSource(NamedTuple):
     """Part of a configuration with its source, such as a file."""
@@ -35,9 +23,9 @@ class ConfigSource(NamedTuple):
 
 
 class Loader(yaml.SafeLoader):
-    """Loader of YAML 1.2 with keys as written text; a duplicate key is rejected with both line numbers."""
+    """YAML loader of text only; a duplicate key is rejected with both line numbers."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         """Reject duplicate keys and keys that are not scalars, before merge keys are resolved."""
@@ -56,22 +44,6 @@ class Loader(yaml.SafeLoader):
         """Resolve merge keys and construct the mapping."""
         self.flatten_mapping(node)
         return {key.value: self.construct_object(value, deep) for key, value in node.value}
-
-
-def to_int(loader: Loader, node: yaml.ScalarNode) -> int:
-    """Return an integer; a leading zero does not mean octal."""
-    return int(node.value, 0) if node.value[:2] in ("0o", "0x") else int(node.value)
-
-
-def to_float(loader: Loader, node: yaml.ScalarNode) -> float:
-    """Return a float."""
-    return float(re.sub(r"\.(?=inf|nan)", "", node.value.lower()))
-
-
-for name, pattern in SCALARS.items():
-    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"^({pattern})$"), None)
-Loader.add_constructor("tag:yaml.org,2002:int", to_int)
-Loader.add_constructor("tag:yaml.org,2002:float", to_float)
 
 
 def parse(text: str) -> object:

@@ -10,9 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from topmass.config.coercion import coerce
+import yaml
+
+from topmass.config.coercion import NULLS, coerce
 from topmass.config.config_paths import missing, with_paths
-from topmass.config.config_sources import ConfigSource, deep_merge, parse, read_file
+from topmass.config.config_sources import ConfigSource, deep_merge, read_file
 from topmass.config.cross_checks import cross_checks
 from topmass.config.predict_config import check_prediction, with_prediction
 from topmass.config.schema_validation import Problem, validate
@@ -20,7 +22,7 @@ from topmass.files import BadInput
 
 REPO_ROOT = Path(__file__).parents[4]
 """Root folder of this repository."""
-SCHEMA = parse((REPO_ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((REPO_ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 class InheritanceError(Exception):
@@ -78,7 +80,7 @@ def inherit(section: str, entries: Mapping, names: tuple[str, ...]) -> object:
     entry = entries[names[-1]]
     if not isinstance(entry, Mapping):
         return entry
-    if entry.get("extends") is not None:
+    if entry.get("extends") not in (None, *NULLS):
         base, key = str(entry["extends"]), (section, names[-1], "extends")
         if base not in entries:
             raise InheritanceError((key, f"there is no '{base}'; known are {', '.join(entries)}"))
