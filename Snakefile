@@ -11,11 +11,8 @@ configfile: f"{workflow.current_basedir}/config.yaml"
 include: "workflow/rules/common.smk"
 
 
-if workflow.is_main_process:
-    install_log_filter()
-check_config(config)
-hold_turn()
-keep_to_quota()
+check_config()
+prepare_run()
 
 
 wildcard_constraints:
@@ -43,7 +40,6 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
-leave_out_benchmarks()
 check_records()
 
 

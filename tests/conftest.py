@@ -3,6 +3,7 @@
 import logging
 import multiprocessing.util
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -87,30 +88,41 @@ def temporary_folder(tmp_path_factory) -> Iterator[Path]:
         yield Path(tempfile.gettempdir())
 
 
-@pytest.fixture
-def tables(tmp_path: Path) -> list[Path]:
-    """Three jet tables of 200 made-up jets each."""
-    paths = [tmp_path / "jets" / f"{block}.parquet" for block in range(3)]
-    for block, path in enumerate(paths):
-        write_jets(path, [make_jets(200, block, 1000 * block)], LAYERS, {"made up": True})
-    return paths
+@pytest.fixture(scope="session")
+def example_tables(tmp_path_factory) -> Path:
+    """A folder with three jet tables of 200 made-up jets each."""
+    folder = tmp_path_factory.mktemp("jets")
+    for block in range(3):
+        write_jets(folder / f"{block}.parquet", [make_jets(200, block, 1000 * block)], LAYERS, {"made up": True})
+    return folder
 
 
-@pytest.fixture
-def dataset(tables: list[Path], tmp_path: Path) -> tuple[Path, dict[str, list[Path]]]:
-    """Statistics and shards, by split, of those tables, with all eight layers."""
+@pytest.fixture(scope="session")
+def example_dataset(example_tables, tmp_path_factory) -> Path:
+    """A folder with statistics and shards of these tables, with all eight layers."""
     from compute_statistics import compute_statistics
     from make_shards import make_shards
 
-    statistics = tmp_path / "statistics.json"
-    compute_statistics(tables, statistics, "made_up", SPLIT, [layer.name for layer in LAYERS], {}, 0.99, FLATTEN)
-    shards: dict[str, list[Path]] = {split: [] for split in SPLIT}
+    folder, tables = tmp_path_factory.mktemp("dataset"), sorted(example_tables.glob("*"))
+    statistics, layers = folder / "statistics.json", [layer.name for layer in LAYERS]
+    compute_statistics(tables, statistics, "made_up", SPLIT, layers, {}, 0.99, FLATTEN)
     for table in tables:
-        here = {split: tmp_path / split / f"{table.stem}.npz" for split in SPLIT}
-        make_shards(table, statistics, here, 1e-5, "none")
-        for split, path in here.items():
-            shards[split].append(path)
-    return statistics, shards
+        shards = {split: folder / split / f"{table.stem}.npz" for split in SPLIT}
+        make_shards(table, statistics, shards, 1e-5, "none")
+    return folder
+
+
+@pytest.fixture
+def tables(example_tables, tmp_path) -> list[Path]:
+    """Copies of the example tables, which a test may change."""
+    return sorted(shutil.copytree(example_tables, tmp_path / "jets").glob("*"))
+
+
+@pytest.fixture
+def dataset(tables, example_dataset, tmp_path) -> tuple[Path, dict[str, list[Path]]]:
+    """Copies of the statistics and shards, by split, which a test may change."""
+    shutil.copytree(example_dataset, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "statistics.json", {split: sorted((tmp_path / split).glob("*")) for split in SPLIT}
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from servers import Fault, free_port, proxy_server, relay, web_server, xrootd_se
 from topmass.console import stage
 from topmass.io.checksums import LENGTHS, compute_checksum
 from topmass.io.download import RetryPolicy, partial_path, state_path
-from topmass.io.urls import redact_url, url_fingerprint, without_secrets
+from topmass.io.locations import redact_url, url_fingerprint, without_secrets
 
 
 def test_a_file_comes_whole_and_checked_and_nothing_else_is_left(web, file, said):

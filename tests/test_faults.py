@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from test_hostile import damage
-from test_workflow import compare, house  # noqa: F401 (a fixture)
+from test_workflow import compare, repository  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.lab
 KILLS, ROUNDS, FAULTS_A_ROUND = 20, 10, 3
@@ -32,9 +32,9 @@ FROM_THE_FUTURE = re.compile(r"has older modification time \([^)]*\) than input 
 
 
 @pytest.fixture
-def clone(house, tmp_path) -> Path:  # noqa: F811
+def clone(repository, tmp_path) -> Path:  # noqa: F811
     """A copy of the repository with the results of a run."""
-    shutil.copytree(house, tmp_path / "topmass")
+    shutil.copytree(repository, tmp_path / "topmass")
     return tmp_path / "topmass"
 
 
@@ -74,7 +74,7 @@ def lives(process: psutil.Process) -> bool:
     return False
 
 
-def test_any_process_may_be_killed_again_and_again(house, clone):  # noqa: F811
+def test_any_process_may_be_killed_again_and_again(repository, clone):  # noqa: F811
     shutil.rmtree(clone / "results")
     dice, killed = random.Random(2), 0
     while killed < KILLS:
@@ -98,7 +98,7 @@ def test_any_process_may_be_killed_again_and_again(house, clone):  # noqa: F811
         if (clone / "results/report.html").exists():
             shutil.rmtree(clone / "results")
     assert run(clone).returncode == 0
-    compare(house, clone)
+    compare(repository, clone)
 
 
 def flip(path: Path, dice: random.Random) -> None:
@@ -135,7 +135,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
-def test_damaged_files_are_made_anew_or_named(seed, house, clone):  # noqa: F811
+def test_damaged_files_are_made_anew_or_named(seed, repository, clone):  # noqa: F811
     dice, results = random.Random(seed), clone / "results"
     faults = dice.sample(list(FAULTS), FAULTS_A_ROUND)
     stages = sorted(dice.sample(list(STAGES), FAULTS_A_ROUND), key=list(STAGES).index)
@@ -150,7 +150,7 @@ def test_damaged_files_are_made_anew_or_named(seed, house, clone):  # noqa: F811
     shutil.rmtree(results / "evaluate", ignore_errors=True)
     recovers(clone)
     # What stands between may be missing, where the results that are there are young enough.
-    compare(house, clone, ("evaluate", "figures"))
+    compare(repository, clone, ("evaluate", "figures"))
 
 
 # A machine sees its own processes only.
@@ -159,7 +159,7 @@ PLAIN = [sys.executable, "-m", "snakemake", *START[-4:]]
 
 
 @pytest.mark.parametrize("first", [START, [*ANOTHER_MACHINE, *START], [*ANOTHER_MACHINE, *PLAIN]])
-def test_two_runs_at_once_take_turns(first, house, clone):  # noqa: F811
+def test_two_runs_at_once_take_turns(first, repository, clone):  # noqa: F811
     if first != START and subprocess.run([*ANOTHER_MACHINE, "true"], capture_output=True).returncode:
         pytest.skip("name spaces are made by root only")
     for stage in ("shards", "train", "predict", "evaluate"):
@@ -173,10 +173,10 @@ def test_two_runs_at_once_take_turns(first, house, clone):  # noqa: F811
     assert [each.returncode for each in runs] == [0, 0], "\n".join(said)
     assert sum("waiting for the run that is at work in this folder (process " in each for each in said) == 1
     assert sum("Nothing to be done" in each for each in said) == 1
-    compare(house, clone)
+    compare(repository, clone)
 
 
-def test_a_disk_that_fills_up_is_named_and_with_room_the_run_goes_on(house, clone):  # noqa: F811
+def test_a_disk_that_fills_up_is_named_and_with_room_the_run_goes_on(repository, clone):  # noqa: F811
     shutil.rmtree(clone / "results")
     (clone / "results").mkdir()
     small = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(clone / "results")]
@@ -189,6 +189,6 @@ def test_a_disk_that_fills_up_is_named_and_with_room_the_run_goes_on(house, clon
         )
         subprocess.run(["mount", "-o", "remount,size=200m", str(clone / "results")], check=True)
         assert run(clone).returncode == 0
-        compare(house, clone)
+        compare(repository, clone)
     finally:
         subprocess.run(["umount", str(clone / "results")], check=True)

@@ -16,10 +16,9 @@ from conftest import REPOSITORY
 from evaluate import evaluate
 from test_page import Run
 from topmass.commands.write_card import write_model_card
-from topmass.config.citations import citations
 from topmass.config.config_sources import ConfigSource
 from topmass.config.configuration import configure
-from topmass.config.run_metadata import config_of
+from topmass.config.run_metadata import citations, config_of
 from topmass.evaluation.predictions import Intervals, Predictions
 from topmass.evaluation.score import inclusive
 from topmass.files import BadInput

@@ -87,7 +87,7 @@ def test_a_jet_twice_is_found_without_a_position_too(tmp_path):
     jets = make_jets(6)
     write_file(tmp_path / "file.parquet", jets.take(np.array([0, 1, 2, 3, 4, 5, 2])))
     convert(tmp_path / "file.parquet", tmp_path / "jets.parquet", layers=NAMES, position="none")
-    with pytest.raises(BadInput, match=r"row 6: the same jet of the same event as row 2"):
+    with pytest.raises(BadInput, match=r"row 6: the same jet as row 2"):
         compute_statistics([tmp_path / "jets.parquet"], tmp_path / "s.json", "made_up", SPLIT, NAMES, {}, 0.99, FLATTEN)
 
 

@@ -188,13 +188,13 @@ def test_a_jet_that_a_table_has_twice_is_refused(tables, tmp_path):
     jets = make_jets(200)
     again = jets.take(np.append(np.arange(200), 7))
     write_jets(tables[0], [again], LAYERS, {})
-    with refused(r"0\.parquet: row 200: the same jet of the same event as row 7; a sample must .*: remove one of them"):
+    with refused(r"0\.parquet: row 200: the same jet as row 7; a sample must .*: remove one of them"):
         measured(tables, tmp_path)
 
 
 def test_a_jet_that_two_tables_have_is_refused(tables, tmp_path):
     write_jets(tables[2], [make_jets(300).take(np.arange(150, 300)), make_jets(200).take(np.array([20]))], LAYERS, {})
-    with refused(r"2\.parquet: row 150: the same jet of the same event as row 20 of .*0\.parquet"):
+    with refused(r"2\.parquet: row 150: the same jet as row 20 of .*0\.parquet"):
         measured(tables, tmp_path)
 
 
@@ -203,7 +203,7 @@ def test_jets_with_other_event_numbers_are_the_same_jets(tables, tmp_path):
     again.event += 77_000
     write_jets(tables[2], [make_jets(40, seed=9), again], LAYERS, {})
     with refused(
-        r"2\.parquet: row 40: the same jet, except for its event number, as row 50 of .*0\.parquet; a sample must have "
+        r"2\.parquet: row 40: the same jet as row 50 of .*0\.parquet; a sample must have "
         "each jet once, and has 10 repeats"
     ):
         measured(tables, tmp_path)
@@ -249,11 +249,15 @@ GIVEN_TWICE = {
     ),
     "among others": (lambda jets: concat_jets([make_jets(9, seed=3), jets]), {}, "row 9: .*row 9 of .*, or row 0 of"),
     "after one that is left out": (with_a_flaw, {"on_invalid": "drop"}, "row 2: .*row 3 of .*, or row 20 of"),
-    "with event numbers": (lambda jets: replace(jets, event=jets.event + 99), {"events": True}, "row 0: .*row 0 of"),
+    "with event numbers": (
+        lambda jets: replace(jets, event=jets.event + 99),
+        {"events": True},
+        "row 0: .*remove event 99 of .*, or event 0 of",
+    ),
     "after one that is left out, with event numbers": (
         lambda jets: with_a_flaw(replace(jets, event=jets.event + 99)),
         {"events": True, "on_invalid": "drop"},
-        "row 2: .*remove event 109 of .*, or row 20 of",
+        "row 2: .*remove event 109 of .*, or event 10 of",
     ),
 }
 
@@ -473,8 +477,10 @@ def test_shards_without_a_jet_are_refused(dataset):
         shard = Shard.load(path)
         empty = {name: values[:0] for name, values in shard.arrays.items()}
         Shard(np.zeros(1, np.int64), empty, shard.meta).save(path)
-    with refused("no jet in any shard"):
+    with refused("test: no jet in any shard"):
         list(load_shards(paths, file_digest(dataset[0])))
+    with refused("no shards: no jet in any shard"):
+        list(load_shards([], file_digest(dataset[0])))
 
 
 def test_statistics_that_are_none_are_refused(tmp_path):

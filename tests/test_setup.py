@@ -28,45 +28,47 @@ def write_wheel(folder: Path) -> Path:
     return wheel
 
 
-def make(house: Path, **variables: str) -> str:
+def make(repository: Path, **variables: str) -> str:
     """`make run`, which here starts no Snakemake but ours; what it says."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(house.parent), **variables}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(repository.parent), **variables}
     command = ["make", "run", f"PYTHON={sys.executable}"]
-    ended = subprocess.run(command, cwd=house, env=environment, text=True, capture_output=True)
-    assert ended.returncode == 0 and f"{house}/.venv/lib" in ended.stdout, ended.stderr
+    ended = subprocess.run(command, cwd=repository, env=environment, text=True, capture_output=True)
+    assert ended.returncode == 0 and f"{repository}/.venv/lib" in ended.stdout, ended.stderr
     return ended.stdout + ended.stderr
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Path:
+def repository(tmp_path_factory) -> Path:
     """A copy of what set-up and start need, with little to install, set up where pip is told to install elsewhere."""
     folder = tmp_path_factory.mktemp("setup")
-    house = folder / "house"
-    shutil.copytree(REPOSITORY / "workflow", house / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "Makefile", house)
-    (house / "envs").mkdir()
-    (house / "envs/requirements.txt").write_text(f"tiny @ {write_wheel(folder).as_uri()}\n", encoding="utf-8")
+    repository = folder / "repository"
+    shutil.copytree(REPOSITORY / "workflow", repository / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "Makefile", repository)
+    (repository / "envs").mkdir()
+    (repository / "envs/requirements.txt").write_text(f"tiny @ {write_wheel(folder).as_uri()}\n", encoding="utf-8")
     elsewhere = [f"{option} = {folder}/elsewhere\n" for option in ("target", "prefix", "root")]
     (folder / "pip.conf").write_text("[install]\nuser = true\n" + "".join(elsewhere), encoding="utf-8")
-    theirs = {f"PIP_{option}": str(folder / "elsewhere") for option in ("TARGET", "PREFIX", "ROOT")}
-    said = make(house, PIP_CONFIG_FILE=str(folder / "pip.conf"), PIP_USER="1", PIP_REQUIRE_VIRTUALENV="1", **theirs)
+    pip_options = {f"PIP_{option}": str(folder / "elsewhere") for option in ("TARGET", "PREFIX", "ROOT")}
+    said = make(
+        repository, PIP_CONFIG_FILE=str(folder / "pip.conf"), PIP_USER="1", PIP_REQUIRE_VIRTUALENV="1", **pip_options
+    )
     assert "setting up .venv" in said
-    return house
+    return repository
 
 
 @pytest.fixture
-def copy(house, tmp_path) -> Path:
+def copy(repository, tmp_path) -> Path:
     """That folder in another place, under another name, with other times."""
-    return shutil.copytree(house, tmp_path / "a copy", symlinks=True, copy_function=shutil.copyfile)
+    return shutil.copytree(repository, tmp_path / "a copy", symlinks=True, copy_function=shutil.copyfile)
 
 
-def test_packages_go_into_the_folders_own_environment_whatever_pip_is_told(house):
-    assert not (house.parent / "elsewhere").exists() and not (house.parent / ".local").exists()
+def test_packages_go_into_the_folders_own_environment_whatever_pip_is_told(repository):
+    assert not (repository.parent / "elsewhere").exists() and not (repository.parent / ".local").exists()
 
 
-def test_a_folder_that_was_moved_or_copied_needs_no_new_environment(house, copy):
+def test_a_folder_that_was_moved_or_copied_needs_no_new_environment(repository, copy):
     said = make(copy)
-    assert "setting up .venv" not in said and str(house) not in said
+    assert "setting up .venv" not in said and str(repository) not in said
 
 
 @pytest.mark.lab

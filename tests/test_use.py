@@ -25,7 +25,7 @@ configfile: "mine.yaml"
 
 module topmass:
     snakefile:
-        "{house}/Snakefile"
+        "{repository}/Snakefile"
     config:
         config["topmass"]
     prefix:
@@ -58,23 +58,23 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Path:
+def repository(tmp_path_factory) -> Path:
     """A copy of the repository, which a run could write into."""
-    house = tmp_path_factory.mktemp("clone") / "topmass"
+    repository = tmp_path_factory.mktemp("clone") / "topmass"
     kept = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
-    shutil.copytree(REPOSITORY, house, ignore=kept)
-    return house
+    shutil.copytree(REPOSITORY, repository, ignore=kept)
+    return repository
 
 
 @pytest.fixture(scope="module")
-def elsewhere(house, tmp_path_factory) -> Path:
+def elsewhere(repository, tmp_path_factory) -> Path:
     """A folder in which the workflow was run with `--directory`, called from a third one."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    before = files(house)
-    tiny = ("--configfile", str(house / "tests/tiny.yaml"))
-    place = ("--snakefile", str(house / "Snakefile"), "--directory", str(folder))
+    before = files(repository)
+    tiny = ("--configfile", str(repository / "tests/tiny.yaml"))
+    place = ("--snakefile", str(repository / "Snakefile"), "--directory", str(folder))
     snakemake(tmp_path_factory.mktemp("third"), TARGET, *place, *tiny)
-    assert {name for name in files(house) - before if "__pycache__" not in name} == set()
+    assert {name for name in files(repository) - before if "__pycache__" not in name} == set()
     return folder
 
 
@@ -84,17 +84,17 @@ def test_with_directory_everything_is_written_there(elsewhere):
 
 
 @pytest.mark.slow
-def test_the_snakefile_in_the_folder_of_the_workflow_is_the_same_workflow(house, elsewhere):
-    place = ("--snakefile", str(house / "workflow/Snakefile"), "--configfile", str(house / "tests/tiny.yaml"))
+def test_the_snakefile_in_the_folder_of_the_workflow_is_the_same_workflow(repository, elsewhere):
+    place = ("--snakefile", str(repository / "workflow/Snakefile"), "--configfile", str(repository / "tests/tiny.yaml"))
     assert "Nothing to be done" in snakemake(elsewhere, TARGET, "--dry-run", *place)
 
 
 @pytest.mark.slow
-def test_results_may_be_a_link_to_scratch(house, elsewhere, tmp_path):
+def test_results_may_be_a_link_to_scratch(repository, elsewhere, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "scratch").mkdir()
     (tmp_path / "run/results").symlink_to(tmp_path / "scratch")
-    place = ("--snakefile", str(house / "Snakefile"), "--configfile", str(house / "tests/tiny.yaml"))
+    place = ("--snakefile", str(repository / "Snakefile"), "--configfile", str(repository / "tests/tiny.yaml"))
     snakemake(tmp_path / "run", TARGET, *place)
     assert (tmp_path / "run/results").is_symlink()
     on_scratch = tmp_path / "scratch" / TARGET.removeprefix("results/")
@@ -107,14 +107,14 @@ def test_results_may_be_a_link_to_scratch(house, elsewhere, tmp_path):
 
 
 @pytest.mark.slow
-def test_another_workflow_may_use_this_one_as_a_module(house, elsewhere, tmp_path):
-    (tmp_path / "topmass").symlink_to(house)
+def test_another_workflow_may_use_this_one_as_a_module(repository, elsewhere, tmp_path):
+    (tmp_path / "topmass").symlink_to(repository)
     for name in OWN:
         (tmp_path / f"{name}.py").touch()
-    text = ANOTHER_WORKFLOW.format(own=", ".join(OWN), house="topmass", target=TARGET)
+    text = ANOTHER_WORKFLOW.format(own=", ".join(OWN), repository="topmass", target=TARGET)
     (tmp_path / "Snakefile").write_text(text)
     write_jets(tmp_path / "own.parquet", [make_jets(20)], LAYERS, {})
-    overlay = yaml.safe_load((house / "tests/tiny.yaml").read_text())
+    overlay = yaml.safe_load((repository / "tests/tiny.yaml").read_text())
     overlay["samples"]["own"] = {"files": [{"path": "own.parquet"}], "blocks_per_file": 1}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"topmass": overlay}))
     snakemake(tmp_path, "count")
@@ -129,10 +129,16 @@ def test_another_workflow_may_use_this_one_as_a_module(house, elsewhere, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_group_simulates_a_block_once(house, elsewhere, tmp_path, monkeypatch):
+def test_a_group_simulates_a_block_once(repository, elsewhere, tmp_path, monkeypatch):
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "shared"))
     (tmp_path / "shared").mkdir()
-    place = ("--snakefile", str(house / "Snakefile"), "--configfile", str(house / "tests/tiny.yaml"), "--cache")
+    place = (
+        "--snakefile",
+        str(repository / "Snakefile"),
+        "--configfile",
+        str(repository / "tests/tiny.yaml"),
+        "--cache",
+    )
     for user, blocks in (("first", 3), ("second", 0)):
         (tmp_path / user).mkdir()
         said = snakemake(tmp_path / user, TARGET, *place)

@@ -28,18 +28,21 @@ pytestmark = pytest.mark.slow
 KEPT = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
 
 
-def snakemake(house: Path, *arguments: str, folder: Path | None = None, check: bool = True, status: int = 0) -> str:
-    """Run the workflow of this copy of the house, in this folder; what it says. It ends with this status, if asked."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", house / "Snakefile", "--cores", "2"]
-    command += ["--configfile", house / "tests/tiny.yaml", *arguments]
-    ended = subprocess.run(command, cwd=folder or house, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert not check or ended.returncode == status, ended.stdout
-    return ended.stdout
+def snakemake(
+    repository: Path, *arguments: str, folder: Path | None = None, check: bool = True, status: int = 0
+) -> str:
+    """Run the workflow of a copy of the repository in a folder; return its output. `check` requires the exit status."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", repository / "Snakefile", "--cores", "2"]
+    command += ["--configfile", repository / "tests/tiny.yaml", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    completed = subprocess.run(command, cwd=folder or repository, text=True, **pipes)
+    assert not check or completed.returncode == status, completed.stdout
+    return completed.stdout
 
 
-def would_run(house: Path, *arguments: str, folder: Path | None = None) -> dict[str, int]:
+def would_run(repository: Path, *arguments: str, folder: Path | None = None) -> dict[str, int]:
     """Rules that a run would execute, each with its number of jobs."""
-    said = snakemake(house, "--dry-run", *arguments, folder=folder)
+    said = snakemake(repository, "--dry-run", *arguments, folder=folder)
     if "Nothing to be done" in said:
         return {}
     table = said.rsplit("Job stats:", 1)[1].split("\n\n")[0]
@@ -49,13 +52,13 @@ def would_run(house: Path, *arguments: str, folder: Path | None = None) -> dict[
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Path:
+def repository(tmp_path_factory) -> Path:
     """A copy of the repository, with the workflow run in it once."""
-    house = tmp_path_factory.mktemp("clone") / "topmass"
-    shutil.copytree(REPOSITORY, house, ignore=KEPT)
-    said = snakemake(house)
+    repository = tmp_path_factory.mktemp("clone") / "topmass"
+    shutil.copytree(REPOSITORY, repository, ignore=KEPT)
+    said = snakemake(repository)
     assert "best constant for MAE" in said and "results/report.html" in said
-    return house
+    return repository
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -67,9 +70,9 @@ def outputs(folder: Path) -> dict[str, bytes]:
     }
 
 
-def copy_results(house: Path, folder: Path) -> Path:
+def copy_results(repository: Path, folder: Path) -> Path:
     """A copy of the results with the times of its files, in a folder without `.snakemake`."""
-    shutil.copytree(house / "results", folder / "results")
+    shutil.copytree(repository / "results", folder / "results")
     return folder
 
 
@@ -86,7 +89,7 @@ FIGURE_FILES = (
 )
 
 
-def test_everything_is_there(house):
+def test_everything_is_there(repository):
     expected = {
         *(f"jets/gun/{block:05d}.parquet" for block in range(3)),
         "preprocess/flat/statistics.json",
@@ -97,17 +100,17 @@ def test_everything_is_there(house):
         *(f"evaluate/tiny/1/{name}" for name in ("metrics.json", "summary.txt")),
         *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in FIGURE_FILES),
     }
-    assert expected <= set(outputs(house))
-    assert all((house / f"results/figures/{name}.csv").stat().st_size for name in FIGURE_FILES)
-    assert (house / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
-    assert not list((house / "results").rglob("*.part*"))
+    assert expected <= set(outputs(repository))
+    assert all((repository / f"results/figures/{name}.csv").stat().st_size for name in FIGURE_FILES)
+    assert (repository / "results/train/tiny/1/history.csv").read_text().count("\n") == 3
+    assert not list((repository / "results").rglob("*.part*"))
 
 
-def test_the_report_holds_every_figure(house):
-    page = (house / "results/report.html").read_text(encoding="utf-8")
+def test_the_report_holds_every_figure(repository):
+    page = (repository / "results/report.html").read_text(encoding="utf-8")
     assert page.count('<img src="data:image/png;base64,') == len(FIGURE_FILES) == page.count(">PDF</a>")
     places = [place for place in re.findall(r'(?:src|href)="(.*?)"', page) if not place.startswith(("data:", "#"))]
-    assert "workflow.html" in places and all((house / "results" / place).exists() for place in places)
+    assert "workflow.html" in places and all((repository / "results" / place).exists() for place in places)
     # The page shows captions as they stand: signs of the markup that Snakemake's report reads would be seen.
     assert "\\" not in page
     for told in (
@@ -119,14 +122,14 @@ def test_the_report_holds_every_figure(house):
         assert told in page
 
 
-def test_snakemakes_own_report_holds_every_figure_too(house):
-    page = (house / "results/workflow.html").read_text(encoding="utf-8")
+def test_snakemakes_own_report_holds_every_figure_too(repository):
+    page = (repository / "results/workflow.html").read_text(encoding="utf-8")
     assert all(f"{Path(name).name}.png" in page for name in FIGURE_FILES) and "summary.txt" in page
 
 
-def test_a_network_is_exported(house):
-    snakemake(house, "--", "export")
-    made = house / "results/export/tiny/1"
+def test_a_network_is_exported(repository):
+    snakemake(repository, "--", "export")
+    made = repository / "results/export/tiny/1"
     parity = json.loads((made / "parity.json").read_text())
     largest = {name: max(found.values()) for name, found in parity["largest_difference"].items()}
     assert set(largest) == {"model.onnx", "model_sparse.onnx"} and max(largest.values()) < parity["tolerance"]
@@ -150,9 +153,9 @@ def compare(here: Path, there: Path, folders: tuple[str, ...] = ("",)) -> None:
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
 
 
-def test_a_second_run_elsewhere_gives_the_same(house, tmp_path):
-    snakemake(house, "--directory", str(tmp_path), folder=tmp_path)
-    compare(house, tmp_path)
+def test_a_second_run_elsewhere_gives_the_same(repository, tmp_path):
+    snakemake(repository, "--directory", str(tmp_path), folder=tmp_path)
+    compare(repository, tmp_path)
 
 
 PAGES = {"report", "workflow_report"}
@@ -167,19 +170,19 @@ FIGURES = {rule for rule in ALL if rule.startswith("figure_")}
 
 def append(path: str, line: str = "# a comment\n"):
     """A change that adds a line to a file."""
-    return lambda house: (house / path).write_text((house / path).read_text() + line)
+    return lambda repository: (repository / path).write_text((repository / path).read_text() + line)
 
 
 def touch(*paths: str):
     """A change of times alone."""
-    return lambda house: [os.utime(house / path) for path in paths]
+    return lambda repository: [os.utime(repository / path) for path in paths]
 
 
 def configure(**changes):
     """A change of the configuration, given by keys with two underscores for a step."""
 
-    def apply(house: Path) -> None:
-        path = house / "tests/tiny.yaml"
+    def apply(repository: Path) -> None:
+        path = repository / "tests/tiny.yaml"
         config = yaml.safe_load(path.read_text())
         for key, value in changes.items():
             *steps, last = key.split("__")
@@ -194,7 +197,7 @@ def configure(**changes):
 
 LIBRARY = "workflow/scripts/topmass"
 CHANGES = {
-    "nothing": (lambda house: None, set()),
+    "nothing": (lambda repository: None, set()),
     "touch of scripts": (touch("workflow/scripts/simulate.py", "workflow/scripts/train.py"), set()),
     "touch of a library module": (touch(f"{LIBRARY}/files.py", f"{LIBRARY}/jets.py"), set()),
     "touch of the configuration": (touch("config.yaml", "tests/tiny.yaml"), set()),
@@ -239,12 +242,12 @@ KINDS = (".py", ".yaml", ".rst", ".css")
 
 
 @pytest.mark.parametrize(("change", "rules"), CHANGES.values(), ids=CHANGES)
-def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path):
-    files = [path for path in house.rglob("*") if path.suffix in KINDS and "results" not in path.parts]
+def test_what_changed_runs_again_and_nothing_else(change, rules, repository, tmp_path):
+    files = [path for path in repository.rglob("*") if path.suffix in KINDS and "results" not in path.parts]
     before = {path: path.read_bytes() for path in files if ".snakemake" not in path.parts}
     try:
-        change(house)
-        found = would_run(house)
+        change(repository)
+        found = would_run(repository)
     finally:
         for path, content in before.items():
             if path.read_bytes() != content:
@@ -256,18 +259,18 @@ def test_what_changed_runs_again_and_nothing_else(change, rules, house, tmp_path
         assert found["simulate"] == 1 and found["make_shards"] == 4
 
 
-def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(house, tmp_path):
-    shutil.copytree(house / "results", tmp_path / "results")
-    shutil.copytree(house / ".snakemake", tmp_path / ".snakemake")
-    here, there = ("--directory", str(tmp_path)), house / "results/baselines/flat/all"
-    snakemake(house, *here, "--config", "evaluate={gbdt_on_subjets: true}", folder=tmp_path)
+def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(repository, tmp_path):
+    shutil.copytree(repository / "results", tmp_path / "results")
+    shutil.copytree(repository / ".snakemake", tmp_path / ".snakemake")
+    here, there = ("--directory", str(tmp_path)), repository / "results/baselines/flat/all"
+    snakemake(repository, *here, "--config", "evaluate={gbdt_on_subjets: true}", folder=tmp_path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results/baselines/flat/all").iterdir()}
     assert found.pop("trees_subjets.parquet") and found == {path.name: path.read_bytes() for path in there.iterdir()}
     for name in ("evaluate/tiny/1/summary.txt", "train/tiny/1/MODEL.md", "report.html"):
         told = (tmp_path / "results" / name).read_text(encoding="utf-8")
         assert "GBDT, subjet features" in told, name
     # Without them nothing is fitted again.
-    assert set(would_run(house, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
+    assert set(would_run(repository, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
 
 
 # In a folder with finished results Snakemake passes over what cannot be made, wherever the output is there.
@@ -293,82 +296,82 @@ NO_TARGETS = {
 
 
 @pytest.mark.parametrize(("text", "message"), NOT_TO_BE_MADE.values(), ids=NOT_TO_BE_MADE)
-def test_old_results_do_not_pass_for_those_of_a_configuration_that_cannot_be_made(text, message, house, tmp_path):
+def test_old_results_do_not_pass_for_those_of_a_configuration_that_cannot_be_made(text, message, repository, tmp_path):
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(text + "\n")
-    files = ("--configfile", str(house / "tests/tiny.yaml"), str(wrong))
-    said = snakemake(house, *files, status=1)
+    files = ("--configfile", str(repository / "tests/tiny.yaml"), str(wrong))
+    said = snakemake(repository, *files, status=1)
     assert f"{wrong}: {message}" in said and "Traceback" not in said and "Nothing to be done" not in said
 
 
 @pytest.mark.parametrize(("target", "message"), NO_TARGETS.values(), ids=NO_TARGETS)
-def test_an_old_file_does_not_pass_for_a_target_that_the_configuration_does_not_have(target, message, house):
-    old = house / "results" / target
+def test_an_old_file_does_not_pass_for_a_target_that_the_configuration_does_not_have(target, message, repository):
+    old = repository / "results" / target
     old.parent.mkdir(parents=True, exist_ok=True)
-    record = record_of(house / "results", target)
+    record = record_of(repository / "results", target)
     old.touch()
     record.write_text("{}")
     try:
-        said = snakemake(house, "--", f"results/{target}", status=1)
+        said = snakemake(repository, "--", f"results/{target}", status=1)
     finally:
         old.unlink()
         record.unlink()
     assert message in said and "Traceback" not in said
 
 
-def test_results_copied_without_snakemakes_folder_are_compared_with_the_configuration(house, tmp_path):
-    here = ("--directory", str(copy_results(house, tmp_path)))
-    assert would_run(house, *here, folder=tmp_path) == {}
+def test_results_copied_without_snakemakes_folder_are_compared_with_the_configuration(repository, tmp_path):
+    here = ("--directory", str(copy_results(repository, tmp_path)))
+    assert would_run(repository, *here, folder=tmp_path) == {}
     more = "experiments={tiny: {recipe: {learning_rate: 0.05, epochs: 1}}}"
-    assert set(would_run(house, *here, "--config", more, folder=tmp_path)) == TRAINING
-    assert set(would_run(house, *here, "--config", "samples={gun: {jets: 200}}", folder=tmp_path)) == (
+    assert set(would_run(repository, *here, "--config", more, folder=tmp_path)) == TRAINING
+    assert set(would_run(repository, *here, "--config", "samples={gun: {jets: 200}}", folder=tmp_path)) == (
         {"compute_statistics"} | AFTER_STATISTICS
     )
 
 
-def test_linked_results_are_compared_with_the_configuration(house, tmp_path):
-    (tmp_path / "results").symlink_to(copy_results(house, tmp_path / "elsewhere") / "results")
+def test_linked_results_are_compared_with_the_configuration(repository, tmp_path):
+    (tmp_path / "results").symlink_to(copy_results(repository, tmp_path / "elsewhere") / "results")
     more = ("--directory", str(tmp_path), "--config", "experiments={tiny: {recipe: {learning_rate: 0.05}}}")
-    assert set(would_run(house, *more, folder=tmp_path)) == TRAINING
+    assert set(would_run(repository, *more, folder=tmp_path)) == TRAINING
 
 
-def test_results_without_a_record_of_their_settings_are_refused_and_can_be_accepted(house, tmp_path):
-    here = ("--directory", str(copy_results(house, tmp_path)))
+def test_results_without_a_record_of_their_settings_are_refused_and_can_be_accepted(repository, tmp_path):
+    here = ("--directory", str(copy_results(repository, tmp_path)))
     record_of(tmp_path / "results", "train/tiny/1/model.safetensors").unlink()
-    said = snakemake(house, *here, folder=tmp_path, status=1)
+    said = snakemake(repository, *here, folder=tmp_path, status=1)
     assert "results/train/tiny/1/model.safetensors: no record of its settings" in said and "Traceback" not in said
-    snakemake(house, *here, "--touch", "--forceall", folder=tmp_path)
-    assert would_run(house, *here, folder=tmp_path) == {}
+    snakemake(repository, *here, "--touch", "--forceall", folder=tmp_path)
+    assert would_run(repository, *here, folder=tmp_path) == {}
 
 
-def test_records_that_snakemake_wrote_before_move_to_the_results(house, tmp_path):
-    copy_results(house, tmp_path)
+def test_records_that_snakemake_wrote_before_move_to_the_results(repository, tmp_path):
+    copy_results(repository, tmp_path)
     (tmp_path / ".snakemake").mkdir()
     (tmp_path / "results/metadata").rename(tmp_path / ".snakemake/metadata")
-    assert would_run(house, "--directory", str(tmp_path), folder=tmp_path) == {}
+    assert would_run(repository, "--directory", str(tmp_path), folder=tmp_path) == {}
     assert record_of(tmp_path / "results", "train/tiny/1/model.safetensors").exists()
 
 
-def test_a_link_of_the_results_to_nothing_is_named(house, tmp_path):
+def test_a_link_of_the_results_to_nothing_is_named(repository, tmp_path):
     (tmp_path / "results").symlink_to("/nowhere/results")
-    said = snakemake(house, "--directory", str(tmp_path), "--dry-run", folder=tmp_path, status=1)
+    said = snakemake(repository, "--directory", str(tmp_path), "--dry-run", folder=tmp_path, status=1)
     assert "results: a link to /nowhere/results, which does not exist: make that folder" in said
     assert "Traceback" not in said
 
 
-def test_a_summary_shows_no_scores_of_an_older_model(house, tmp_path):
-    here = ("--directory", str(copy_results(house, tmp_path)))
+def test_a_summary_shows_no_scores_of_an_older_model(repository, tmp_path):
+    here = ("--directory", str(copy_results(repository, tmp_path)))
     more = ("--config", "experiments={tiny: {recipe: {learning_rate: 0.05}}}", "--until", "train")
-    said = snakemake(house, *here, *more, folder=tmp_path)
+    said = snakemake(repository, *here, *more, folder=tmp_path)
     assert "best constant for MAE" not in said and "Report with all results" not in said
     old = ("results/evaluate/tiny/1/metrics.json", "results/report.html", "results/train/tiny/1/MODEL.md")
     assert f"{', '.join(old)}: of an older model" in said
 
 
-def test_the_report_states_the_settings_that_the_results_were_made_with(house, tmp_path):
-    here = ("--directory", str(copy_results(house, tmp_path)))
+def test_the_report_states_the_settings_that_the_results_were_made_with(repository, tmp_path):
+    here = ("--directory", str(copy_results(repository, tmp_path)))
     more = ("--config", "experiments={tiny: {recipe: {learning_rate: 0.05}}}")
-    snakemake(house, *here, *more, "--rerun-triggers", "mtime", "--forcerun", "report", folder=tmp_path)
+    snakemake(repository, *here, *more, "--rerun-triggers", "mtime", "--forcerun", "report", folder=tmp_path)
     page = (tmp_path / "results/report.html").read_text(encoding="utf-8")
     assert re.search(r"experiments\.tiny\.recipe\.learning_rate</th>.*>0\.001</td>", page)
     settings = json.loads((tmp_path / "results/train/tiny/1/training.json").read_text())["config"]
@@ -381,42 +384,42 @@ GONE = (
 )
 
 
-def test_what_a_failed_job_has_lost_is_made_again_though_the_page_is_there(house):
+def test_what_a_failed_job_has_lost_is_made_again_though_the_page_is_there(repository):
     for name in GONE:
-        file = house / "results" / name
+        file = repository / "results" / name
         file.rename(file.with_name("gone"))
-        found = would_run(house)
+        found = would_run(repository)
         file.with_name("gone").rename(file)
         assert {"report"} < set(found), name
 
 
-def test_a_copy_of_the_folder_is_as_good_as_the_folder(house, tmp_path):
-    subprocess.run(["cp", "-r", house, tmp_path / "copy"], check=True)
+def test_a_copy_of_the_folder_is_as_good_as_the_folder(repository, tmp_path):
+    subprocess.run(["cp", "-r", repository, tmp_path / "copy"], check=True)
     assert would_run(tmp_path / "copy") == {}
 
 
-def test_a_run_says_a_line_for_each_job_that_is_done_and_the_log_says_all(house):
-    said = snakemake(house, "--forcerun", "figure_history", "--until", "figure_history")
-    done = re.findall(r"^\d\d:\d\d:\d\d \[#+\.*\] 1 of \d+ (\w+)\b", said, re.M)
-    assert done == ["figure_history"] and "figure_history: 2 epochs" in said
-    assert not re.search("Select jobs|Execute|jobid|Building DAG|Job stats", said)
-    log = max((house / ".snakemake/log").glob("*.log"), key=os.path.getmtime).read_text(encoding="utf-8")
-    assert "Select jobs" in log and "Finished jobid" in log
+def test_a_run_prints_finished_jobs_and_the_log_has_all_messages(repository):
+    said = snakemake(repository, "--forcerun", "figure_history", "--until", "figure_history")
+    assert re.search(r"Finished jobid: \d+ \(Rule: figure_history\)\n1 of \d+ steps", said)
+    assert "figure_history: 2 epochs" in said
+    assert not re.search("Select jobs|Execute|    input:|Building DAG", said)
+    log = max((repository / ".snakemake/log").glob("*.log"), key=os.path.getmtime).read_text(encoding="utf-8")
+    assert "Select jobs" in log and "    input:" in log
 
 
-def test_a_run_needs_no_room_in_the_temporary_folder(house, small_disk, monkeypatch):
+def test_a_run_needs_no_room_in_the_temporary_folder(repository, small_disk, monkeypatch):
     with (small_disk / "full").open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1024))
     monkeypatch.setenv("TMPDIR", str(small_disk))
-    said = snakemake(house, "--forcerun", "model_card", "--until", "model_card")
-    assert re.search(r"1 of \d+ model_card", said)
+    said = snakemake(repository, "--forcerun", "model_card", "--until", "model_card")
+    assert "(Rule: model_card)" in said
 
 
-def test_texts_are_utf8_whatever_the_locale(house, monkeypatch):
+def test_texts_are_utf8_whatever_the_locale(repository, monkeypatch):
     for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
         monkeypatch.setenv(name, value)
-    said = snakemake(house, "--forcerun", "evaluate", "--until", "evaluate")
+    said = snakemake(repository, "--forcerun", "evaluate", "--until", "evaluate")
     assert "best constant for MAE" in said
 
 
@@ -434,13 +437,13 @@ def overlay(folder: Path, files: list[dict], **more) -> str:
     return str(folder / "mine.yaml")
 
 
-def run_mine(house: Path, folder: Path, mine: str, *arguments: str, check: bool = True) -> str:
+def run_mine(repository: Path, folder: Path, mine: str, *arguments: str, check: bool = True) -> str:
     """Run the workflow in this folder, with an overlay on the tiny configuration."""
-    files = ("--configfile", str(house / "tests/tiny.yaml"), mine)
-    return snakemake(house, "--directory", str(folder), *files, *arguments, folder=folder, check=check)
+    files = ("--configfile", str(repository / "tests/tiny.yaml"), mine)
+    return snakemake(repository, "--directory", str(folder), *files, *arguments, folder=folder, check=check)
 
 
-def test_from_two_urls_to_figures(house, jets, tmp_path):
+def test_from_two_urls_to_figures(repository, jets, tmp_path):
     halves = []
     for i in range(2):
         write_dense(tmp_path / "served", jets.take(np.arange(150 * i, 150 * (i + 1))))
@@ -450,7 +453,7 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         files = [{"url": f"{first.url}?token=hidden", "name": "first.parquet", "checksum": checksum}]
         files.append({"url": second.url, "name": "second.parquet"})
         mine = overlay(tmp_path, files)
-        said = run_mine(house, tmp_path, mine)
+        said = run_mine(repository, tmp_path, mine)
         assert "best constant for MAE" in said and "retrying in" in said
         for page in ("report", "workflow"):
             assert "token=hidden" not in (tmp_path / f"results/{page}.html").read_text(encoding="utf-8"), page
@@ -459,14 +462,14 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         assert not (tmp_path / "results/figures/tiny/1/containment.png").exists()
         assert (tmp_path / "results/download/mine/second.parquet.sha256").exists()
         assert len(first.gets) == 1 and [asked.range is None for asked in second.gets] == [True, False]
-        assert "Nothing to be done" in run_mine(house, tmp_path, mine)
+        assert "Nothing to be done" in run_mine(repository, tmp_path, mine)
         # What is there and right is not fetched again, even if the rule runs.
-        run_mine(house, tmp_path, mine, "--forcerun", "download", "--until", "download")
+        run_mine(repository, tmp_path, mine, "--forcerun", "download", "--until", "download")
         assert len(first.gets) == 1 and len(second.gets) == 2
         # Another treatment of what has been downloaded does not ask for it again.
         other = overlay(tmp_path, files, on_invalid="drop")
-        tiny = ("--configfile", str(house / "tests/tiny.yaml"), other)
-        again = would_run(house, "--directory", str(tmp_path), *tiny, folder=tmp_path)
+        tiny = ("--configfile", str(repository / "tests/tiny.yaml"), other)
+        again = would_run(repository, "--directory", str(tmp_path), *tiny, folder=tmp_path)
         changed = {"convert", "figure_images", "compute_statistics"} | AFTER_STATISTICS - {"figure_containment"}
         assert set(again) == changed and again["convert"] == 4
         blocks = [
@@ -475,56 +478,56 @@ def test_from_two_urls_to_figures(house, jets, tmp_path):
         assert blocks == [[0, 75], [75, 150]] * 2
 
 
-def test_own_sparse_jets_on_this_disk_are_read_where_they_lie(house, jets, tmp_path):
+def test_own_sparse_jets_on_this_disk_are_read_where_they_lie(repository, jets, tmp_path):
     write_jets(tmp_path / "own.parquet", [jets], LAYERS, {})
-    run_mine(house, tmp_path, overlay(tmp_path, [{"path": "own.parquet"}], layers=[]))
+    run_mine(repository, tmp_path, overlay(tmp_path, [{"path": "own.parquet"}], layers=[]))
     assert (tmp_path / "results/report.html").exists() and not (tmp_path / "results/download").exists()
 
 
-def test_a_wrong_checksum_and_a_bad_file_stop_what_needs_them_and_nothing_else(house, jets, tmp_path):
+def test_a_wrong_checksum_and_a_bad_file_stop_what_needs_them_and_nothing_else(repository, jets, tmp_path):
     write_dense(tmp_path / "good.parquet", jets.take(np.arange(20)))
     (tmp_path / "short.parquet").write_bytes((tmp_path / "good.parquet").read_bytes()[:-20])
     with web_server((tmp_path / "good.parquet").read_bytes()) as web:
         wrong = {"url": web.url, "name": "wrong.parquet", "checksum": "md5:" + 32 * "0"}
         files = [wrong, {"path": "short.parquet"}, {"path": "good.parquet"}]
-        said = run_mine(house, tmp_path, overlay(tmp_path, files, blocks_per_file=1), check=False)
+        said = run_mine(repository, tmp_path, overlay(tmp_path, files, blocks_per_file=1), check=False)
     assert f"expected md5:{32 * '0'}; the download is in results/download/mine/wrong.parquet.wrong" in said
     assert "short.parquet: not a whole parquet file" in said and "Traceback" not in said
     assert [path.name for path in (tmp_path / "results/jets/mine").iterdir()] == ["00002.parquet"]
 
 
-def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(house, tmp_path):
-    shutil.copytree(house / "results", tmp_path / "results")
-    shutil.copytree(house / ".snakemake", tmp_path / ".snakemake")
+def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(repository, tmp_path):
+    shutil.copytree(repository / "results", tmp_path / "results")
+    shutil.copytree(repository / ".snakemake", tmp_path / ".snakemake")
     table = tmp_path / "results/jets/gun/00001.parquet"
     table.write_bytes(table.read_bytes()[:-50])
     shutil.rmtree(tmp_path / "results/shards")
-    said = snakemake(house, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
+    said = snakemake(repository, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
     assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
     assert "Error in rule compute_statistics:" in said and "log: results/log/compute_statistics/flat.log" in said
     advice = re.search(r"fixes: (\S+)", said)[1]
-    assert (tmp_path / advice).resolve() == house / "docs/troubleshooting.md"
+    assert (tmp_path / advice).resolve() == repository / "docs/troubleshooting.md"
     assert not list((tmp_path / "results/shards").rglob("00001.npz"))
 
 
-def test_the_content_of_a_users_file_decides_what_runs_again(house, jets, tmp_path):
+def test_the_content_of_a_users_file_decides_what_runs_again(repository, jets, tmp_path):
     own = tmp_path / "own.parquet"
     write_jets(own, [jets], LAYERS, {})
     mine, table = overlay(tmp_path, [{"path": "own.parquet"}], layers=[]), "results/jets/mine/00000.parquet"
-    given = ("--directory", str(tmp_path), "--configfile", str(house / "tests/tiny.yaml"), mine, "--", table)
-    run_mine(house, tmp_path, mine, "--", table)
+    given = ("--directory", str(tmp_path), "--configfile", str(repository / "tests/tiny.yaml"), mine, "--", table)
+    run_mine(repository, tmp_path, mine, "--", table)
     shutil.copy(own, tmp_path / "copy.parquet")
     (tmp_path / "copy.parquet").replace(own)
-    assert would_run(house, *given, folder=tmp_path) == {}
+    assert would_run(repository, *given, folder=tmp_path) == {}
     write_jets(own, [make_jets(300, seed=1)], LAYERS, {})
     os.utime(own, (1e9, 1e9))
-    assert would_run(house, *given, folder=tmp_path) == {"convert": 1}
+    assert would_run(repository, *given, folder=tmp_path) == {"convert": 1}
 
 
 @pytest.mark.lab
-def test_a_run_killed_again_and_again_ends_with_the_same(house, tmp_path):
+def test_a_run_killed_again_and_again_ends_with_the_same(repository, tmp_path):
     clone = tmp_path / "topmass"
-    shutil.copytree(house, clone, ignore=KEPT)
+    shutil.copytree(repository, clone, ignore=KEPT)
     command = [sys.executable, "workflow/start.py", "--configfile", "tests/tiny.yaml", "--cores", "2"]
     waits = random.Random(1)
     for _ in range(6):
@@ -535,5 +538,5 @@ def test_a_run_killed_again_and_again_ends_with_the_same(house, tmp_path):
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
     subprocess.run(command, cwd=clone, check=True, capture_output=True)
-    compare(house, clone)
+    compare(repository, clone)
     assert not list((clone / "results").rglob("*.part*"))

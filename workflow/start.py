@@ -37,14 +37,14 @@ def start(arguments: list[str]) -> NoReturn:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--directory", "-d", type=Path, default=Path())
     parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])
-    given = parser.parse_known_args(arguments)[0]
-    for file in given.configfile:
+    options = parser.parse_known_args(arguments)[0]
+    for file in options.configfile:
         # Imported here, since the start itself needs no package.
         from topmass.config.config_sources import read_file
 
         # If a file is invalid, Snakemake's message names neither file nor line.
         read_file(file)
-    folder = given.directory.resolve()
+    folder = options.directory.resolve()
     if folder.exists():
         require_writable(folder, Path(__file__).parents[1] / "Snakefile")
     try:
@@ -52,46 +52,42 @@ def start(arguments: list[str]) -> NoReturn:
     except FileNotFoundError as error:
         raise BadInput(f"TMPDIR: {error.strerror}; to fix: let TMPDIR name a folder with room") from None
     environment = complete(os.environ, folder)
-    waited_for = ""
-    while (turn := acquire_run_lock(folder)) is False:
-        if not waited_for and (waited_for := lock_owner(folder)):
-            print(f"waiting for the run that is at work in this folder ({waited_for})", file=sys.stderr)
+    owner = ""
+    while (locked := acquire_run_lock(folder)) is False:
+        if not owner and (owner := lock_owner(folder)):
+            print(f"waiting for the run that is at work in this folder ({owner})", file=sys.stderr)
         time.sleep(1)
     # A remaining lock of Snakemake belongs to a dead run: a live run would have the run lock.
-    if turn and any((folder / ".snakemake/locks").glob("*")):
-        told = {"env": environment, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
-        unlocked = subprocess.run([*SNAKEMAKE, "--unlock", *arguments], **told)
-        if unlocked.returncode:
-            sys.exit(unlocked.stderr.strip())
+    if locked and any((folder / ".snakemake/locks").glob("*")):
+        command = [*SNAKEMAKE, "--unlock", *arguments]
+        unlock = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", errors="replace")
+        if unlock.returncode:
+            sys.exit(unlock.stderr.strip())
     # Replace this process, so that Ctrl-C and signals reach Snakemake itself.
     os.execve(sys.executable, [*SNAKEMAKE, *arguments], environment)
 
 
-def complete(given: Mapping[str, str], folder: Path) -> dict[str, str]:
+def complete(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return the environment variables of a run in this folder."""
-    foreign = [f"{name}={given[name]}" for name in FOREIGN if name in given]
+    foreign = [f"{name}={variables[name]}" for name in FOREIGN if name in variables]
     if foreign:
         print(f"without {' and '.join(foreign)}: packages come from {sys.prefix} alone", file=sys.stderr)
-    found = {"PATH": os.defpath} | {name: value for name, value in given.items() if name not in FOREIGN}
+    environment = {"PATH": os.defpath} | {name: value for name, value in variables.items() if name not in FOREIGN}
     # Packages in the user's home would override those of a conda environment.
-    found["PYTHONNOUSERSITE"] = "1"
+    environment["PYTHONNOUSERSITE"] = "1"
     try:
         getpass.getuser()
     except (KeyError, OSError):
-        found["LOGNAME"] = f"user{os.getuid()}"
+        environment["LOGNAME"] = f"user{os.getuid()}"
     home, spare = os.path.expanduser("~"), str(folder / ".snakemake/home")
     if home == "~":
-        home = found["HOME"] = spare
-    cache = found.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-    if not is_writable(Path(cache)):
-        found["XDG_CACHE_HOME"] = os.path.join(spare, ".cache")
-    return found
-
-
-def is_writable(folder: Path) -> bool:
-    """Return whether this user may write to the folder, or create it."""
+        home = environment["HOME"] = spare
+    cache = environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     # `Path.exists` raises without permission; `os.path.exists` does not.
-    return os.access(next(each for each in (folder, *folder.parents) if os.path.exists(each)), os.W_OK)
+    nearest = next(path for path in (Path(cache), *Path(cache).parents) if os.path.exists(path))
+    if not os.access(nearest, os.W_OK):
+        environment["XDG_CACHE_HOME"] = os.path.join(spare, ".cache")
+    return environment
 
 
 if __name__ == "__main__":

@@ -10,18 +10,14 @@ from snakemake.io import is_flagged
 from snakemake.utils import available_cpu_count
 
 sys.path.append(str(Path(workflow.current_basedir).parent / "scripts"))
-from topmass.config.citations import citations
-from topmass.config.code_hash import hash_of, reached
 from topmass.config.config_sources import ConfigSource, read_arguments, read_file
 from topmass.config.configuration import REPO_ROOT, configure
-from topmass.config.content_hash import content_of
+from topmass.config.content_hash import content_of, hash_of, reached
 from topmass.config.cross_checks import SAFE_NAME, file_name, number_of_blocks
-from topmass.config.gbdt_kinds import gbdt_kinds
-from topmass.config.log_filter import install_log_filter
 from topmass.config.predict_config import file_of_masses, is_trained_here
 from topmass.config.run_lock import acquire_run_lock, require_writable
-from topmass.config.run_metadata import config_of, pinned_packages
-from topmass.config.snakemake_records import of_another_model, refuse_unrecorded, store_with_results
+from topmass.config.run_metadata import citations, config_of, pinned_packages
+from topmass.config.snakemake_hooks import install_brief_log, outdated_files, refuse_unrecorded, store_with_results
 from topmass.files import BadInput
 from topmass.limits import available_cores
 from topmass.openmp import limit_spinning
@@ -35,22 +31,6 @@ MAIN_SNAKEFILES = {REPO_ROOT / "Snakefile", REPO_ROOT / "workflow/Snakefile"}
 IS_MODULE = Path(workflow.main_snakefile).resolve() not in MAIN_SNAKEFILES
 
 
-def check_records():
-    """Reject outputs without a record of their settings: Snakemake would accept them for any configuration."""
-    # The results of a module have a prefix that is unknown at this point.
-    if not workflow.is_main_process or IS_MODULE:
-        return
-    with one_line():
-        # A read-only folder is still readable.
-        with suppress(OSError):
-            store_with_results()
-        # `workflow.touch` is set only later.
-        if not {"--touch", "-t"} & {*sys.argv}:
-            # Downloads have checksums instead.
-            made = [rule for rule in workflow.rules if rule.name != "download"]
-            refuse_unrecorded(str(output) for rule in made for output in rule.output)
-
-
 @contextmanager
 def one_line():
     """Exit with the message of a BadInput alone: Snakemake would add lines of its own code to an exception."""
@@ -60,50 +40,86 @@ def one_line():
         sys.exit(str(error))
 
 
-def check_config(config):
+def check_config():
     """Complete and validate the configuration in place; exit with one line if it is invalid."""
     with one_line():
+        if IS_MODULE:
+            sources = [ConfigSource("the configuration of the module", config)]
+        else:
+            # The files are read again, because Snakemake silently drops a duplicate key.
+            arguments = read_arguments(workflow.config_settings.config_args or [])
+            sources = [*map(read_file, workflow.overwrite_configfiles), arguments]
         # Only the main process checks that files exist: a file may be deleted after its blocks are made.
-        complete = configure(layers(config), look=workflow.is_main_process)
+        complete = configure(sources, look=workflow.is_main_process)
     config.clear()
     config.update(complete)
 
 
-def layers(config):
-    """Return the sources of the user's configuration, read again because Snakemake silently drops a duplicate key."""
-    if IS_MODULE:
-        return [ConfigSource("the configuration of the module", config)]
-    given = read_arguments(workflow.config_settings.config_args or [])
-    return [*map(read_file, workflow.overwrite_configfiles), given]
-
-
-def names(kind):
-    """Return a regular expression of the names of all samples, datasets or experiments."""
-    return "|".join(config[kind])
-
-
-def hold_turn():
-    """Acquire the run lock of the working directory, which `workflow/start.py` respects on all machines."""
-    if workflow.is_main_process:
-        # These two options write no metadata.
-        if not {"--lint", "--list-rules"} & {*sys.argv}:
-            with one_line():
-                require_writable(Path(), Path(workflow.main_snakefile))
-        with suppress(OSError):
-            acquire_run_lock(Path())
-
-
-def keep_to_quota():
-    """Limit `cores: all` to the CPU quota, which Snakemake ignores."""
+def prepare_run():
+    """Acquire the run lock of the working directory, and limit `cores: all` to the CPU quota; main process only."""
+    if not workflow.is_main_process:
+        return
+    install_brief_log()
+    # These two options write no metadata.
+    if not {"--lint", "--list-rules"} & {*sys.argv}:
+        with one_line():
+            require_writable(Path(), Path(workflow.main_snakefile))
+    # `workflow/start.py` waits for this lock.
+    with suppress(OSError):
+        acquire_run_lock(Path())
+    # Snakemake ignores quotas.
     by_number = re.search(r" (-c|-j|--cores|--jobs)[ =]?\d", " ".join(sys.argv))
-    if workflow.is_main_process and workflow.resource_settings.cores == available_cpu_count() and not by_number:
+    if workflow.resource_settings.cores == available_cpu_count() and not by_number:
         workflow.register_resource("_cores", available_cores())
+
+
+def check_records():
+    """Reject outputs without a record of their settings: Snakemake would accept them for any configuration."""
+    # The results of a module have a prefix that is unknown at this point.
+    if not workflow.is_main_process or IS_MODULE:
+        return
+    with one_line():
+        # A read-only folder is still readable.
+        with suppress(OSError):
+            store_with_results()
+        # `workflow.touch` is set only later. Downloads have checksums instead of records.
+        if not {"--touch", "-t"} & {*sys.argv}:
+            rules_with_records = [rule for rule in workflow.rules if rule.name != "download"]
+            refuse_unrecorded(str(output) for rule in rules_with_records for output in rule.output)
+
+
+def names(section):
+    """Return a regular expression of the names of all samples, datasets or experiments."""
+    return "|".join(config[section])
 
 
 def code_hash(*files):
     """Return the hash of scripts and of all library files that they import; a parameter of every rule with a script."""
     scripts = REPO_ROOT / "workflow/scripts"
     return hash_of(reached(*(scripts / file for file in files), scripts=scripts))
+
+
+def settings(entry, *keys):
+    """Return parameters with the values of these keys of an entry of the configuration, such as "samples/{sample}"."""
+    return {key: lookup(within=config, dpath=f"{entry}/{key}") for key in keys}
+
+
+def benchmark_unless_shared(path):
+    """Return the path of a benchmark, or no path if outputs are shared: Snakemake has no benchmark of cached outputs."""
+    return "" if SHARED else f"results/benchmark/{path}.tsv"
+
+
+def not_compared(value):
+    """Return a parameter function whose value may change without a rerun, such as the path of this repository.
+
+    Snakemake does not compare parameters that depend on the output.
+    """
+    return lambda wildcards, output: value
+
+
+def outside_outputs(pattern):
+    """Return a parameter function: a path in the results that is no output of `train`, with the prefix of a module."""
+    return lambda wildcards, output: str(Path(output.history).parents[3] / pattern.format(**dict(wildcards.items())))
 
 
 def blocks(sample):
@@ -120,24 +136,27 @@ def block_of(sample, block):
     return int(block)
 
 
+def jet_tables(sample):
+    """Return all jet tables of a sample."""
+    return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
+
+
 def samples(of_files):
     """Return a regular expression of the names of all samples from files, or of all simulated samples."""
-    names = [name for name, settings in config["samples"].items() if ("files" in settings) == of_files]
+    names = [name for name, sample in config["samples"].items() if ("files" in sample) == of_files]
     # A regular expression must not be empty; no sample can have this name.
     return "|".join(names) or "-"
 
 
 def file_of(wildcards):
     """Return the entry of the configuration for the file that is saved under this name."""
-    files = [file for file in config["samples"][wildcards.sample]["files"] if "url" in file]
-    found = next((file for file in files if file_name(file) == wildcards.file), None)
-    if found is None:
-        known = ", ".join(map(file_name, files)) or "none"
-        sys.exit(f"file {wildcards.file} of the sample '{wildcards.sample}': there are {known}")
-    return found
+    files = {file_name(file): file for file in config["samples"][wildcards.sample]["files"] if "url" in file}
+    if wildcards.file not in files:
+        sys.exit(f"file {wildcards.file} of the sample '{wildcards.sample}': there are {', '.join(files) or 'none'}")
+    return files[wildcards.file]
 
 
-def place_in_file(wildcards):
+def index_in_file(wildcards):
     """Return the index of the file that contains a block, and the index of the block in this file."""
     block = block_of(wildcards.sample, wildcards.block)
     return divmod(block, config["samples"][wildcards.sample]["blocks_per_file"])
@@ -145,7 +164,7 @@ def place_in_file(wildcards):
 
 def source_of_block(wildcards):
     """Return the input file of a block."""
-    file = config["samples"][wildcards.sample]["files"][place_in_file(wildcards)[0]]
+    file = config["samples"][wildcards.sample]["files"][index_in_file(wildcards)[0]]
     return own_file(file["path"]) if "path" in file else f"results/download/{wildcards.sample}/{file_name(file)}"
 
 
@@ -158,12 +177,12 @@ def own_file(path):
 def contents(input_function):
     """Return a parameter function: the digests of the user's files among the files of an input function."""
 
-    def of(wildcards):
+    def digests(wildcards):
         files = input_function(wildcards)
         files = [files] if isinstance(files, str) else files
         return [content_of(Path(path)) for path in files if is_flagged(path, "ancient")]
 
-    return of
+    return digests
 
 
 def trial_of(wildcards):
@@ -185,23 +204,25 @@ def dataset_of(wildcards):
 
 def tables(wildcards):
     """Return the jet tables of the dataset of a rule."""
-    sample = config["datasets"][dataset_of(wildcards)]["sample"]
-    return expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
+    return jet_tables(config["datasets"][dataset_of(wildcards)]["sample"])
+
+
+def statistics(wildcards):
+    """Return the statistics of the dataset of a rule."""
+    return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
 
 
 def shards(split):
     """Return an input function: the shards of one split of a rule's dataset; "train" is limited to its blocks."""
 
-    def of(wildcards):
+    def paths(wildcards):
         dataset = dataset_of(wildcards)
-        known = blocks(config["datasets"][dataset]["sample"])
-        experiment = wildcards.get("experiment")
-        number = blocks_of(experiment) if experiment else wildcards.get("blocks", "all")
-        if split == "train" and number != "all":
-            known = known[: int(number)]
-        return expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=known)
+        number = blocks_of(wildcards.experiment) if "experiment" in wildcards.keys() else wildcards.get("blocks", "all")
+        limit = int(number) if split == "train" and number != "all" else None
+        block = blocks(config["datasets"][dataset]["sample"])[:limit]
+        return expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=block)
 
-    return of
+    return paths
 
 
 def blocks_of(experiment):
@@ -209,9 +230,20 @@ def blocks_of(experiment):
     return str(config["experiments"][experiment]["max_blocks"] or "all")
 
 
-def statistics(wildcards):
-    """Return the statistics of the dataset of a rule."""
-    return f"results/preprocess/{dataset_of(wildcards)}/statistics.json"
+def files_of_trees(dataset, blocks):
+    """Return the files of GBDT predictions for the test jets of a dataset, by kind of GBDT.
+
+    Args:
+        dataset: Name of the dataset.
+        blocks: Number of training blocks, or "all".
+    """
+    kinds = ["trees_image", "trees_jet", *(["trees_subjets"] if config["evaluate"]["gbdt_on_subjets"] else [])]
+    return {kind: f"results/baselines/{dataset}/{blocks}/{kind}.parquet" for kind in kinds}
+
+
+def trees(wildcards):
+    """Return the files of GBDT predictions for the test jets of an experiment, from the same training jets."""
+    return [*files_of_trees(dataset_of(wildcards), blocks_of(wildcards.experiment)).values()]
 
 
 def to_predict():
@@ -230,47 +262,13 @@ def model_to_use(wildcards):
 
 def jets_to_predict(wildcards):
     """Return the files of the jets of `predict`, in their order."""
-    found = []
+    files = []
     for entry in to_predict()["jets"]:
         if "sample" in entry:
-            sample = entry["sample"]
-            found += expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
+            files += jet_tables(entry["sample"])
         else:
-            found.append(own_file(entry["path"]) if "path" in entry else f"results/download/predict/{file_name(entry)}")
-    return found
-
-
-def trees(wildcards):
-    """Return the files of GBDT predictions for the test jets of an experiment, from the same training jets."""
-    return trees_of(wildcards.experiment)
-
-
-def trees_of(experiment):
-    """Return the files of `trees` by the name of the experiment."""
-    return [*files_of_trees(config["experiments"][experiment]["dataset"], blocks_of(experiment)).values()]
-
-
-def files_of_trees(dataset, blocks):
-    """Return the files of GBDT predictions for the test jets of a dataset, by kind of GBDT.
-
-    Args:
-        dataset: Name of the dataset.
-        blocks: Number of training blocks, or "all".
-    """
-    return {kind: f"results/baselines/{dataset}/{blocks}/{kind}.parquet" for kind in gbdt_kinds(config)}
-
-
-def kept(pattern):
-    """Return a parameter function: a path in the results that is no output of `train`, with the prefix of a module."""
-    return lambda wildcards, output: str(Path(output.history).parents[3] / pattern.format(**dict(wildcards.items())))
-
-
-def not_compared(value):
-    """Return a parameter function whose value may change without a rerun, such as the path of this repository.
-
-    Snakemake does not compare parameters that depend on the output.
-    """
-    return lambda wildcards, output: value
+            files.append(own_file(entry["path"]) if "path" in entry else f"results/download/predict/{file_name(entry)}")
+    return files
 
 
 def runs(pattern, **more):
@@ -278,15 +276,30 @@ def runs(pattern, **more):
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
 
 
-def simulated(experiment):
-    """Return whether this workflow simulates the jets of an experiment."""
-    dataset = config["experiments"][experiment]["dataset"]
-    return "files" not in config["samples"][config["datasets"][dataset]["sample"]]
+def datasets_run():
+    """Return the names of the datasets of the experiments of the run."""
+    return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
 
 
-def gives_intervals(experiment):
-    """Return whether the network of an experiment predicts quantiles of the mass."""
-    return bool(config["experiments"][experiment]["recipe"].get("quantiles"))
+def samples_run():
+    """Return the names of the samples of `datasets_run`."""
+    return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
+
+
+def everything():
+    """Return the outputs of all stages before the evaluation, for the experiments and seeds of the run."""
+    files = runs("results/train/{experiment}/{seed}/model.safetensors")
+    files += runs("results/predict/{experiment}/{seed}/predictions.parquet")
+    for dataset in datasets_run():
+        block = blocks(config["datasets"][dataset]["sample"])
+        split = ["train", "validation", "test"]
+        files += expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=block)
+        files.append(f"results/preprocess/{dataset}/statistics.json")
+    files += [table for sample in samples_run() for table in jet_tables(sample)]
+    experiments = {name: config["experiments"][name]["dataset"] for name in config["run"]["experiments"]}
+    return files + sorted(
+        {path for name, dataset in experiments.items() for path in files_of_trees(dataset, blocks_of(name)).values()}
+    )
 
 
 def figures_of_results(names):
@@ -295,13 +308,19 @@ def figures_of_results(names):
     Containment applies to simulated jets only, because files need not contain it. Intervals apply to networks with
     quantiles.
     """
-    needs = {"containment": simulated, "intervals": gives_intervals}
+
+    def applies(name, experiment):
+        sample = config["samples"][config["datasets"][experiment["dataset"]]["sample"]]
+        return {"containment": "files" not in sample, "intervals": experiment["recipe"].get("quantiles")}.get(
+            name, True
+        )
+
     return [
         f"results/figures/{experiment}/{seed}/{name}.png"
         for experiment in config["run"]["experiments"]
         for seed in config["run"]["seeds"]
         for name in names
-        if name not in needs or needs[name](experiment)
+        if applies(name, config["experiments"][experiment])
     ]
 
 
@@ -326,40 +345,13 @@ def figure(path, category, what):
         what: Label in Snakemake's report.
     """
     labels = {name: f"{{{name}}}" for name in re.findall(r"{(\w+)}", path)} or {"experiment": "all", "seed": "all"}
-    shown = report(
+    png = report(
         f"results/figures/{path}.png",
         caption=f"../report/{Path(path).name}.rst",
         category=category,
         labels={**labels, "what": what},
     )
-    return [shown, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
-
-
-def everything():
-    """Return the outputs of all stages before the evaluation, for the experiments and seeds of the run."""
-    found = runs("results/train/{experiment}/{seed}/model.safetensors")
-    found += runs("results/predict/{experiment}/{seed}/predictions.parquet")
-    for dataset in datasets_run():
-        sample = config["datasets"][dataset]["sample"]
-        found += expand("results/jets/{sample}/{block}.parquet", sample=sample, block=blocks(sample))
-        found += expand(
-            "results/shards/{dataset}/{split}/{block}.npz",
-            dataset=dataset,
-            split=["train", "validation", "test"],
-            block=blocks(sample),
-        )
-        found += [f"results/preprocess/{dataset}/statistics.json"]
-    return found + sorted({path for experiment in config["run"]["experiments"] for path in trees_of(experiment)})
-
-
-def datasets_run():
-    """Return the names of the datasets of the experiments of the run."""
-    return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
-
-
-def samples_run():
-    """Return the names of the samples of `datasets_run`."""
-    return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
+    return [png, f"results/figures/{path}.pdf", f"results/figures/{path}.csv"]
 
 
 def print_summary():
@@ -369,8 +361,7 @@ def print_summary():
     summaries, outdated = [], set()
     for run in runs("{experiment}/{seed}"):
         files = [f"results/evaluate/{run}/metrics.json", f"results/train/{run}/MODEL.md", "results/report.html"]
-        others = of_another_model(Path(f"results/train/{run}/model.safetensors"), map(Path, files))
-        outdated.update(map(str, others))
+        outdated.update(map(str, outdated_files(Path(f"results/train/{run}/model.safetensors"), map(Path, files))))
         summaries += [] if files[0] in outdated else [f"results/evaluate/{run}/summary.txt"]
     if not outdated:
         summaries += if_several("results/compare/comparison.txt")
@@ -390,10 +381,3 @@ The cause is above, in lines with 'error'. Finished files remain: the same comma
 If a file under results/ is damaged or from other data: remove it, and run the same command again.
 If a file has a modification time in the future because a clock was wrong: touch it.
 Symptoms, causes, fixes: {os.path.relpath(REPO_ROOT / "docs/troubleshooting.md")}""")
-
-
-def leave_out_benchmarks():
-    """Remove the benchmarks of shared rules: Snakemake rejects them, because cached results have no benchmark."""
-    for each in workflow.rules:
-        if SHARED and each.cache.output:
-            each._benchmark = None

@@ -15,7 +15,7 @@ rule download:
     log:
         "results/log/download/{sample}/{file}.log",
     benchmark:
-        "results/benchmark/download/{sample}/{file}.tsv"
+        benchmark_unless_shared("download/{sample}/{file}")
     wildcard_constraints:
         sample=samples(of_files=True),
         file=SAFE_NAME,
@@ -38,20 +38,17 @@ rule convert:
     log:
         "results/log/convert/{sample}/{block}.log",
     benchmark:
-        "results/benchmark/convert/{sample}/{block}.tsv"
+        benchmark_unless_shared("convert/{sample}/{block}")
     wildcard_constraints:
         sample=samples(of_files=True),
     cache: SHARED
     conda:
         "../../envs/preprocess.yaml"
     params:
-        number=lambda wildcards: place_in_file(wildcards)[0],
-        part=lambda wildcards: place_in_file(wildcards)[1],
+        **settings("samples/{sample}", "layers", "columns", "on_invalid", "position"),
+        number=lambda wildcards: index_in_file(wildcards)[0],
+        part=lambda wildcards: index_in_file(wildcards)[1],
         parts=lookup(within=config, dpath="samples/{sample}/blocks_per_file"),
-        layers=lookup(within=config, dpath="samples/{sample}/layers"),
-        columns=lookup(within=config, dpath="samples/{sample}/columns"),
-        on_invalid=lookup(within=config, dpath="samples/{sample}/on_invalid"),
-        position=lookup(within=config, dpath="samples/{sample}/position"),
         content=contents(source_of_block),
         code=code_hash("convert.py"),
     script:

@@ -18,12 +18,7 @@ rule compute_statistics:
     conda:
         "../../envs/preprocess.yaml"
     params:
-        sample=lookup(within=config, dpath="datasets/{dataset}/sample"),
-        split=lookup(within=config, dpath="datasets/{dataset}/split"),
-        layers=lookup(within=config, dpath="datasets/{dataset}/layers"),
-        scales=lookup(within=config, dpath="datasets/{dataset}/scales"),
-        scale_quantile=lookup(within=config, dpath="datasets/{dataset}/scale_quantile"),
-        flatten=lookup(within=config, dpath="datasets/{dataset}/flatten"),
+        **settings("datasets/{dataset}", "sample", "split", "layers", "scales", "scale_quantile", "flatten"),
         code=code_hash("compute_statistics.py"),
     script:
         "../scripts/compute_statistics.py"
@@ -40,13 +35,12 @@ rule make_shards:
     log:
         "results/log/make_shards/{dataset}/{block}.log",
     benchmark:
-        "results/benchmark/make_shards/{dataset}/{block}.tsv"
+        benchmark_unless_shared("make_shards/{dataset}/{block}")
     cache: SHARED
     conda:
         "../../envs/preprocess.yaml"
     params:
-        zero_suppression=lookup(within=config, dpath="datasets/{dataset}/zero_suppression"),
-        compression=lookup(within=config, dpath="datasets/{dataset}/compression"),
+        **settings("datasets/{dataset}", "zero_suppression", "compression"),
         code=code_hash("make_shards.py"),
     script:
         "../scripts/make_shards.py"

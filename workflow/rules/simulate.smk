@@ -13,7 +13,7 @@ rule simulate:
     log:
         "results/log/simulate/{sample}/{block}.log",
     benchmark:
-        "results/benchmark/simulate/{sample}/{block}.tsv"
+        benchmark_unless_shared("simulate/{sample}/{block}")
     wildcard_constraints:
         sample=samples(of_files=False),
     cache: SHARED
@@ -39,7 +39,7 @@ use rule simulate as trial with:
     log:
         "results/log/simulate/{sample}/trial.log",
     benchmark:
-        "results/benchmark/trial/{sample}.tsv"
+        benchmark_unless_shared("trial/{sample}")
     params:
         block=0,
         jets=10,

@@ -32,11 +32,10 @@ rule train:
         # Snakemake counts GPUs, and clusters allocate them. The training uses the first `gpu` GPUs that PyTorch lists.
         gpu=config["compute"]["processes"] if config["compute"]["device"].startswith("cuda") else 0,
     params:
-        network=lookup(within=config, dpath="experiments/{experiment}/network"),
-        recipe=lookup(within=config, dpath="experiments/{experiment}/recipe"),
+        **settings("experiments/{experiment}", "network", "recipe"),
         precision=config["compute"]["precision"],
-        checkpoint=kept("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
-        events=kept("tensorboard/{experiment}/{seed}"),
+        checkpoint=outside_outputs("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
+        events=outside_outputs("tensorboard/{experiment}/{seed}"),
         # Snakemake does not compare this parameter, see `not_compared`. More jets in the sample thus do not repeat the
         # training of a network that uses the first blocks only.
         config=lambda wildcards, output: config_of(config, wildcards.experiment),

@@ -49,50 +49,45 @@ def convert(
     Raises:
         BadInput: The file has no jets, invalid jets with "raise", or a number of jets that does not fit `parts`.
     """
-    known_position = position != "none"
     settings = {name: f"samples.{sample}.{name}" for name in ("layers", "columns", "position")}
-    needed = [name for name in REQUIRED if known_position or name not in POSITION_COLUMNS]
-    opened = ParquetInput(source, columns, needed, settings=settings)
-    if not len(opened):
+    needed = [name for name in REQUIRED if position != "none" or name not in POSITION_COLUMNS]
+    jets = ParquetInput(source, columns, needed, settings=settings)
+    if not len(jets):
         raise BadInput(f"{source}: no jet in this file")
-    known = layers_of(opened, layers)
-    first, last = (len(opened) * i // parts for i in (part, part + 1))
+    file_layers = layers_of(jets, layers)
+    first, last = (len(jets) * i // parts for i in (part, part + 1))
     if last - first > LARGEST_BLOCK:
-        least = -(-len(opened) // LARGEST_BLOCK)
-        raise BadInput(
-            f"{source}: {len(opened):,} jets in {parts} block(s); give 'blocks_per_file' of at least {least}"
-        )
-    if len(opened) < parts:
-        most = f"give 'blocks_per_file' of at most {len(opened)}"
-        raise BadInput(f"{source}: {len(opened):,} jets cannot fill {parts} blocks: {most}")
-    if len(opened) >= EVENTS_PER_BLOCK:
-        raise BadInput(f"{source}: {len(opened):,} jets; a file may have {EVENTS_PER_BLOCK - 1:,}: divide it")
-    check_numbers(opened)
-    log_info(
-        f"{source.name}: rows {first:,} to {last:,}; "
-        + ", ".join(f"{ours}: {name}" for ours, name in opened.columns.items())
-    )
-    if "mass" not in opened.columns:
+        least = -(-len(jets) // LARGEST_BLOCK)
+        raise BadInput(f"{source}: {len(jets):,} jets in {parts} block(s); give 'blocks_per_file' of at least {least}")
+    if len(jets) < parts:
+        most = f"give 'blocks_per_file' of at most {len(jets)}"
+        raise BadInput(f"{source}: {len(jets):,} jets cannot fill {parts} blocks: {most}")
+    if len(jets) >= EVENTS_PER_BLOCK:
+        raise BadInput(f"{source}: {len(jets):,} jets; a file may have {EVENTS_PER_BLOCK - 1:,}: divide it")
+    check_numbers(jets)
+    names = ", ".join(f"{quantity}: {name}" for quantity, name in jets.columns.items())
+    log_info(f"{source.name}: rows {first:,} to {last:,}; {names}")
+    if "mass" not in jets.columns:
         train = f"to train, name it with {settings['columns']}"
         log_info(f"{source.name}: no column known as mass: enough to predict it; {train}")
-    about = {"file": str(source), "rows": [first, last], "columns": opened.columns}
+    provenance = {"file": str(source), "rows": [first, last], "columns": jets.columns}
 
     def write(layers: Sequence[Layer]) -> None:
-        read = track(opened.batches(first, last, layers), f"block {table.stem}", "jet", last - first, len)
-        batches = usable(opened, read, layers, first, on_invalid)
-        write_jets(table, numbered(batches, opened, number), layers, about, known_position)
+        batches = track(jets.batches(first, last, layers), f"block {table.stem}", "jet", last - first, len)
+        valid = numbered(valid_jets(jets, batches, layers, first, on_invalid), jets, number)
+        write_jets(table, valid, layers, provenance, position != "none")
 
     try:
-        write(known)
+        write(file_layers)
     except NotUniform:
-        coarse = ", ".join(layer.name for layer in known if layer.cell > 1)
+        coarse = ", ".join(layer.name for layer in file_layers if layer.cell > 1)
         log_info(f"{source.name}: {coarse} is not uniform in its cells: stored pixel by pixel, at 25 times the size")
-        write([layer._replace(cell=1) for layer in known])
-    if opened.rounded:
-        log_info(f"{source.name}: {opened.rounded:,} values were no float32 and have been rounded to the nearest")
+        write([layer._replace(cell=1) for layer in file_layers])
+    if jets.rounded:
+        log_info(f"{source.name}: {jets.rounded:,} values were no float32 and have been rounded to the nearest")
 
 
-def usable(
+def valid_jets(
     source: ParquetInput, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, on_invalid: str
 ) -> Iterator[JetBatch]:
     """Yield the valid jets of batches.
@@ -108,23 +103,23 @@ def usable(
         BadInput: A jet is invalid and `on_invalid` is "raise".
     """
     needed = ("mass", "pt") if on_invalid == "drop" and "mass" in source.columns else ("pt",)
-    row, left_out, why = first, 0, ""
+    row, dropped, reason = first, 0, ""
     below_zero = np.zeros(256, int)
     for batch in batches:
-        kept = np.ones(len(batch), bool)
+        mask = np.ones(len(batch), bool)
         for rows, flaw in (*structural_errors(batch, layers, needed), *physics_checks(batch, layers)):
             if on_invalid == "raise":
                 advice = "to leave such jets out, give the sample 'on_invalid: drop'"
                 raise BadInput(f"{source.path}: row {row + rows[0]}: {flaw}; {advice}")
-            kept[rows], why = False, why or f"row {row + rows[0]}: {flaw}"
-        row, left_out = row + len(batch), left_out + np.count_nonzero(~kept)
+            mask[rows], reason = False, reason or f"row {row + rows[0]}: {flaw}"
+        row, dropped = row + len(batch), dropped + np.count_nonzero(~mask)
         below_zero += np.bincount(batch.layer[batch.value < 0], minlength=256)
-        yield batch if kept.all() else batch.take(np.flatnonzero(kept))
-    for layer, number in zip(layers, below_zero, strict=False):
-        if number and not layer.signed:
-            log_info(f"{source.path.name}: {number:,} values of {layer.name} are below zero, and stay as they are")
-    if left_out:
-        log_info(f"{source.path.name}: {left_out:,} of {row - first:,} jets cannot be used and are left out ({why})")
+        yield batch if mask.all() else batch.take(np.flatnonzero(mask))
+    for layer, values in zip(layers, below_zero, strict=False):
+        if values and not layer.signed:
+            log_info(f"{source.path.name}: {values:,} values of {layer.name} are below zero, and stay as they are")
+    if dropped:
+        log_info(f"{source.path.name}: {dropped:,} of {row - first:,} jets cannot be used and are left out ({reason})")
 
 
 def numbered(batches: Iterator[JetBatch], source: ParquetInput, number: int) -> Iterator[JetBatch]:

@@ -8,9 +8,9 @@ import numpy as np
 from topmass.console import log_info, stage
 from topmass.files import file_digest
 from topmass.jets import JetTable
-from topmass.preprocessing.selection import Preprocessor
-from topmass.preprocessing.shards import Shard
-from topmass.preprocessing.split import SPLITS, hash_uniform
+from topmass.preprocessing.shard_builder import ShardBuilder
+from topmass.preprocessing.shards import Shard, ShardMeta
+from topmass.preprocessing.split import SPLITS, assign_split, hash_uniform
 from topmass.preprocessing.statistics import Statistics
 from topmass.progress import track
 
@@ -27,23 +27,33 @@ def make_shards(
         statistics: Statistics of the dataset.
         shards: Shard to write, by split.
         zero_suppression: Threshold on |value / scale| below which values are dropped.
-        compression: Compression of the values, as in `Preprocessor`.
+        compression: Compression of the values, as in `normalize`.
     """
-    known = Statistics.load(statistics)
-    jets = JetTable(table)
-    preprocessing = Preprocessor(jets, known, file_digest(statistics), zero_suppression, compression)
-    parts: dict[str, list[Shard]] = {split: [preprocessing.empty_shard()] for split in SPLITS}
+    dataset, jets = Statistics.load(statistics), JetTable(table)
+    meta = ShardMeta(
+        layers=tuple(dataset.layers),
+        cells=tuple(dataset.cells),
+        scales=tuple(dataset.scales),
+        zero_suppression=zero_suppression,
+        compression=compression,
+        statistics=file_digest(statistics),
+        position=jets.position,
+    )
+    builder = ShardBuilder(table, jets.layers, meta)
+    parts: dict[str, list[Shard]] = {name: [builder.empty_shard()] for name in SPLITS}
     # No progress bar, since several blocks are processed in parallel.
     for batch in track(jets.batches(), f"block {table.stem}", "jet", len(jets), len, bar=False):
-        for split, part in preprocessing.apply(batch).items():
-            parts[split].append(part)
+        split = assign_split(dataset.sample, batch.event, dataset.split)
+        for i, name in enumerate(SPLITS):
+            rows = np.flatnonzero(split == i)
+            weight = dataset.weights(name, batch.mass[rows], batch.pt[rows], batch.event[rows])
+            parts[name].append(builder.to_shard(batch, rows[weight > 0], weight[weight > 0]))
     counts = []
-    for split in SPLITS:
-        shard = Shard.join(parts.pop(split))
-        shard.take(np.argsort(hash_uniform(known.sample, "order", shard.arrays["event"]), kind="stable")).save(
-            shards[split]
-        )
-        counts.append(f"{len(shard):,} {split}")
+    for name in SPLITS:
+        shard = Shard.join(parts.pop(name))
+        order = np.argsort(hash_uniform(dataset.sample, "order", shard.arrays["event"]), kind="stable")
+        shard.take(order).save(shards[name])
+        counts.append(f"{len(shard):,} {name}")
     log_info(f"block {table.stem}: {', '.join(counts)} of {len(jets):,} jets")
 
 

@@ -59,20 +59,20 @@ def stage(name: str, log: str | None = None) -> Iterator[None]:
 @contextmanager
 def heartbeat() -> Iterator[None]:
     """Print the progress every `EVERY` seconds, from a thread because one step may take longer."""
-    over, start = threading.Event(), time.monotonic()
+    stopped, start = threading.Event(), time.monotonic()
 
     def beat() -> None:
-        while not over.wait(EVERY):
+        while not stopped.wait(EVERY):
             # A copy: the main thread may end the current work at this moment.
-            for tell in doing[-1:] or [lambda: log_info(f"at work for {duration(time.monotonic() - start)}")]:
-                tell()
+            for print_progress in doing[-1:] or [lambda: log_info(f"at work for {duration(time.monotonic() - start)}")]:
+                print_progress()
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
         thread.join()
 
 
@@ -83,16 +83,13 @@ def add_log_handlers(name: str, log: str | None, mode: str = "w") -> logging.Han
     to_terminal.addFilter(lambda record: not getattr(record, "has_bar", False))
     logger = logging.getLogger("topmass")
     logger.setLevel(logging.INFO)
-    logger.handlers = [*([to_file(log, mode)] if log else []), to_terminal]
+    logger.handlers = [to_terminal]
+    if log:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(log, mode, encoding="utf-8", errors="backslashreplace")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        logger.handlers.insert(0, to_file)
     return to_terminal
-
-
-def to_file(log: str, mode: str) -> logging.Handler:
-    """Return a handler that writes messages to this file, opened in this mode."""
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log, mode, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    return handler
 
 
 def print_status(text: str) -> None:
@@ -108,23 +105,23 @@ def duration(seconds: float) -> str:
 
 def describe(error: Exception) -> str:
     """Return one line for an error that a user can fix."""
-    if what := resource_exhausted(error):
-        said = " ".join(str(error).split()) or type(error).__name__
-        return f"not enough {what} ({said}), which damages no file: {REMEDY[what]}"
-    if isinstance(error, OSError) and error.strerror:
-        why = error.strerror.lower()
-        if isinstance(error, PermissionError):
-            why += " (`ls -ld` shows who may do what with it; `chmod u+rw` gives its owner the right)"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
-            # The file is temporary, or the library did not name it.
-            why += f"; free are {free_space()}; to fix: make room, or name another folder in TMPDIR"
-        return f"{error.filename}: {why}" if error.filename else why
-    return " ".join(str(error).split())
+    message = " ".join(str(error).split())
+    if resource := resource_exhausted(error):
+        return f"not enough {resource} ({message or type(error).__name__}), which damages no file: {REMEDY[resource]}"
+    if not isinstance(error, OSError) or not error.strerror:
+        return message
+    reason = error.strerror.lower()
+    if isinstance(error, PermissionError):
+        reason += " (`ls -ld` shows who may do what with it; `chmod u+rw` gives its owner the right)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+        # The file is temporary, or the library did not name it.
+        reason += f"; free are {free_space()}; to fix: make room, or name another folder in TMPDIR"
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def free_space() -> str:
     """Return the free space on the disks of TMPDIR and of the working directory, as text."""
-    chosen = os.environ.get("TMPDIR", "")
-    temporary = chosen if os.path.isdir(chosen) else tempfile.gettempdir()
-    places = {f"TMPDIR={temporary}": temporary, os.getcwd(): os.curdir}
-    return ", ".join(f"{shutil.disk_usage(folder).free / 1e9:.1f} GB in {name}" for name, folder in places.items())
+    folder = os.environ.get("TMPDIR", "")
+    temporary = folder if os.path.isdir(folder) else tempfile.gettempdir()
+    folders = {f"TMPDIR={temporary}": temporary, os.getcwd(): os.curdir}
+    return ", ".join(f"{shutil.disk_usage(path).free / 1e9:.1f} GB in {name}" for name, path in folders.items())

@@ -31,8 +31,8 @@ def resource_exhausted(error: Exception) -> str:
         return "memory"
     if isinstance(error, OSError) and error.errno in ERRNO_RESOURCES:
         return ERRNO_RESOURCES[error.errno]
-    said = "" if isinstance(error, BadInput) else str(error)
-    return next((what for what, words in RESOURCE_PATTERNS.items() if re.search(words, said, re.IGNORECASE)), "")
+    text = "" if isinstance(error, BadInput) else str(error)
+    return next((name for name, pattern in RESOURCE_PATTERNS.items() if re.search(pattern, text, re.IGNORECASE)), "")
 
 
 def classify_read_error(error: Exception, what: str) -> Exception:

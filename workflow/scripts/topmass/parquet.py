@@ -14,12 +14,7 @@ DAMAGED = (pa.ArrowException, OSError, ValueError)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a parquet file for reading.
-
-    Raises:
-        BadInput: The file is not a complete parquet file.
-        OSError: The file cannot be opened.
-    """
+    """Open a parquet file; raise BadInput if it is not a complete one, OSError if it cannot be opened."""
     # Raises an OSError that names the file; the exception of pyarrow does not.
     path.open("rb").close()
     try:
@@ -29,17 +24,11 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def unreadable(error: Exception, path: Path, what: str) -> Exception:
-    """Return the error to raise after reading a parquet file has failed.
-
-    Args:
-        error: Exception of pyarrow.
-        path: The file.
-        what: Cause, unless it is encryption or the machine.
-    """
+    """Return the error to raise after reading failed: `what`, unless the cause is encryption or the machine."""
     # Without the path, which may contain any word.
-    why = " ".join(str(error).replace(str(path), "").split())
+    reason = " ".join(str(error).replace(str(path), "").split())
     # A file with encrypted columns and a plain footer opens, but reading these columns fails.
-    if "decrypt" in why.lower():
-        trouble = f"the file, or some of its columns, are encrypted ({why})"
-        return BadInput(f"{path}: {trouble}; expected plain parquet; to fix: decrypt it")
+    if "decrypt" in reason.lower():
+        problem = f"the file, or some of its columns, are encrypted ({reason})"
+        return BadInput(f"{path}: {problem}; expected plain parquet; to fix: decrypt it")
     return classify_read_error(error, f"{path}: {what}")

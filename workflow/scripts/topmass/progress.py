@@ -15,14 +15,13 @@ Item = TypeVar("Item")
 class Progress:
     """Progress of one piece of work, printed by the heartbeat of the stage.
 
-    Attributes:
+    Args:
         title: Name of the work.
         total: Amount of work; None if unknown.
         unit: Unit of all amounts.
         done: Amount that is done.
         more: Amount that follows this piece of work and counts for the time left.
-        note: Short status text.
-        bar: Bar that replaces the printed line in a terminal.
+        bar: Whether a bar replaces the printed line in a terminal.
     """
 
     def __init__(
@@ -74,10 +73,9 @@ class Progress:
     def line(self) -> str:
         """Return the amount done, the rate, the note and the time left as text."""
         done = f"{min(100, 100 * self.done / self.total):.0f} %" if self.total else amount(self.done, self.unit)
-        parts = [self.title, done]
-        if rate := self.rate():
-            parts.append(f"{amount(rate, self.unit)}/s")
-        return ", ".join([*parts, *([self.note] if self.note else []), *self.left()])
+        rate = self.rate()
+        speed = f"{amount(rate, self.unit)}/s" if rate else ""
+        return ", ".join(filter(None, [self.title, done, speed, self.note, *self.left()]))
 
     def rate(self) -> float:
         """Return the mean rate since the start, in units per second."""

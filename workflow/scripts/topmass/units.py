@@ -48,19 +48,11 @@ def find_unit(values: np.ndarray, low: float, high: float) -> str:
 
 
 def describe_range(name: str, values: np.ndarray, low: float, high: float, unit: str = "") -> str:
-    """Return one line with the range of values, their apparent unit, the expected range and a fix.
-
-    Args:
-        name: Name of the column.
-        values: Numbers (N,).
-        low: Lower limit of the expected range, GeV.
-        high: Upper limit, GeV.
-        unit: Unit that `find_unit` returned.
-    """
+    """Return one line with the range of values (N,), their unit, the expected range in GeV and a fix."""
     values = values[np.isfinite(values)]
-    found = f"{name} ranges from {format_value(values.min())} to {format_value(values.max())}"
+    extrema = f"{name} ranges from {format_value(values.min())} to {format_value(values.max())}"
     looks = f": it looks {unit}" if unit == "standardised" else f": it looks like {unit}" if unit else ""
-    return f"{found}{looks}; expected GeV, {format_value(low)} to {format_value(high)}; to fix: {REMEDIES[unit]}"
+    return f"{extrema}{looks}; expected GeV, {format_value(low)} to {format_value(high)}; to fix: {REMEDIES[unit]}"
 
 
 def format_value(value: float) -> str:

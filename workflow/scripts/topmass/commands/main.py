@@ -7,8 +7,8 @@ from topmass.openmp import limit_spinning
 
 limit_spinning()  # before torch is imported
 from topmass.commands import export_onnx, predict_jets, write_card  # noqa: E402
-from topmass.config.citations import citations  # noqa: E402
 from topmass.config.configuration import REPO_ROOT  # noqa: E402
+from topmass.config.run_metadata import citations  # noqa: E402
 from topmass.console import stage  # noqa: E402
 
 COMMANDS = {"predict": predict_jets, "export": export_onnx, "card": write_card}

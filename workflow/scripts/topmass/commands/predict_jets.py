@@ -25,7 +25,7 @@ from topmass.evaluation.inference_output import (
 )
 from topmass.files import BadInput
 from topmass.io.columns import COMMAND_LINE_OPTIONS
-from topmass.io.input_files import resolve_inputs
+from topmass.io.download import resolve_inputs
 from topmass.limits import available_cores
 from topmass.preprocessing.distribution import Distribution, JetSummary
 from topmass.preprocessing.distribution_shift import shift_error, shift_table

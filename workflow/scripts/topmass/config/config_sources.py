@@ -1,7 +1,7 @@
 """Loading and merging of YAML configurations; duplicate keys are rejected.
 
-The format is YAML 1.2, in which `2.0e6` is a number, `on` a text and `012` twelve. PyYAML is configured for it, because
-a workflow starts with only Snakemake's dependencies, which include no YAML 1.2 library.
+All scalars are text; the schema determines their types. PyYAML would treat `2.0e6` as text, `on` as true and `012` as
+ten.
 """
 
 import os
@@ -14,18 +14,6 @@ import yaml
 
 from topmass.files import BadInput
 
-SCALARS = {
-    "null": "null|Null|NULL|~|",
-    "bool": "true|True|TRUE|false|False|FALSE",
-    "int": "[-+]?[0-9]+(_[0-9]+)*|0o[0-7]+|0x[0-9a-fA-F]+",
-    "float": r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-    "merge": "<<",
-}
-"""Patterns of scalars that are not text.
-
-They are the core schema of YAML 1.2.2, section 10.3.2, plus the merge key and `2_000_000` of YAML 1.1.
-"""
-
 
 class ConfigSource(NamedTuple):
     """Part of a configuration with its source, such as a file."""
@@ -35,9 +23,9 @@ class ConfigSource(NamedTuple):
 
 
 class Loader(yaml.SafeLoader):
-    """Loader of YAML 1.2 with keys as written text; a duplicate key is rejected with both line numbers."""
+    """YAML loader of text only; a duplicate key is rejected with both line numbers."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         """Reject duplicate keys and keys that are not scalars, before merge keys are resolved."""
@@ -58,28 +46,8 @@ class Loader(yaml.SafeLoader):
         return {key.value: self.construct_object(value, deep) for key, value in node.value}
 
 
-def to_int(loader: Loader, node: yaml.ScalarNode) -> int:
-    """Return an integer; a leading zero does not mean octal."""
-    return int(node.value, 0) if node.value[:2] in ("0o", "0x") else int(node.value)
-
-
-def to_float(loader: Loader, node: yaml.ScalarNode) -> float:
-    """Return a float."""
-    return float(re.sub(r"\.(?=inf|nan)", "", node.value.lower()))
-
-
-for name, pattern in SCALARS.items():
-    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"^({pattern})$"), None)
-Loader.add_constructor("tag:yaml.org,2002:int", to_int)
-Loader.add_constructor("tag:yaml.org,2002:float", to_float)
-
-
 def parse(text: str) -> object:
-    """Parse a YAML text.
-
-    Raises:
-        BadInput: If the text is not YAML or contains a duplicate key.
-    """
+    """Parse a YAML text; raise BadInput if it is not YAML or contains a duplicate key."""
     try:
         return yaml.load(text, Loader)
     except yaml.MarkedYAMLError as error:
@@ -90,11 +58,7 @@ def parse(text: str) -> object:
 
 
 def read_file(path: Path) -> ConfigSource:
-    """Load a configuration from YAML or JSON.
-
-    Raises:
-        BadInput: If the file is not a YAML or JSON mapping; the message contains file and line.
-    """
+    """Load a YAML or JSON mapping; raise BadInput with file and line if the file contains anything else."""
     try:
         text = path.read_text(encoding="utf-8")
         # JSON may be indented with tabs, but YAML may not.
@@ -109,14 +73,7 @@ def read_file(path: Path) -> ConfigSource:
 
 
 def read_arguments(arguments: Sequence[str]) -> ConfigSource:
-    """Parse the configuration of the command line.
-
-    Args:
-        arguments: Items `key=value` with the value in YAML.
-
-    Raises:
-        BadInput: If a value is not YAML.
-    """
+    """Parse items `key=value` of the command line; raise BadInput if a value is not YAML."""
     content: dict = {}
     for argument in arguments:
         key, _, text = argument.partition("=")
@@ -132,10 +89,6 @@ def deep_merge(below: object, above: object) -> object:
 
     A mapping with another `name` than the one below it replaces it entirely.
 
-    Args:
-        below: Configuration with lower precedence.
-        above: Configuration with higher precedence.
-
     Raises:
         BadInput: If a part contains itself, which YAML's anchors allow.
     """
@@ -147,10 +100,10 @@ def deep_merge(below: object, above: object) -> object:
 
 def _deep_merge(below: object, above: object) -> object:
     if isinstance(above, Mapping):
-        if isinstance(below, Mapping) and "name" in above and above["name"] != below.get("name"):
-            below = None
-        found = {key: _deep_merge(None, value) for key, value in below.items()} if isinstance(below, Mapping) else {}
+        if not isinstance(below, Mapping) or ("name" in above and above["name"] != below.get("name")):
+            below = {}
+        merged = {key: _deep_merge(None, value) for key, value in below.items()}
         # The YAML reader of another workflow may have parsed a key as a number or a boolean.
         texts = {str(key): value for key, value in above.items()}
-        return found | {key: _deep_merge(found.get(key), value) for key, value in texts.items()}
+        return merged | {key: _deep_merge(merged.get(key), value) for key, value in texts.items()}
     return [_deep_merge(None, item) for item in above] if isinstance(above, list) else above

@@ -8,19 +8,25 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
-from topmass.config.coercion import coerce
+import yaml
+
+from topmass.config.coercion import NULLS, coerce
 from topmass.config.config_paths import missing, with_paths
-from topmass.config.config_sources import ConfigSource, deep_merge, parse, read_file
+from topmass.config.config_sources import ConfigSource, deep_merge, read_file
 from topmass.config.cross_checks import cross_checks
-from topmass.config.inheritance import InheritanceError, resolve_inheritance
 from topmass.config.predict_config import check_prediction, with_prediction
-from topmass.config.schema_validation import validate
+from topmass.config.schema_validation import Problem, validate
 from topmass.files import BadInput
 
 REPO_ROOT = Path(__file__).parents[4]
 """Root folder of this repository."""
-SCHEMA = parse((REPO_ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((REPO_ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+
+
+class InheritanceError(Exception):
+    """Error of an entry that extends an unknown one or itself; the argument is a `Problem`."""
 
 
 def configure(layers: Sequence[ConfigSource], look: bool = True) -> dict:
@@ -35,31 +41,64 @@ def configure(layers: Sequence[ConfigSource], look: bool = True) -> dict:
     """
     layers = [read_file(REPO_ROOT / "config.yaml"), *layers]
     try:
-        written = resolve_inheritance(reduce(deep_merge, (layer.content for layer in layers), {}))
-        meant = coerce(written, SCHEMA, SCHEMA["$defs"])
-        problem = validate(meant, SCHEMA)
-        problem = problem and (defining_key(problem[0], meant, layers), problem[1])
-        config = {} if problem else with_prediction(with_paths(meant))
-        looked = (missing, check_prediction) if look and not problem else ()
-        problem = problem or next(chain(cross_checks(config), *(find(meant) for find in looked)), None)
+        merged = resolve_inheritance(reduce(deep_merge, (layer.content for layer in layers), {}))
+        coerced = coerce(merged, SCHEMA, SCHEMA["$defs"])
+        if problem := validate(coerced, SCHEMA):
+            raise_problem((defining_key(problem[0], coerced, layers), problem[1]), layers)
+        config = with_prediction(with_paths(coerced))
+        file_checks = (missing, check_prediction) if look else ()
+        for problem in chain(cross_checks(config), *(check(coerced) for check in file_checks)):
+            raise_problem(problem, layers)
     except InheritanceError as error:
-        problem = error.problem
-    if problem:
-        key, message = problem
-        line = f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}"
-        # Keys and names may contain line breaks and other control characters.
-        raise BadInput("".join(each if each.isprintable() else repr(each)[1:-1] for each in line))
+        raise_problem(error.args[0], layers)
     return config
+
+
+def raise_problem(problem: Problem, layers: Sequence[ConfigSource]) -> NoReturn:
+    """Raise BadInput with the source of a problem."""
+    key, message = problem
+    line = f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}"
+    # Keys and names may contain line breaks and other control characters.
+    raise BadInput("".join(each if each.isprintable() else repr(each)[1:-1] for each in line)) from None
+
+
+def resolve_inheritance(config: Mapping) -> dict:
+    """Return the configuration with the keys of `extends` filled in, and `network: name` as a mapping."""
+    resolved = dict(config)
+    for section in ("samples", "datasets", "experiments"):
+        if isinstance(entries := config.get(section), Mapping):
+            resolved[section] = {name: inherit(section, entries, (name,)) for name in entries}
+    return resolved
+
+
+def inherit(section: str, entries: Mapping, names: tuple[str, ...]) -> object:
+    """Return the last entry of a chain with its inherited keys; each entry of `names` extends the next one.
+
+    Raises:
+        InheritanceError: If an entry extends an unknown one or itself.
+    """
+    entry = entries[names[-1]]
+    if not isinstance(entry, Mapping):
+        return entry
+    if entry.get("extends") not in (None, *NULLS):
+        base, key = str(entry["extends"]), (section, names[-1], "extends")
+        if base not in entries:
+            raise InheritanceError((key, f"there is no '{base}'; known are {', '.join(entries)}"))
+        if base in names:
+            raise InheritanceError((key, f"goes round in a circle: {' extends '.join((*names, base))}"))
+        entry = deep_merge(inherit(section, entries, (*names, base)), entry)
+    # A mapping, so that the coercion can add the defaults of the network.
+    return entry | {"network": {"name": entry["network"]}} if isinstance(entry.get("network"), str) else entry
 
 
 def defining_key(key: tuple[str, ...], config: Mapping, layers: Sequence[ConfigSource]) -> tuple[str, ...]:
     """Return the key that a value was inherited from, or the key itself if no layer has it."""
-    section, *below = key
-    while len(below) > 1:
-        if any(has(layer.content, (section, *below)) for layer in layers):
-            return (section, *below)
-        entry = config.get(section, {}).get(below[0])
-        below = [str(entry.get("extends")), *below[1:]] if isinstance(entry, Mapping) and entry.get("extends") else []
+    section, *rest = key
+    while len(rest) > 1:
+        if any(has(layer.content, (section, *rest)) for layer in layers):
+            return (section, *rest)
+        entry = config.get(section, {}).get(rest[0])
+        rest = [str(entry.get("extends")), *rest[1:]] if isinstance(entry, Mapping) and entry.get("extends") else []
     return key
 
 
@@ -77,10 +116,9 @@ def has(content: object, key: tuple[str, ...]) -> bool:
     for step in key:
         if not isinstance(content, list | Mapping):
             return True
-        if isinstance(content, list) and step.isdecimal() and int(step) < len(content):
-            content = content[int(step)]
-        elif isinstance(content, Mapping) and step in map(str, content):
-            content = next(value for name, value in content.items() if str(name) == step)
-        else:
+        items = enumerate(content) if isinstance(content, list) else content.items()
+        children = {str(name): value for name, value in items}
+        if step not in children:
             return False
+        content = children[step]
     return True

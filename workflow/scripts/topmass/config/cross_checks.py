@@ -32,35 +32,36 @@ def number_of_blocks(sample: Mapping) -> int:
 
 def cross_checks(config: Mapping) -> Iterator[Problem]:
     """Yield all problems, section by section; each check assumes that there was no earlier problem."""
-    for name, sample in config["samples"].items():
-        wrong = wrong_files if "files" in sample else wrong_simulation
-        yield from wrong(("samples", name), sample)
+    samples, datasets, experiments = config["samples"], config["datasets"], config["experiments"]
+    for name, sample in samples.items():
+        key = ("samples", name)
+        if "files" in sample:
+            yield from file_problems(key, sample["files"])
+        else:
+            yield from generator_problems((*key, "simulate", "generator"), sample["simulate"]["generator"])
         if number_of_blocks(sample) > MOST_BLOCKS:
             blocks = f"{number_of_blocks(sample):,} blocks, more than the {MOST_BLOCKS:,} that can be planned"
-            yield ("samples", name), f"{blocks}: make blocks larger, or divide the sample"
-    for name, dataset in config["datasets"].items():
-        yield from exists(("datasets", name, "sample"), dataset["sample"], config["samples"])
-        yield from wrong_dataset(("datasets", name), dataset, config["samples"][dataset["sample"]])
-    for name, experiment in config["experiments"].items():
-        yield from exists(("experiments", name, "dataset"), experiment["dataset"], config["datasets"])
-        dataset = config["datasets"][experiment["dataset"]]
-        yield from wrong_experiment(("experiments", name), experiment, dataset)
+            yield key, f"{blocks}: make blocks larger, or divide the sample"
+    for name, dataset in datasets.items():
+        yield from exists(("datasets", name, "sample"), dataset["sample"], samples)
+        yield from dataset_problems(("datasets", name), dataset, samples[dataset["sample"]])
+    for name, experiment in experiments.items():
+        yield from exists(("experiments", name, "dataset"), experiment["dataset"], datasets)
+        yield from experiment_problems(("experiments", name), experiment, datasets[experiment["dataset"]])
     for i, name in enumerate(config["run"]["experiments"]):
-        yield from exists(("run", "experiments", str(i)), name, config["experiments"])
-        experiment = config["experiments"][name]
-        sample = config["datasets"][experiment["dataset"]]["sample"]
-        known = number_of_blocks(config["samples"][sample])
+        yield from exists(("run", "experiments", str(i)), name, experiments)
+        sample, max_blocks = datasets[experiments[name]["dataset"]]["sample"], experiments[name]["max_blocks"]
         # Only checked for experiments that run: others may have more blocks than a reduced sample.
-        if experiment["max_blocks"] and experiment["max_blocks"] > known:
-            yield ("experiments", name, "max_blocks"), f"the sample '{sample}' has {known:,} only"
+        if max_blocks and max_blocks > number_of_blocks(samples[sample]):
+            available = f"the sample '{sample}' has {number_of_blocks(samples[sample]):,} only"
+            yield ("experiments", name, "max_blocks"), available
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
         yield ("compute", "device"), "several processes take the first GPUs: write cuda"
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
 
 
-def wrong_simulation(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
+def generator_problems(key: tuple[str, ...], generator: Mapping) -> Iterator[Problem]:
     """Yield invalid ranges of a simulated sample, and masses that the process cannot make."""
-    generator, key = sample["simulate"]["generator"], (*key, "simulate", "generator")
     process, mass, pt = (generator[name] for name in ("process", "mass", "pt"))
     yield from ascending((*key, "pt"), pt)
     if isinstance(mass, list):
@@ -76,30 +77,28 @@ def wrong_simulation(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]
         )
 
 
-def wrong_files(key: tuple[str, ...], sample: Mapping) -> Iterator[Problem]:
-    """Yield files without a valid source, files that cannot be saved, and duplicates."""
-    files = sample["files"]
+def file_problems(key: tuple[str, ...], files: Sequence[Mapping]) -> Iterator[Problem]:
+    """Yield files of a sample without a valid source, files that cannot be saved, and duplicates."""
     for i, file in enumerate(files):
         yield from wrong_file((*key, "files", str(i)), file)
-    real = [identity(file["path"]) if "path" in file else None for file in files]
+    identities = [identity(file["path"]) if "path" in file else None for file in files]
     for what, values in (
         ("url", [file.get("url") for file in files]),
-        ("path", real),
+        ("path", identities),
         ("checksum", [file.get("checksum") for file in files]),
     ):
-        twice = first_repeated(values)
-        if twice is not None:
-            which, earlier = "", "an earlier file"
+        repeated = first_repeated(values)
+        if repeated is not None:
+            problem = "is that of an earlier file"
             if what == "path":
-                which, earlier = f"{files[twice]['path']} ", f"{earlier}, {files[values.index(values[twice])]['path']}"
-            yield (
-                (*key, "files", str(twice), what),
-                f"{which}is that of {earlier}: no jet may be in a sample twice",
-            )
-    twice = first_repeated([file_name(file) if "url" in file else None for file in files])
-    if twice is not None:
-        trouble = f"would be saved as '{file_name(files[twice])}' like an earlier one; give it a 'name'"
-        yield (*key, "files", str(twice)), trouble
+                earlier = files[values.index(values[repeated])]
+                problem = f"{files[repeated]['path']} {problem}, {earlier['path']}"
+            yield (*key, "files", str(repeated), what), f"{problem}: no jet may be in a sample twice"
+    names = [file_name(file) if "url" in file else None for file in files]
+    repeated = first_repeated(names)
+    if repeated is not None:
+        problem = f"would be saved as '{names[repeated]}' like an earlier one; give it a 'name'"
+        yield (*key, "files", str(repeated)), problem
 
 
 def identity(path: str) -> str:
@@ -131,7 +130,7 @@ def wrong_file(key: tuple[str, ...], file: Mapping) -> Iterator[Problem]:
                 yield key, f"cannot be saved as '{name}'; give the file a 'name' of letters, digits, _, . and -"
 
 
-def wrong_dataset(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> Iterator[Problem]:
+def dataset_problems(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> Iterator[Problem]:
     """Yield layers that the sample lacks, invalid split fractions and ranges, and scales of unused layers."""
     layers = sample.get("layers") or dataset["layers"]
     for i, layer in enumerate(dataset["layers"]):
@@ -146,7 +145,7 @@ def wrong_dataset(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> It
         yield (*key, "scales", layer), "a scale for a layer that is not in 'layers'"
 
 
-def wrong_experiment(key: tuple[str, ...], experiment: Mapping, dataset: Mapping) -> Iterator[Problem]:
+def experiment_problems(key: tuple[str, ...], experiment: Mapping, dataset: Mapping) -> Iterator[Problem]:
     """Yield a network whose required layers are missing, and inconsistent recipe settings."""
     network, recipe = experiment["network"]["name"], experiment["recipe"]
     if network in OF_CALORIMETERS and not CALORIMETER_LAYERS & set(dataset["layers"]):

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from topmass.config.config_paths import display_path, path_error
 from topmass.config.schema_validation import Problem
-from topmass.io.glob_paths import expand_variables, glob_paths
+from topmass.io.locations import expand_variables, glob_paths
 
 DOWNLOADS = "predict"
 """Name of the sample that contains the jets to predict from URLs."""
@@ -24,16 +24,18 @@ def with_prediction(config: Mapping) -> dict:
     Each entry of `jets` becomes a mapping with a `sample`, a `path` or a `url`. The path of the model is expanded, and
     `masses` is the output file. Jets from URLs form a sample, so that they are downloaded like files of other samples.
     """
-    asked = config["predict"]
-    if asked is None:
+    prediction, samples = config["predict"], config["samples"]
+    if prediction is None:
         return dict(config)
-    masses = os.path.join("results/predicted", name_of_model(config), f"{name_of_jets(config)}.parquet")
-    jets = [entry for each in listed(asked["jets"]) for entry in entries(each, config)]
-    model = asked["model"] if is_trained_here(asked["model"], config) else glob_paths(asked["model"])[0]
-    samples, downloads = config["samples"], [entry for entry in jets if "url" in entry]
-    if downloads:
+    model, names = prediction["model"], listed(prediction["jets"])
+    is_trained = is_trained_here(model, config)
+    file = names[0] if len(names) == 1 and names[0] in samples else label(*names)
+    masses = os.path.join("results/predicted", model if is_trained else label(model), f"{file}.parquet")
+    jets = [entry for name in names for entry in entries(name, config)]
+    if downloads := [entry for entry in jets if "url" in entry]:
         samples = {**samples, DOWNLOADS: {"files": downloads, "blocks_per_file": 1}}
-    return {**config, "samples": samples, "predict": {**asked, "model": model, "jets": jets, "masses": masses}}
+    model = model if is_trained else glob_paths(model)[0]
+    return {**config, "samples": samples, "predict": {**prediction, "model": model, "jets": jets, "masses": masses}}
 
 
 def listed(jets: str | list[str]) -> list[str]:
@@ -59,19 +61,19 @@ def is_trained_here(model: str, config: Mapping) -> bool:
 
 def check_prediction(config: Mapping) -> Iterator[Problem]:
     """Yield missing models and jets in a configuration before `with_prediction`."""
-    asked = config["predict"]
-    if asked is None:
+    prediction = config["predict"]
+    if prediction is None:
         return
-    if not is_trained_here(asked["model"], config) and (trouble := path_error(glob_paths(asked["model"])[0])):
+    model = prediction["model"]
+    if not is_trained_here(model, config) and (error := path_error(glob_paths(model)[0])):
         known = f"nor is it EXPERIMENT/SEED of {', '.join(config['experiments'])}"
-        yield ("predict", "model"), f"{display_path(asked['model'])}: {trouble}, {known}"
-    for each in listed(asked["jets"]):
-        for entry in entries(each, config):
-            if "path" in entry and (trouble := path_error(entry["path"])):
-                known = f"nor a sample of this name among {', '.join(config['samples'])}"
-                yield ("predict", "jets"), f"{display_path(entry['path'])}: {trouble}, {known}"
-            if "url" in entry and DOWNLOADS in config["samples"]:
-                yield ("samples", DOWNLOADS), "the jets behind the URLs of 'predict' are to have this name: rename it"
+        yield ("predict", "model"), f"{display_path(model)}: {error}, {known}"
+    for entry in (entry for name in listed(prediction["jets"]) for entry in entries(name, config)):
+        if "path" in entry and (error := path_error(entry["path"])):
+            known = f"nor a sample of this name among {', '.join(config['samples'])}"
+            yield ("predict", "jets"), f"{display_path(entry['path'])}: {error}, {known}"
+        if "url" in entry and DOWNLOADS in config["samples"]:
+            yield ("samples", DOWNLOADS), "the jets behind the URLs of 'predict' are to have this name: rename it"
 
 
 def file_of_masses(config: Mapping) -> str:
@@ -79,28 +81,16 @@ def file_of_masses(config: Mapping) -> str:
     return DEFAULT_OUTPUT if config["predict"] is None else config["predict"]["masses"]
 
 
-def name_of_model(config: Mapping) -> str:
-    """Return EXPERIMENT/SEED, or the label of a model file."""
-    model = config["predict"]["model"]
-    return model if is_trained_here(model, config) else label(model)
-
-
-def name_of_jets(config: Mapping) -> str:
-    """Return the name of a sample, or the label of any other jets."""
-    jets = listed(config["predict"]["jets"])
-    return jets[0] if len(jets) == 1 and jets[0] in config["samples"] else label(*jets)
-
-
-def label(*places: str) -> str:
+def label(*locations: str) -> str:
     """Return the end of the first path or URL, safe for file names, with a hash of all of them.
 
     The hash keeps outputs apart: without it, URLs or paths with the same end would overwrite each other.
     """
-    whole = [each if "://" in each else os.path.normpath(expand_variables(each)) for each in places]
+    expanded = [path if "://" in path else os.path.normpath(expand_variables(path)) for path in locations]
     # A URL's host and query are omitted: they may contain a password.
-    url = re.fullmatch(r"[^:]+://[^/]*([^?#]*).*", whole[0])
-    end = PurePosixPath(unquote(url[1]) if url else whole[0])
-    words = "_".join([*end.parent.parts, end.stem][-2:])
+    url = re.fullmatch(r"[^:]+://[^/]*([^?#]*).*", expanded[0])
+    path = PurePosixPath(unquote(url[1]) if url else expanded[0])
+    words = "_".join([*path.parent.parts, path.stem][-2:])
     # Only characters without special meaning for Snakemake, shells and file systems.
     safe = re.sub(r"[^A-Za-z0-9.-]", "_", words).strip("._-")[-LONGEST:].lstrip("._-")
-    return f"{safe or 'jets'}-{sha256(chr(0).join(whole).encode()).hexdigest()[:8]}"
+    return f"{safe or 'jets'}-{sha256(chr(0).join(expanded).encode()).hexdigest()[:8]}"

@@ -35,15 +35,7 @@ def acquire_run_lock(folder: Path) -> bool | None:
 
 
 def require_writable(folder: Path, snakefile: Path) -> None:
-    """Check that Snakemake can write to this folder, which even a dry run requires.
-
-    Args:
-        folder: Working directory.
-        snakefile: Snakefile, for the error message.
-
-    Raises:
-        BadInput: If the folder is not writable.
-    """
+    """Raise BadInput unless Snakemake can write to this working directory, which even a dry run requires."""
     notes = folder / NOTE.partition("/")[0]
     effective = os.access in os.supports_effective_ids
     if not os.access(notes if notes.exists() else folder, os.W_OK, effective_ids=effective):

@@ -46,15 +46,15 @@ def explain(error: ValidationError) -> Problem:
     key = tuple(str(step) for step in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
-        wrong = sorted(set(error.instance) - set(known))[0]
+        unknown = sorted(set(error.instance) - set(known))[0]
         for old, new in RENAMED:
-            if old == wrong and new in known:
-                return (*key, wrong), f"renamed to {new}"
-        close = difflib.get_close_matches(wrong, known, 1)
+            if old == unknown and new in known:
+                return (*key, unknown), f"renamed to {new}"
+        close = difflib.get_close_matches(unknown, known, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-        return (*key, wrong), f"no such key; {hint}"
-    about = error.schema.get("description")
-    if error.validator == "pattern" and about:
-        return key, f"{error.instance!r} does not fit: {about[0].lower()}{about[1:].rstrip('.')}"
+        return (*key, unknown), f"no such key; {hint}"
+    description = error.schema.get("description")
+    if error.validator == "pattern" and description:
+        return key, f"{error.instance!r} does not fit: {description[0].lower()}{description[1:].rstrip('.')}"
     hint = f"; write [{error.instance}]" if error.validator == "type" and error.validator_value == "array" else ""
-    return key, f"{error.message}{hint} ({about})" if about else error.message + hint
+    return key, f"{error.message}{hint} ({description})" if description else error.message + hint

@@ -148,7 +148,7 @@ SUBJET_FEATURES = (
 """Subjet features. Subjets are cones around the leading towers, in order; each excludes the towers of earlier cones."""
 JET_FEATURES = (
     Feature("pt", "GeV", "pT of the jet"),
-    Feature("eta", "1", "η of the window's middle", position=True),
+    Feature("eta", "1", "η of the window centre", position=True),
     Feature("abs_eta", "1", "its magnitude", position=True),
     Feature("jet_mass", "GeV", "mass of the jet"),
     Feature("softdrop_mass", "GeV", "mass of the jet after soft drop"),

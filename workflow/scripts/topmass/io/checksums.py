@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from topmass.files import BadInput, atomic_write
-from topmass.io.urls import url_fingerprint
+from topmass.io.locations import url_fingerprint
 
 LENGTHS = {"sha256": 64, "md5": 32, "adler32": 8}
 """Hexadecimal digits of each kind of checksum."""
@@ -28,11 +28,7 @@ class Adler32:
 
 
 def parse_checksum(text: str) -> str:
-    """Return a checksum of the form `kind:value` in lower case.
-
-    Raises:
-        BadInput: The kind is unknown, or the value does not have its form.
-    """
+    """Return a checksum of the form `kind:value` in lower case; raise BadInput for any other form."""
     kind, colon, value = text.strip().lower().partition(":")
     if not colon or kind not in LENGTHS:
         raise BadInput(f"checksum {text!r}: write it as kind:value, the kind one of {', '.join(LENGTHS)}")
@@ -59,13 +55,10 @@ def read_record(file: Path, url: str | None = None) -> str | None:
         BadInput: The record cannot be parsed.
     """
     record = record_path(file)
-    try:
-        match = re.match(
-            r"(?:# from (\S+)\n)?([0-9a-f]{64}) [ *]", record.read_text(encoding="utf-8", errors="replace")
-        )
-    except FileNotFoundError:
+    if not record.exists():
         return None
-    if not match:
+    text = record.read_text(encoding="utf-8", errors="replace")
+    if not (match := re.match(r"(?:# from (\S+)\n)?([0-9a-f]{64}) [ *]", text)):
         raise BadInput(f"{record}: not written by topmass; to fix: delete it")
     # Records of older versions name no URL.
     return f"sha256:{match[2]}" if url is None or match[1] in (None, url_fingerprint(url)) else None
@@ -73,7 +66,6 @@ def read_record(file: Path, url: str | None = None) -> str | None:
 
 def write_record(file: Path, checksum: str, url: str) -> None:
     """Record the SHA-256 and the URL of `file` in a form that `sha256sum --check` reads."""
+    digest = checksum.removeprefix("sha256:")
     with atomic_write(record_path(file)) as part:
-        part.write_text(
-            f"# from {url_fingerprint(url)}\n{checksum.removeprefix('sha256:')}  {file.name}\n", encoding="utf-8"
-        )
+        part.write_text(f"# from {url_fingerprint(url)}\n{digest}  {file.name}\n", encoding="utf-8")

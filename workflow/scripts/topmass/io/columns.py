@@ -41,32 +41,28 @@ def find_columns(
     Raises:
         BadInput: Images or a required column are missing, or a column is ambiguous.
     """
-    columns = settings["columns"]
+    option = settings["columns"]
     if unused := sorted(given.keys() & set(POSITION_COLUMNS) - {*needed, *welcome}):
         none = f"{settings['position']} is none" if "position" in settings else "the model takes no position"
-        raise BadInput(f"{path}: {none}, and {columns} names {' and '.join(unused)}: leave that out")
-    found = {}
-    for ours in (*IMAGE, *SPARSE_COLUMNS, *needed, *welcome):
-        choices = [given[ours]] if ours in given else [ours, *OTHER_NAMES.get(ours, ())]
-        there = [name for name in choices if name in names]
-        if ours in given and not there:
-            raise BadInput(f"{path}: no column '{given[ours]}' for {ours}; there are {', '.join(names)}")
-        if len(there) > 1:
-            raise BadInput(f"{path}: {' and '.join(there)} could both be the {ours}: say which with {columns}")
-        if there:
-            if names.count(there[0]) > 1:
-                raise BadInput(f"{path}: two columns '{there[0]}': rename one")
-            found[ours] = there[0]
-    dense, sparse = ([ours for ours in kind if ours in found] for kind in (IMAGE, SPARSE_COLUMNS))
+        raise BadInput(f"{path}: {none}, and {option} names {' and '.join(unused)}: leave that out")
+    columns = {}
+    for quantity in (*IMAGE, *SPARSE_COLUMNS, *needed, *welcome):
+        choices = [given[quantity]] if quantity in given else [quantity, *OTHER_NAMES.get(quantity, ())]
+        present = [name for name in choices if name in names]
+        if quantity in given and not present:
+            raise BadInput(f"{path}: no column '{given[quantity]}' for {quantity}; there are {', '.join(names)}")
+        if len(present) > 1:
+            raise BadInput(f"{path}: {' and '.join(present)} could both be the {quantity}: say which with {option}")
+        if present:
+            if names.count(present[0]) > 1:
+                raise BadInput(f"{path}: two columns '{present[0]}': rename one")
+            columns[quantity] = present[0]
+    dense, sparse = ([quantity for quantity in kind if quantity in columns] for kind in (IMAGE, SPARSE_COLUMNS))
     if bool(dense) == (len(sparse) == len(SPARSE_COLUMNS)):
-        trouble = "both dense images and lists of values" if dense else "neither dense images nor lists of values"
-        raise BadInput(f"{path}: {trouble}: name the column of the image, or pixel, layer and value, with {columns}")
-    missing = [ours for ours in needed if ours not in found]
-    if missing:
-        other = (
-            f", or set {settings['position']} to none"
-            if missing[0] in POSITION_COLUMNS and "position" in settings
-            else ""
-        )
-        raise BadInput(f"{path}: no column known as {missing[0]}; name it with {columns}{other}: {', '.join(names)}")
-    return found
+        problem = "both dense images and lists of values" if dense else "neither dense images nor lists of values"
+        raise BadInput(f"{path}: {problem}: name the column of the image, or pixel, layer and value, with {option}")
+    if missing := [quantity for quantity in needed if quantity not in columns]:
+        optional = missing[0] in POSITION_COLUMNS and "position" in settings
+        other = f", or set {settings['position']} to none" if optional else ""
+        raise BadInput(f"{path}: no column known as {missing[0]}; name it with {option}{other}: {', '.join(names)}")
+    return columns

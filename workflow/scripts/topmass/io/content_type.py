@@ -42,10 +42,10 @@ def wrong_content(name: str, start: bytes, end: bytes | None = None) -> str:
     if parquet and start and PARQUET.startswith(start[: len(PARQUET)]):
         return "" if end in (None, PARQUET) else "not a whole parquet file: its end is missing"
     patterns = POINTERS | (OTHERS if parquet else {})
-    other = next((text for pattern, text in patterns.items() if re.match(pattern, start[:HEAD])), "")
-    if other == HTML and suffix in (".html", ".htm", ".xml"):
+    content = next((text for pattern, text in patterns.items() if re.match(pattern, start[:HEAD])), "")
+    if content == HTML and suffix in (".html", ".htm", ".xml"):
         return ""
-    return f"not a parquet file but {other or f'something that starts with {start[:12]!r}'}" if parquet else other
+    return f"not a parquet file but {content or f'something that starts with {start[:12]!r}'}" if parquet else content
 
 
 def wrong_file(file: Path, name: str) -> str:

@@ -40,12 +40,13 @@ def write_dense(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = None
-    for start in range(0, len(jets), row_group * max(1, DENSE_FILE_CHUNK // row_group)):
-        here = np.arange(start, min(len(jets), start + row_group * max(1, DENSE_FILE_CHUNK // row_group)))
-        some = jets.take(here)
-        dense = to_dense(some, layers) if images is None else images[here]
+    step = row_group * max(1, DENSE_FILE_CHUNK // row_group)
+    for start in range(0, len(jets), step):
+        rows = np.arange(start, min(len(jets), start + step))
+        batch = jets.take(rows)
+        dense = to_dense(batch, layers) if images is None else images[rows]
         content = {columns["image"]: nested_images(dense.astype(leaf), fixed)}
-        content |= {name: getattr(some, ours).astype("f8") for ours, name in columns.items() if ours != "image"}
+        content |= {column: getattr(batch, name).astype("f8") for name, column in columns.items() if name != "image"}
         table = pa.table(content)
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table, row_group_size=row_group)

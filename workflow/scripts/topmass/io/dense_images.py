@@ -13,14 +13,11 @@ class NotUniform(Exception):
 
 
 def to_sparse(images: np.ndarray, layers: Sequence[Layer]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Convert images to the sparse arrays of a `JetBatch`; each cell of a coarse layer becomes one value.
+    """Convert images to offsets (N + 1,) and sparse arrays by name; each cell of a coarse layer becomes one value.
 
     Args:
-        images: Dense images (N, layers, SIDE, SIDE).
+        images: Dense images (N, layers, SIDE, SIDE); the sparse `value` has their type.
         layers: Layers of the images, in order.
-
-    Returns:
-        Offsets (N + 1,), and arrays by name in `HIT_COLUMNS`; `value` has the type of the images.
 
     Raises:
         NotUniform: The pixels of a cell differ.
@@ -48,9 +45,9 @@ def to_sparse(images: np.ndarray, layers: Sequence[Layer]) -> tuple[np.ndarray, 
         if not same[tested].all() or (side[first & tested] ** 2).sum() != np.count_nonzero(tested):
             raise NotUniform
         pixel[coarse] = row // side * (SIDE // side) + column // side
-        kept = np.ones(len(at), bool)
-        kept[coarse[finite & ~first]] = False
-        jet, layer, pixel, value = jet[kept], layer[kept], pixel[kept], value[kept]
+        mask = np.ones(len(at), bool)
+        mask[coarse[finite & ~first]] = False
+        jet, layer, pixel, value = jet[mask], layer[mask], pixel[mask], value[mask]
     offset = np.searchsorted(jet, np.arange(len(images) + 1))
     return offset, {
         "pixel": pixel.astype(HIT_COLUMNS["pixel"]),
@@ -64,9 +61,9 @@ def to_dense(batch: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
     images = np.zeros((len(batch), len(layers), SIDE, SIDE), np.float32)
     jet = np.repeat(np.arange(len(batch)), np.diff(batch.offset))
     for i, layer in enumerate(layers):
-        chosen = batch.layer == i
-        row, column = np.divmod(batch.pixel[chosen].astype(int), SIDE // layer.cell)
+        hits = batch.layer == i
+        row, column = np.divmod(batch.pixel[hits].astype(int), SIDE // layer.cell)
         for below in range(layer.cell):
             for right in range(layer.cell):
-                images[jet[chosen], i, row * layer.cell + below, column * layer.cell + right] = batch.value[chosen]
+                images[jet[hits], i, row * layer.cell + below, column * layer.cell + right] = batch.value[hits]
     return images

@@ -9,11 +9,12 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
+from urllib.parse import urlsplit
 
 import fsspec
 import requests
@@ -22,7 +23,7 @@ from topmass.console import log_info
 from topmass.files import BadInput, atomic_write, resource_exhausted
 from topmass.io.checksums import compute_checksum, parse_checksum, read_record, record_path, write_record
 from topmass.io.content_type import wrong_content, wrong_file
-from topmass.io.urls import redact_url, url_fingerprint, without_secrets
+from topmass.io.locations import PART_PATTERN, glob_paths, redact_url, url_fingerprint, without_secrets
 from topmass.progress import Progress
 
 CHUNK = 1 << 20
@@ -91,6 +92,18 @@ class RemoteFile(NamedTuple):
     note: str = ""
 
 
+def resolve_inputs(jets: str, downloads: Path) -> list[Path]:
+    """Return the files of a path, folder or URL; a URL is downloaded to the folder `downloads`."""
+    if "://" in jets:
+        file = downloads / (PurePosixPath(urlsplit(jets).path).name or "jets.parquet")
+        download(jets, file)
+        return [file]
+    files = [Path(file) for file in glob_paths(jets)]
+    if files[0].is_dir():
+        raise BadInput(f"{jets}: a folder without any {PART_PATTERN}")
+    return files
+
+
 def download(
     url: str, file: Path, checksum: str | None = None, size: int | None = None, retry: RetryPolicy | None = None
 ) -> None:
@@ -126,20 +139,20 @@ def download(
             download_with_retries(url, file, opened, size, retry or RetryPolicy())
             opened.flush()
             os.fsync(opened.fileno())
-            found = compute_checksum(part, kind)
-            if expected and found != expected:
+            received = compute_checksum(part, kind)
+            if expected and received != expected:
                 part.replace(f"{file}.wrong")
                 remove = shlex.join(["rm", str(record_path(file))])
                 change = "" if checksum else f" as recorded (if the file may change: `{remove}`)"
                 raise BadInput(
-                    f"{redact_url(url)}: has {found}; expected {expected}{change}; the download is in {file}.wrong"
+                    f"{redact_url(url)}: has {received}; expected {expected}{change}; the download is in {file}.wrong"
                 )
             if other := wrong_file(part, file.name):
                 part.unlink()
                 raise BadInput(f"{redact_url(url)}: the download for {file.name} is {other}")
             if not expected:
-                write_record(file, found, url)
-                log_info(f"{found}, recorded in {record_path(file)}: later downloads must match it")
+                write_record(file, received, url)
+                log_info(f"{received}, recorded in {record_path(file)}: later downloads must match it")
             part.replace(file)
     except OSError as error:
         error.filename = str(file)
@@ -158,13 +171,9 @@ def state_path(file: Path) -> Path:
 
 @contextmanager
 def locked(part: Path, file: Path) -> Iterator[IO[bytes]]:
-    """Open a partial download for appending, with an exclusive lock; delete it at the end if it is empty.
-
-    Raises:
-        BadInput: Another process downloads the file; a download may outlive the run that started it.
-    """
+    """Open a partial download for appending, with an exclusive lock; delete it at the end if it is empty."""
     with part.open("ab") as opened:
-        # A network file system may have no locks.
+        # A network file system may have no locks. A download may outlive the run that started it.
         with suppress(OSError):
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,11 +199,7 @@ def read_state(url: str, file: Path) -> Version | None:
 
 
 def download_with_retries(url: str, file: Path, opened: IO[bytes], size: int | None, retry: RetryPolicy) -> None:
-    """Append the missing bytes to a partial download, with retries until it is complete.
-
-    Raises:
-        BadInput: Too many tries without new bytes, or a failure that a retry does not fix.
-    """
+    """Append the missing bytes to a partial download, with retries; raise BadInput if they do not help."""
     start = furthest = opened.tell()
     began, failures = time.monotonic(), 0
     while True:
@@ -205,9 +210,9 @@ def download_with_retries(url: str, file: Path, opened: IO[bytes], size: int | N
             failures = 0 if opened.tell() > furthest else failures + 1
             furthest = max(furthest, opened.tell())
             if failures >= retry.tries:
-                kept = f"; the next run resumes at {opened.tell():,} bytes" if opened.tell() else ""
+                resume = f"; the next run resumes at {opened.tell():,} bytes" if opened.tell() else ""
                 raise BadInput(
-                    f"{redact_url(url)}: {error}; gave up after {failures} tries without new bytes{kept}"
+                    f"{redact_url(url)}: {error}; gave up after {failures} tries without new bytes{resume}"
                 ) from None
             wait = min(retry.first_wait * 2 ** max(0, failures - 1), retry.longest_wait)
             wait = max(wait, min(error.wait, retry.longest_requested))
@@ -218,12 +223,7 @@ def download_with_retries(url: str, file: Path, opened: IO[bytes], size: int | N
 
 
 def append_rest(url: str, file: Path, opened: IO[bytes], size: int | None, retry: RetryPolicy) -> None:
-    """Try once to append the missing bytes; takes the arguments of `download_with_retries`.
-
-    Raises:
-        BadInput: A failure that a retry does not fix.
-        DownloadInterrupted: A failure that a retry may fix.
-    """
+    """Try once to append the missing bytes; raise DownloadInterrupted if a retry may help, else BadInput."""
     version = read_state(url, file) if opened.tell() else Version(None, "")
     if version is None:
         log_info("starting over: the partial download has no readable state, or is from another URL")
@@ -268,12 +268,7 @@ def restart(opened: IO[bytes]) -> None:
 
 @contextmanager
 def open_web(url: str, offset: int, version: Version, retry: RetryPolicy) -> Iterator[RemoteFile]:
-    """Open a remote file at an offset, or at its start if its version differs or the server does not support ranges.
-
-    Raises:
-        BadInput: A failure that a retry does not fix.
-        DownloadInterrupted: A failure that a retry may fix.
-    """
+    """Open a remote file at an offset, or at its start if its version differs or the server does not support ranges."""
     # Uncompressed, so that sizes and ranges are those of the file.
     headers = {"Accept-Encoding": "identity"}
     if offset:
@@ -295,24 +290,26 @@ def open_web(url: str, offset: int, version: Version, retry: RetryPolicy) -> Ite
         # If-Range takes a strong ETag or a time.
         etag = fields.get("ETag", "")
         tag = etag if etag.startswith('"') else fields.get("Last-Modified", "")
-        found = Version(int(length) if length.isdecimal() else None, tag)
-        usable = status == 200 or (resumed and found.matches(version) and (status == 206 or found.size == offset))
+        remote_version = Version(int(length) if length.isdecimal() else None, tag)
+        is_complete = status == 206 or remote_version.size == offset
+        usable = status == 200 or (resumed and remote_version.matches(version) and is_complete)
         if usable:
             note = f" ({redact_url(response.url)}, {fields.get('Content-Type', 'no Content-Type')})"
-            chunks = iter(()) if status == 416 else web_chunks(url, response)
+            # `read1` returns the bytes that have arrived, also those before a broken connection.
+            chunks = read_chunks(url, lambda: b"" if status == 416 else response.raw.read1(CHUNK, decode_content=False))
             if fields.get("Content-Encoding", "identity").lower() in ("gzip", "deflate", "br", "zstd"):
                 raise BadInput(f"{redact_url(url)}: the server compresses although it was asked not to{note}")
-            yield RemoteFile(offset if status != 200 else 0, found, chunks, note)
+            yield RemoteFile(offset if status != 200 else 0, remote_version, chunks, note)
     if not usable:
         with open_web(url, 0, version, retry) as remote:
             yield remote
 
 
-def web_chunks(url: str, response: requests.Response) -> Iterator[bytes]:
-    """Yield the bytes of a body as they arrive, including the last ones before a broken connection."""
+def read_chunks(url: str, read: Callable[[], bytes]) -> Iterator[bytes]:
+    """Yield the bytes that `read` returns until it returns none."""
     while True:
         with map_errors(url):
-            chunk = response.raw.read1(CHUNK, decode_content=False)
+            chunk = read()
         if not chunk:
             return
         yield chunk
@@ -328,26 +325,16 @@ def open_fsspec(url: str, offset: int, version: Version, retry: RetryPolicy) -> 
         if info.get("type") == "directory":
             raise IsADirectoryError("is a folder, not a file")
         tags = ("ETag", "mtime", "LastModified", "last_modified", "modify", "updated", "created")
-        found = Version(info.get("size"), next((str(info[tag]) for tag in tags if info.get(tag)), ""))
+        remote_version = Version(info.get("size"), next((str(info[tag]) for tag in tags if info.get(tag)), ""))
         remote = system.open(path, "rb", cache_type="none")
-        start = offset if found.matches(version) else 0
+        start = offset if remote_version.matches(version) else 0
         remote.seek(start)
     try:
-        yield RemoteFile(start, found, fsspec_chunks(url, remote))
+        yield RemoteFile(start, remote_version, read_chunks(url, lambda: remote.read(CHUNK)))
     finally:
         # Closing a broken connection fails, too.
         with suppress(Exception):
             remote.close()
-
-
-def fsspec_chunks(url: str, remote: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rest of an open file of fsspec."""
-    while True:
-        with map_errors(url):
-            chunk = remote.read(CHUNK)
-        if not chunk:
-            return
-        yield chunk
 
 
 def limit_xrootd(retry: RetryPolicy) -> int:
@@ -368,10 +355,7 @@ def limit_xrootd(retry: RetryPolicy) -> int:
 
 @contextmanager
 def map_errors(url: str) -> Iterator[None]:
-    """Convert exceptions of requests, fsspec and its plugins to `BadInput` or `DownloadInterrupted`.
-
-    Exceptions of exhausted resources pass.
-    """
+    """Convert exceptions of requests, fsspec and plugins, except for exhausted resources; see `append_rest`."""
     try:
         yield
     except Exception as error:

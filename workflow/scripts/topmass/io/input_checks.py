@@ -19,50 +19,33 @@ MAX_POSITION = {"ieta": 300, "iphi": 360}
 
 
 def layers_of(source: ParquetInput, names: Sequence[str]) -> tuple[Layer, ...]:
-    """Return the layers of a file's images, in its order.
-
-    Args:
-        source: The file; a jet table of `topmass` contains its layers.
-        names: The user's layer names, for any other file.
+    """Return the layers of a file's images, in its order: those of a jet table, else those of the user's `names`.
 
     Raises:
         BadInput: Layers are missing, contradictory, unknown or repeated.
     """
-    check_names(source, names)
+    known, option = [layer.name for layer in LAYERS], source.settings["layers"]
+    for i, name in enumerate(names):
+        if name not in known:
+            raise BadInput(f"{source.path}: {option} has no known layer '{name}'; there are {', '.join(known)}")
+        if name in names[:i]:
+            raise BadInput(f"{source.path}: {option} has the layer '{name}' twice")
     if not source.dense and b"topmass" in (source.file.schema_arrow.metadata or {}):
-        found = JetTable(source.path).layers
-        there = [layer.name for layer in found]
-        if names and list(names) != there:
-            asked = f"{source.settings['layers']} says {', '.join(names)}: leave that out, or correct it"
-            raise BadInput(f"{source.path}: its layers are {', '.join(there)}, and {asked}")
-        return found
+        layers = JetTable(source.path).layers
+        if names and list(names) != [layer.name for layer in layers]:
+            recorded = ", ".join(layer.name for layer in layers)
+            contradiction = f"{option} says {', '.join(names)}: leave that out, or correct it"
+            raise BadInput(f"{source.path}: its layers are {recorded}, and {contradiction}")
+        return layers
     if not names:
-        remedy = f"list them, in its order, with {source.settings['layers']}"
-        raise BadInput(f"{source.path}: it does not say what its layers are: {remedy}")
+        raise BadInput(f"{source.path}: it does not say what its layers are: list them, in its order, with {option}")
     return tuple(find_layer(name) for name in names)
 
 
-def check_names(source: ParquetInput, names: Sequence[str]) -> None:
-    """Check the user's layer names.
-
-    Raises:
-        BadInput: A name is unknown or repeated.
-    """
-    known, given = [layer.name for layer in LAYERS], source.settings["layers"]
-    for i, name in enumerate(names):
-        if name not in known:
-            raise BadInput(f"{source.path}: {given} has no known layer '{name}'; there are {', '.join(known)}")
-        if name in names[:i]:
-            raise BadInput(f"{source.path}: {given} has the layer '{name}' twice")
-
-
 def check_numbers(source: ParquetInput) -> None:
-    """Check units and event numbers of a file for training, on a sample from the complete file.
+    """Raise BadInput for values in another unit than GeV, or if all jets have the same event number.
 
-    A few outliers, or one odd part of the file, do not change the result.
-
-    Raises:
-        BadInput: Values are in another unit than GeV, or all jets have the same event number.
+    A sample from the complete file decides: a few outliers, or one odd part, do not change the result.
     """
     sample = source.sample([*PLAUSIBLE, "event"])
     for name, expected in PLAUSIBLE.items():
@@ -72,18 +55,14 @@ def check_numbers(source: ParquetInput) -> None:
     events = sample.get("event", np.zeros(0))
     if len(events) >= MAX_JETS_PER_EVENT and (events == events[0]).all():
         column = source.columns["event"]
-        trouble = f"all jets have the event number {events[0]} in column '{column}'; expected a number per event"
-        raise BadInput(f"{source.path}: {trouble}; to fix: rename '{column}', then each jet is an event")
+        problem = f"all jets have the event number {events[0]} in column '{column}'; expected a number per event"
+        raise BadInput(f"{source.path}: {problem}; to fix: rename '{column}', then each jet is an event")
 
 
 def physics_checks(batch: JetBatch, layers: Sequence[Layer]) -> Iterator[tuple[np.ndarray, str]]:
     """Yield unphysical jets as `topmass.jets.structural_errors` does; unknown values are valid.
 
     Calorimeters may have negative values because of noise.
-
-    Args:
-        batch: Jets to check.
-        layers: Layers of the batch.
     """
     unsigned = np.zeros(256, bool)
     unsigned[: len(layers)] = [not layer.signed and layer.name not in MAY_BE_NEGATIVE for layer in layers]

@@ -11,9 +11,8 @@ from topmass.files import BadInput
 from topmass.io.checksums import record_path
 from topmass.io.columns import COMMAND_LINE_OPTIONS, OPTIONAL, REQUIRED, find_columns
 from topmass.io.content_type import wrong_file
-from topmass.io.decoding import BadRow, is_numeric_type, lists, normalize_type, to_numeric
+from topmass.io.decoding import BadRow, images_from_column, is_numeric_type, lists, normalize_type, to_numeric
 from topmass.io.dense_images import to_sparse
-from topmass.io.image_columns import images_from_column
 from topmass.jets import HIT_COLUMNS, JET_COLUMNS, QUARKS, ROW_GROUP, JetBatch, join_offsets
 from topmass.layers import Layer
 from topmass.parquet import DAMAGED, open_parquet, unreadable
@@ -62,25 +61,15 @@ class ParquetInput:
         return [field.name for field in self.file.schema_arrow if not is_nested(field.type)]
 
     def batches(self, first: int, last: int, layers: Sequence[Layer]) -> Iterator[JetBatch]:
-        """Yield the jets of some rows, in row groups of a jet table.
-
-        The event is the row number if the file has no event column. A layer with coarse cells is stored per cell.
-
-        Args:
-            first: First row.
-            last: Row after the last one.
-            layers: Layers of the images, in the order of the file.
-
-        Raises:
-            BadInput: A row cannot be read.
-            NotUniform: The pixels of a coarse cell differ.
-        """
+        """Yield the batches of `batches_with`, without further columns."""
         return (jets for jets, _ in self.batches_with(first, last, layers, ()))
 
     def batches_with(
         self, first: int, last: int, layers: Sequence[Layer], beside: Sequence[str]
     ) -> Iterator[tuple[JetBatch, pa.Table]]:
-        """Yield the batches of `batches`, each with further columns of the file, unchanged.
+        """Yield the jets of some rows, in row groups of a jet table, each with further columns of the file, unchanged.
+
+        The event is the row number if the file has no event column. A layer with coarse cells is stored per cell.
 
         Args:
             first: First row.
@@ -92,57 +81,54 @@ class ParquetInput:
             BadInput: A row cannot be read.
             NotUniform: The pixels of a coarse cell differ.
         """
-        values, known, length = [], [], 0
+        values, columns, length = [], [], 0
         names = list(dict.fromkeys([*self.per_jet.values(), *beside]))
         for row, rows in self.rows(first, last, beside):
             try:
                 values.append(self.values(rows, layers))
-                known.append(rows.select(names))
+                columns.append(rows.select(names))
                 length += len(rows)
                 if length >= ROW_GROUP or row + len(rows) == last:
-                    jets = self.assemble(values, known, row + len(rows) - length)
-                    yield jets, pa.Table.from_batches(known).select(list(beside))
-                    values, known, length = [], [], 0
+                    jets = self.assemble(values, columns, row + len(rows) - length)
+                    yield jets, pa.Table.from_batches(columns).select(list(beside))
+                    values, columns, length = [], [], 0
             except BadRow as error:
                 raise BadInput(f"{self.path}: row {row + error.row}: {error.why}") from None
 
     def sample(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return values of at most about 50,000 jets from all parts of the file.
+        """Return values (N,) of at most about 50,000 jets from all parts of the file, by name in the jet table.
 
-        Args:
-            names: Names in the jet table.
-
-        Returns:
-            Values (N,) in the type of the file, by name. Names without a numeric column are omitted. Empty if the file
-            is damaged: `batches` reports the damaged rows.
+        Names without a numeric column are omitted. Empty if the file is damaged: `batches` reports the damaged rows.
         """
-        found: dict[str, list[np.ndarray]] = {name: [] for name in names if name in self.per_jet}
+        pieces: dict[str, list[np.ndarray]] = {name: [] for name in names if name in self.per_jet}
         groups = self.file.metadata.num_row_groups
-        chosen = np.unique(np.linspace(0, groups - 1, SAMPLED).astype(int)).tolist()
-        step = -(-len(self) * len(chosen) // (groups * SAMPLED * 100))
+        if not groups:
+            return {}
+        sampled = np.unique(np.linspace(0, groups - 1, SAMPLED).astype(int)).tolist()
+        step = -(-len(self) * len(sampled) // (groups * SAMPLED * 100))
         try:
-            columns = [self.per_jet[name] for name in found]
-            for rows in self.file.iter_batches(50 * ROW_GROUP, chosen, columns, use_threads=False):
-                for name, values in found.items():
+            columns = [self.per_jet[name] for name in pieces]
+            for rows in self.file.iter_batches(50 * ROW_GROUP, sampled, columns, use_threads=False):
+                for name, arrays in pieces.items():
                     column = normalize_type(rows[self.per_jet[name]])
                     if is_numeric_type(column.type):
-                        values.append(column.to_numpy(zero_copy_only=False)[::step])
+                        arrays.append(column.to_numpy(zero_copy_only=False)[::step])
         except DAMAGED:
             return {}
-        return {name: np.concatenate(values) for name, values in found.items() if values}
+        return {name: np.concatenate(arrays) for name, arrays in pieces.items() if arrays}
 
     def rows(self, first: int, last: int, beside: Sequence[str] = ()) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield pieces of rows `first` to `last` and the number of their first row; includes the columns `beside`."""
-        about = self.file.metadata
-        begin = np.cumsum([0] + [about.row_group(i).num_rows for i in range(about.num_row_groups)])
-        low, high = int(np.searchsorted(begin, first, side="right")) - 1, int(np.searchsorted(begin, last))
+        metadata = self.file.metadata
+        group_start = np.cumsum([0] + [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)])
+        low, high = int(np.searchsorted(group_start, first, side="right")) - 1, int(np.searchsorted(group_start, last))
         reader = self.file.iter_batches(
             DENSE_AT_ONCE if self.dense else ROW_GROUP,
             row_groups=range(low, high) if first < last else [],
             columns=list(dict.fromkeys([*self.columns.values(), *beside])),
             use_threads=False,
         )
-        row = int(begin[low])
+        row = int(group_start[low])
         try:
             for rows in reader:
                 start, end = max(first, row), min(last, row + len(rows))
@@ -166,13 +152,9 @@ class ParquetInput:
         self.rounded += np.count_nonzero(value != sparse["value"]) - np.count_nonzero(np.isnan(value))
         return offset, sparse | {"value": value}
 
-    def assemble(self, values: Sequence, known: Sequence[pa.RecordBatch], first: int) -> JetBatch:
-        """Combine consecutive rows, the first of which is row `first`, into one batch.
-
-        Raises:
-            BadInput: A number cannot be read.
-        """
-        table = pa.Table.from_batches(known).select(list(self.per_jet.values())).combine_chunks()
+    def assemble(self, values: Sequence, columns: Sequence[pa.RecordBatch], first: int) -> JetBatch:
+        """Combine consecutive rows, the first of which is row `first`, into one batch."""
+        table = pa.Table.from_batches(columns).select(list(self.per_jet.values())).combine_chunks()
         jets = sum(len(offset) - 1 for offset, _ in values)
         per_jet = {"event": first + np.arange(jets)}
         for name, dtype in JET_COLUMNS.items():
@@ -204,13 +186,8 @@ def is_nested(kind: pa.DataType) -> bool:
 
 
 def check_content(path: Path) -> None:
-    """Check that a file is parquet.
-
-    Raises:
-        BadInput: The file has other content, which the message names.
-        OSError: The file cannot be opened.
-    """
-    if other := wrong_file(path, f"{path.stem}.parquet"):
+    """Raise BadInput with the content of a file that is not parquet; OSError if it cannot be opened."""
+    if problem := wrong_file(path, f"{path.stem}.parquet"):
         remove = shlex.join(["rm", str(path), str(record_path(path))])
         downloaded = f"; if it is a download, `{remove}` repeats it" if record_path(path).exists() else ""
-        raise BadInput(f"{path}: {other}{downloaded}")
+        raise BadInput(f"{path}: {problem}{downloaded}")

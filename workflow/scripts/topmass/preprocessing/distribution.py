@@ -40,7 +40,7 @@ class Distribution:
 
     @classmethod
     def of(cls, values: np.ndarray, jets: int, copies: int = 1, far: int = 0) -> "Distribution":
-        """Return the distribution of finite values.
+        """Return the distribution of finite values (V,).
 
         Args:
             values: Values (V,).
@@ -51,10 +51,10 @@ class Distribution:
         if not len(values):
             return cls()
         values = values.astype(np.float32)
-        there = values[values != 0]
-        counts = np.bincount(np.abs(there).view(np.uint32) >> BITS_DROPPED, minlength=BINS) * copies
-        negative = int(np.count_nonzero(there < 0)) * copies
-        return cls(jets, len(there) * copies, negative, float(values.min()), float(values.max()), far, counts)
+        nonzero = values[values != 0]
+        counts = np.bincount(np.abs(nonzero).view(np.uint32) >> BITS_DROPPED, minlength=BINS) * copies
+        negative = int(np.count_nonzero(nonzero < 0)) * copies
+        return cls(jets, len(nonzero) * copies, negative, float(values.min()), float(values.max()), far, counts)
 
     def add(self, other: "Distribution") -> None:
         """Add the distribution of other jets."""
@@ -68,8 +68,8 @@ class Distribution:
         """Return a quantile of the magnitudes of the non-zero values, accurate to 2 %; 0 without values."""
         if not self.values:
             return 0.0
-        reached = int(np.searchsorted(np.cumsum(self.counts), share * self.values))
-        edges = np.array([reached, reached + 1], np.uint32) << BITS_DROPPED
+        quantile_bin = int(np.searchsorted(np.cumsum(self.counts), share * self.values))
+        edges = np.array([quantile_bin, quantile_bin + 1], np.uint32) << BITS_DROPPED
         return float(edges.view(np.float32).mean())
 
     def outside(self, low: float, high: float) -> float:
@@ -88,18 +88,18 @@ class Distribution:
     def parse(cls, content: Mapping) -> "Distribution":
         """Return the distribution from the output of `dump`; raise KeyError, TypeError or ValueError if invalid."""
         try:
-            numbers = {name: int(content[name]) for name in ("jets", "values", "negative", "far", "first")}
-            ends = {name: float(content[name]) for name in ("low", "high")}
+            integers = {name: int(content[name]) for name in ("jets", "values", "negative", "far", "first")}
+            extrema = {name: float(content[name]) for name in ("low", "high")}
             bins = np.array(content["counts"], np.int64)
         except OverflowError as error:
             raise ValueError(str(error)) from None
-        counts, first = np.zeros(BINS, np.int64), numbers.pop("first")
+        counts, first = np.zeros(BINS, np.int64), integers.pop("first")
         counts[first : first + len(bins)] = bins
-        if min(first, counts.min(), *numbers.values()) < 0 or counts.sum() != numbers["values"]:
+        if min(first, counts.min(), *integers.values()) < 0 or counts.sum() != integers["values"]:
             raise ValueError("a histogram that does not add up")
-        if not np.isfinite([*ends.values()]).all() or (numbers["values"] and not numbers["jets"]):
+        if not np.isfinite([*extrema.values()]).all() or (integers["values"] and not integers["jets"]):
             raise ValueError("values of nothing, or without an end")
-        return cls(**numbers, **ends, counts=counts)
+        return cls(**integers, **extrema, counts=counts)
 
 
 @dataclass
@@ -120,22 +120,23 @@ class JetSummary:
     def add(self, other: "JetSummary") -> None:
         """Add the summary of other jets."""
         self.jets += other.jets
-        for known, new in ((self.layers, other.layers), (self.numbers, other.numbers)):
-            for name, distribution in new.items():
-                known.setdefault(name, Distribution()).add(distribution)
+        for own, added in ((self.layers, other.layers), (self.numbers, other.numbers)):
+            for name, distribution in added.items():
+                own.setdefault(name, Distribution()).add(distribution)
 
     def dump(self) -> dict:
         """Return the content for JSON."""
         parts = {"layers": self.layers, "numbers": self.numbers}
         return {"jets": self.jets} | {
-            part: {name: each.dump() for name, each in known.items()} for part, known in parts.items()
+            part: {name: distribution.dump() for name, distribution in distributions.items()}
+            for part, distributions in parts.items()
         }
 
     @classmethod
     def parse(cls, content: Mapping) -> "JetSummary":
         """Return the summary from the output of `dump`; raise KeyError, TypeError or ValueError if invalid."""
         parts = (
-            {name: Distribution.parse(each) for name, each in content[part].items()} for part in ("layers", "numbers")
+            {name: Distribution.parse(item) for name, item in content[part].items()} for part in ("layers", "numbers")
         )
         jets = content["jets"]
         if not isinstance(jets, int) or jets < 0:
@@ -174,23 +175,26 @@ def summarize(
     """
     jets = len(offset) - 1
     jet = np.repeat(np.arange(jets), np.diff(offset))
-    found, energy = JetSummary(jets), np.zeros(jets)
-    for number, name in enumerate(meta.layers):
-        chosen = np.flatnonzero(layer == number)
-        values, here = value[chosen], jet[chosen]
-        beyond = here[np.abs(values) >= far * meta.scales[number]]
-        there, far_away = (np.count_nonzero(np.bincount(each, minlength=jets)) for each in (here, beyond))
-        copies = (cells[number] // meta.cells[number]) ** 2
-        found.layers[name] = Distribution.of(values, int(there), int(copies), int(far_away))
+    summary, energy = JetSummary(jets), np.zeros(jets)
+
+    def count_jets(jet: np.ndarray) -> int:
+        return int(np.count_nonzero(np.bincount(jet, minlength=jets)))
+
+    for i, name in enumerate(meta.layers):
+        hits = np.flatnonzero(layer == i)
+        values, jet_of_hit = value[hits], jet[hits]
+        far_jets = count_jets(jet_of_hit[np.abs(values) >= far * meta.scales[i]])
+        copies = int((cells[i] // meta.cells[i]) ** 2)
+        summary.layers[name] = Distribution.of(values, count_jets(jet_of_hit), copies, far_jets)
         if name in CALORIMETERS:
             # The value of a tower that is stored as one cell is the energy per pixel.
-            energy += np.bincount(here, weights=values, minlength=jets) * cells[number] ** 2
+            energy += np.bincount(jet_of_hit, weights=values, minlength=jets) * cells[i] ** 2
     if {*CALORIMETERS} & {*meta.layers}:
         # ET depends on energy and position: it reveals wrong units of either.
         eta = (numbers["ieta"] + 0.5) * PIXEL_ETA if "ieta" in numbers else 0.0
         numbers = {**numbers, "et": energy / np.cosh(eta)}
-    for name, each in numbers.items():
-        known = each[np.isfinite(each)]
-        if len(known):
-            found.numbers[name] = Distribution.of(known, len(known))
-    return found
+    for name, column in numbers.items():
+        finite = column[np.isfinite(column)]
+        if len(finite):
+            summary.numbers[name] = Distribution.of(finite, len(finite))
+    return summary

@@ -20,11 +20,7 @@ def hash_contents(batch: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
     """Return a 64-bit hash (N,) per jet that only jets with the same hits, mass and pT share.
 
     The hash ignores event numbers, the order of hits, zero values and all other columns, which a copy may lack. A layer
-    in coarse cells has the same hash as the same layer pixel by pixel.
-
-    Args:
-        batch: N jets.
-        layers: Layers of the table, in its order.
+    in coarse cells has the same hash as the same layer pixel by pixel. `layers` are those of the table, in its order.
     """
     sums = np.zeros(len(batch.value) + 1, np.uint64)
     for start in range(0, len(batch.value), HASH_CHUNK):
@@ -38,20 +34,20 @@ def hash_contents(batch: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
 
 def hash_hits(pixel: np.ndarray, layer: np.ndarray, value: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
     """Return a 64-bit hash (M,) per hit; a coarse hit has the sum of the hashes of its pixels."""
-    own = [find_layer(each.name) for each in layers]
+    own_layers = [find_layer(layer.name) for layer in layers]
     position = pixel.astype(np.uint64)
-    for i, cell in enumerate(each.cell for each in own):
+    for i, cell in enumerate(own.cell for own in own_layers):
         if layers[i].cell < cell:
             fine = np.flatnonzero(layer == i)
             row, column = np.divmod(pixel[fine].astype(np.int64), SIDE)
             position[fine] = row // cell * (SIDE // cell) + column // cell
     position <<= np.uint64(32)
-    position |= (np.array([LAYERS.index(each) for each in own], np.uint64) << np.uint64(48))[layer]
+    position |= (np.array([LAYERS.index(own) for own in own_layers], np.uint64) << np.uint64(48))[layer]
     position |= value.view(np.uint32)
     bits = mixed(position)
-    for i, each in enumerate(layers):
-        if each.cell > 1:
-            bits[layer == i] *= np.uint64(each.cell**2)
+    for i, cell in enumerate(own.cell for own in layers):
+        if cell > 1:
+            bits[layer == i] *= np.uint64(cell**2)
     bits[value == 0] = 0
     return bits
 
@@ -68,40 +64,31 @@ def check_duplicates(tables: Sequence[Path], contents: Sequence[np.ndarray]) -> 
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(repeated):
         return
-    key = next(table[there][0] for table in contents if (there := np.isin(table, repeated)).any())
+    key = next(hashes[mask][0] for hashes in contents if (mask := np.isin(hashes, repeated)).any())
     pairs = zip(tables, contents, strict=True)
-    first, again, *_ = ((path, int(row)) for path, table in pairs for row in np.flatnonzero(table == key))
+    first, again, *_ = ((path, int(row)) for path, hashes in pairs for row in np.flatnonzero(hashes == key))
     raise BadInput(duplicate_message(again, first, len(repeated)))
 
 
 def duplicate_message(again: tuple[Path, int], first: tuple[Path, int], repeats: int) -> str:
     """Return a message with the table and row of a repeated jet and of its first copy."""
-    (table, row), (earlier, there) = again, first
-    event, other = event_of(*again), event_of(*first)
-    same = "the same jet of the same event as" if event == other else "the same jet, except for its event number, as"
-    where = f"row {there}" if table == earlier else f"row {there} of {earlier}"
-    origins = [origin_of(*again, event), origin_of(*first, other)]
-    remedy = f"remove {origins[0]}, or {origins[1]}" if all(origins) else "remove one of them"
-    once = f"a sample must have each jet once, and has {repeats:,} repeats"
+    (table, row), (earlier_table, earlier_row) = again, first
+    location = f"row {earlier_row}" + (f" of {earlier_table}" if table != earlier_table else "")
+    origins = [origin_of(*again), origin_of(*first)]
+    fix = f"remove {origins[0]}, or {origins[1]}" if all(origins) else "remove one of them"
     others = ", and the other repeats" if repeats > 1 else ""
-    return f"{table}: row {row}: {same} {where}; {once}; to fix: {remedy}{others}"
+    return (
+        f"{table}: row {row}: the same jet as {location}; a sample must have each jet once, and has {repeats:,} "
+        f"repeats; to fix: {fix}{others}"
+    )
 
 
-def event_of(table: Path, row: int) -> int:
-    """Return the event number of a jet."""
-    return int(np.concatenate([rows["event"] for rows in JetTable(table).columns(["event"])])[row])
-
-
-def origin_of(table: Path, row: int, event: int) -> str:
+def origin_of(path: Path, row: int) -> str:
     """Return the location of a jet in the original file, "" if the table does not record it."""
-    opened = JetTable(table)
-    source = opened.source
-    if not {"file", "rows", "columns"} <= source.keys():
+    table = JetTable(path)
+    if not {"file", "columns"} <= table.source.keys():
         return ""
-    first, last = source["rows"]
-    if "event" not in source["columns"]:
-        # The event number is then the row number, even if earlier jets were dropped.
-        return f"row {event % EVENTS_PER_BLOCK} of {source['file']}"
-    if len(opened) == last - first:
-        return f"row {first + row} of {source['file']}"
-    return f"event {event} of {source['file']}"
+    event = int(np.concatenate([rows["event"] for rows in table.columns(["event"])])[row])
+    # Without event numbers in the file, the event number is the row number, even if earlier jets were dropped.
+    location = f"event {event}" if "event" in table.source["columns"] else f"row {event % EVENTS_PER_BLOCK}"
+    return f"{location} of {table.source['file']}"

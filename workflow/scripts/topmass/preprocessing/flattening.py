@@ -1,6 +1,6 @@
 """Flattening of the mass or mass × pT distribution, by rejection or weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +19,11 @@ class Flattening:
     keep_probability: np.ndarray
 
     def __post_init__(self) -> None:
-        shape = len(self.mass_edges) - 1, len(self.pt_edges) - 1
-        rising = all((np.diff(edges) > 0).all() for edges in (self.mass_edges, self.pt_edges))
-        if (
-            self.keep_probability.shape != shape
-            or not rising
-            or not ((self.keep_probability > 0) & (self.keep_probability <= 1)).all()
-        ):
-            raise ValueError("a flattening needs rising edges and, for each bin, a chance above 0 and up to 1")
+        edges, probability = (self.mass_edges, self.pt_edges), self.keep_probability
+        ascending = all((np.diff(values) > 0).all() for values in edges)
+        shape = tuple(len(values) - 1 for values in edges)
+        if not ascending or probability.shape != shape or not ((probability > 0) & (probability <= 1)).all():
+            raise ValueError("a flattening needs ascending edges and, for each bin, a probability above 0 and up to 1")
 
     def accepts(self, mass: np.ndarray, pt: np.ndarray, draw: np.ndarray) -> np.ndarray:
         """Return a mask of the accepted jets, given a uniform draw per jet; jets outside the bins are rejected."""
@@ -43,11 +40,11 @@ class Flattening:
 
 def find_bins(mass_edges: np.ndarray, pt_edges: np.ndarray, mass: np.ndarray, pt: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return mass bin, pT bin and a mask of the jets inside the edges; the last edge belongs to the last bin."""
-    found, inside = [], np.ones(len(mass), bool)
+    bins, inside = [], np.ones(len(mass), bool)
     for edges, values in ((mass_edges, mass), (pt_edges, pt)):
         inside &= (values >= edges[0]) & (values <= edges[-1])
-        found.append(np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2))
-    return found[0], found[1], inside
+        bins.append(np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2))
+    return *bins, inside
 
 
 def histogram_counts(
@@ -69,30 +66,26 @@ def bin_edges(flatten_config: Mapping) -> tuple[np.ndarray, np.ndarray]:
     mass, pt = (
         np.linspace(*flatten_config[name]["range"], flatten_config[name]["bins"] + 1) for name in ("mass", "pt")
     )
-    return mass if "mass" in flatten_config["variables"] else mass[[0, -1]], pt if "pt" in flatten_config[
-        "variables"
-    ] else np.array(SINGLE_PT_BIN)
+    variables = flatten_config["variables"]
+    return mass if "mass" in variables else mass[[0, -1]], pt if "pt" in variables else np.array(SINGLE_PT_BIN)
 
 
-def flatten(mass_edges: Sequence[float], pt_edges: Sequence[float], counts: np.ndarray) -> Flattening:
+def flatten(mass_edges: np.ndarray, pt_edges: np.ndarray, counts: np.ndarray) -> Flattening:
     """Return the flattening that keeps, on average, as many jets per bin as the least populated bin has.
 
-    Args:
-        mass_edges: Edges of the mass bins, GeV.
-        pt_edges: Edges of the pT bins, GeV.
-        counts: Training jets per bin (mass bins, pT bins).
-
     Raises:
-        BadInput: If a bin is empty.
+        BadInput: If a bin of the training jets `counts` (mass bins, pT bins) is empty.
     """
     mass_edges, pt_edges = np.asarray(mass_edges, float), np.asarray(pt_edges, float)
     if (counts == 0).any():
         row, column = np.argwhere(counts == 0)[0]
-        where = f"mass {mass_edges[row]:g}–{mass_edges[row + 1]:g} GeV"
+        empty = f"mass {mass_edges[row]:g}–{mass_edges[row + 1]:g} GeV"
         if len(pt_edges) > 2:
-            where += f" and pT {pt_edges[column]:g}–{pt_edges[column + 1]:g} GeV"
-        remedy = "take more jets, or fewer bins or a smaller range in 'flatten'"
-        raise BadInput(f"cannot be flattened: no training jet has {where}; {remedy}")
+            empty += f" and pT {pt_edges[column]:g}–{pt_edges[column + 1]:g} GeV"
+        raise BadInput(
+            f"cannot be flattened: no training jet has {empty}; take more jets, or fewer bins or a smaller range in "
+            "'flatten'"
+        )
     return Flattening(mass_edges, pt_edges, counts.min() / counts)
 
 

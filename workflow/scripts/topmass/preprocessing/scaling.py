@@ -24,10 +24,7 @@ def require_scales(scales: Sequence[float], layers: int) -> None:
 
 
 def magnitude_histogram(values: np.ndarray) -> np.ndarray:
-    """Return a histogram (MAGNITUDE_BINS,) of the magnitudes of non-zero float32 values, binned by their leading bits.
-
-    Histograms of several files can be added to compute common quantiles.
-    """
+    """Return a histogram (MAGNITUDE_BINS,) of the magnitudes of non-zero float32 values by their leading bits."""
     magnitude = np.abs(values[values != 0]).astype(np.float32, copy=False)
     return np.bincount(magnitude.view(np.uint32) >> MAGNITUDE_BITS_DROPPED, minlength=MAGNITUDE_BINS)
 

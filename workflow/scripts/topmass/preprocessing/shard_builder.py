@@ -31,9 +31,9 @@ class ShardBuilder:
         self.number[positions] = np.arange(len(positions))
         self.scales = np.array(meta.scales, np.float32)
         self.cells = np.array([layers[position].cell for position in positions])
-        for name, cell, wanted in zip(meta.layers, self.cells, meta.cells, strict=True):
-            if cell < wanted:
-                raise BadInput(f"{path}: {name} has cells of {cell} pixel a side, and those of {wanted} are wanted")
+        for name, cell, largest in zip(meta.layers, self.cells, meta.cells, strict=True):
+            if cell < largest:
+                raise BadInput(f"{path}: {name} has cells of {cell} pixel a side, and those of {largest} are wanted")
 
     def empty_shard(self) -> Shard:
         """Return a shard without jets."""
@@ -41,28 +41,19 @@ class ShardBuilder:
         return Shard(np.zeros(1, np.int64), arrays, self.meta)
 
     def to_shard(self, batch: JetBatch, jets: np.ndarray, weight: np.ndarray) -> Shard:
-        """Return a shard of selected jets, with the layers in the order of the dataset.
-
-        Args:
-            batch: Jets of the file.
-            jets: Indices (M,) of the selected jets.
-            weight: Weights (M,) of the selected jets.
-        """
-        offset, values = take_values(batch.offset, jets)
-        layer = self.number[batch.layer[values]]
-        chosen = np.flatnonzero(layer < len(self.scales))
-        layer, values = layer[chosen], values[chosen]
+        """Return a shard of the jets at these indices (M,), with weights (M,) and the layers of the dataset."""
+        offset, hits = take_values(batch.offset, jets)
+        layer = self.number[batch.layer[hits]]
+        selected = np.flatnonzero(layer < len(self.scales))
+        layer, hits = layer[selected], hits[selected]
         settings = self.meta.zero_suppression, self.meta.compression
-        scaled, kept = normalize(batch.value[values], self.scales[layer], *settings)
-        chosen, values, layer = chosen[kept], values[kept], layer[kept]
-        offset = np.searchsorted(chosen, offset)
-        arrays = {"pixel": batch.pixel[values], "layer": layer, "value": scaled[kept], "weight": weight}
+        scaled, mask = normalize(batch.value[hits], self.scales[layer], *settings)
+        selected, hits, layer = selected[mask], hits[mask], layer[mask]
+        offset = np.searchsorted(selected, offset)
+        arrays = {"pixel": batch.pixel[hits], "layer": layer, "value": scaled[mask], "weight": weight}
         arrays |= {name: getattr(batch, name)[jets] for name in SHARD_JET_ARRAYS if name != "weight"}
-        shard = Shard(
-            offset,
-            {name: arrays[name].astype(dtype) for name, dtype in (SHARD_HIT_ARRAYS | SHARD_JET_ARRAYS).items()},
-            self.meta,
-        )
+        dtypes = SHARD_HIT_ARRAYS | SHARD_JET_ARRAYS
+        shard = Shard(offset, {name: arrays[name].astype(dtype) for name, dtype in dtypes.items()}, self.meta)
         return shard if tuple(self.cells) == self.meta.cells else expand_cells(shard, self.cells)
 
 
@@ -78,22 +69,19 @@ def find_positions(path: Path, layers: Sequence[Layer], wanted: Sequence[str]) -
 def expand_cells(shard: Shard, cells: np.ndarray) -> Shard:
     """Expand a shard with coarse cells to the smaller cells of its metadata.
 
-    A table may contain a layer in coarse cells that another table of the dataset contains pixel by pixel.
-
-    Args:
-        shard: Shard whose pixels refer to the coarse cells.
-        cells: Side of the coarse cells of each layer, pixels.
+    A table may contain a layer in coarse cells that another table of the dataset contains pixel by pixel. `cells` are
+    the sides of the coarse cells of each layer, pixels.
     """
     layer, pixel = shard.arrays["layer"], shard.arrays["pixel"].astype(np.int64)
     fine = np.array(shard.meta.cells)
     times = (cells // fine)[layer]
     copies = times**2
     offset = np.concatenate([[0], np.cumsum(copies)])
-    here = np.repeat(np.arange(len(layer)), copies)
-    row, column = np.divmod(np.arange(offset[-1]) - offset[here], times[here])
+    hit = np.repeat(np.arange(len(layer)), copies)
+    row, column = np.divmod(np.arange(offset[-1]) - offset[hit], times[hit])
     coarse_row, coarse_column = np.divmod(pixel, (shard.meta.side // cells)[layer])
     side = (shard.meta.side // fine)[layer]
-    arrays = {name: each[here] if name in SHARD_HIT_ARRAYS else each for name, each in shard.arrays.items()}
-    moved = ((coarse_row * times)[here] + row) * side[here] + (coarse_column * times)[here] + column
-    arrays["pixel"] = moved.astype(SHARD_HIT_ARRAYS["pixel"])
+    arrays = {name: array[hit] if name in SHARD_HIT_ARRAYS else array for name, array in shard.arrays.items()}
+    fine_pixel = ((coarse_row * times)[hit] + row) * side[hit] + (coarse_column * times)[hit] + column
+    arrays["pixel"] = fine_pixel.astype(SHARD_HIT_ARRAYS["pixel"])
     return Shard(offset[shard.offset], arrays, shard.meta)

@@ -79,15 +79,7 @@ class ShardMeta:
 
     @classmethod
     def parse(cls, text: str, path: Path) -> "ShardMeta":
-        """Parse the JSON text of a shard.
-
-        Args:
-            text: Output of `dump`.
-            path: File of the shard, for messages.
-
-        Raises:
-            BadInput: If the version differs; other invalid text raises ValueError, LookupError, TypeError, ...
-        """
+        """Parse the JSON text of the shard `path`; raise BadInput if its version differs."""
         content = json.loads(text)
         if content["version"] != SHARD_VERSION:
             raise BadInput(f"{path}: shards of version {content['version']}, this code reads {SHARD_VERSION}")
@@ -121,16 +113,13 @@ class Shard:
     def take(self, jets: np.ndarray) -> "Shard":
         """Return the jets at these indices, in this order."""
         offset, values = take_values(self.offset, jets)
-        arrays = {name: each[values if name in SHARD_HIT_ARRAYS else jets] for name, each in self.arrays.items()}
+        arrays = {name: array[values if name in SHARD_HIT_ARRAYS else jets] for name, array in self.arrays.items()}
         return Shard(offset, arrays, self.meta)
 
     def without_values(self) -> "Shard":
         """Return the same jets with empty images."""
-        return Shard(
-            np.zeros_like(self.offset),
-            self.arrays | {name: np.empty(0, SHARD_HIT_ARRAYS[name]) for name in SHARD_HIT_ARRAYS},
-            self.meta,
-        )
+        empty = {name: np.empty(0, dtype) for name, dtype in SHARD_HIT_ARRAYS.items()}
+        return Shard(np.zeros_like(self.offset), self.arrays | empty, self.meta)
 
     def save(self, path: Path) -> None:
         """Write the shard, uncompressed."""
@@ -141,27 +130,18 @@ class Shard:
     def load(cls, path: Path, expected: ShardMeta | None = None) -> "Shard":
         """Load and check a shard.
 
-        Args:
-            path: File of the shard.
-            expected: Metadata that the shard must have; None accepts any.
-
         Raises:
-            BadInput: If the file is not a complete shard or has other metadata.
+            BadInput: If the file is not a complete shard or has other metadata than `expected`; None accepts any.
         """
         with open_shard(path) as file:
             # Check the version first: another version may lack arrays.
             meta = ShardMeta.parse(str(file["meta"]), path)
             shard = cls(file["offset"], {name: file[name] for name in (*SHARD_HIT_ARRAYS, *SHARD_JET_ARRAYS)}, meta)
-        if expected is not None:
-            shard._compare(path, expected)
+        for name, value in asdict(expected or meta).items():
+            if getattr(meta, name) != value:
+                raise BadInput(f"{path}: a shard of other {name}: {getattr(meta, name)} instead of {value}")
         shard._check(path)
         return shard
-
-    def _compare(self, path: Path, expected: ShardMeta) -> None:
-        for name, wanted in asdict(expected).items():
-            found = getattr(self.meta, name)
-            if found != wanted:
-                raise BadInput(f"{path}: a shard of other {name}: {found} instead of {wanted}")
 
     def _check(self, path: Path) -> None:
         dtypes = {"offset": np.dtype("i8"), **SHARD_HIT_ARRAYS, **SHARD_JET_ARRAYS}
@@ -188,46 +168,37 @@ class Shard:
 def load_shards(paths: Iterable[Path], statistics: str, expected: ShardMeta | None = None) -> Iterator[Shard]:
     """Yield the non-empty shards of a split.
 
-    Args:
-        paths: Files of the shards.
-        statistics: Digest of the statistics that the shards must have.
-        expected: Metadata that the shards must have; None requires the metadata of the first shard.
-
     Raises:
-        BadInput: If a shard differs from these, or if no shard contains a jet.
+        BadInput: If a shard has other statistics, or other metadata than `expected` (None: than the first shard), or if
+            no shard contains a jet.
     """
-    found = False
+    path, has_jets = None, False
     for path in paths:
         shard = Shard.load(path, expected)
         require_statistics(path, shard.meta, statistics)
         expected = shard.meta
         if len(shard):
-            found = True
+            has_jets = True
             yield shard
-    if not found:
-        raise BadInput(f"{path.parent}: no jet in any shard")
+    if not has_jets:
+        raise BadInput(f"{path.parent if path else 'no shards'}: no jet in any shard")
 
 
 def read_jet_arrays(paths: Sequence[Path], names: Sequence[str], statistics: str) -> list[np.ndarray]:
-    """Load some arrays, (N,) each, of all jets of a split without their images.
-
-    Args:
-        paths: Files of the shards.
-        names: Names of the arrays, from SHARD_JET_ARRAYS.
-        statistics: Digest of the statistics that the shards must have.
+    """Load some arrays of SHARD_JET_ARRAYS, (N,) each, of all jets of a split without their images.
 
     Raises:
         BadInput: If a shard is corrupt or has other statistics, or if no shard contains a jet.
     """
-    found: list[list[np.ndarray]] = []
+    pieces: list[list[np.ndarray]] = []
     for path in paths:
         with open_shard(path) as file:
             require_statistics(path, ShardMeta.parse(str(file["meta"]), path), statistics)
-            found.append([file[name] for name in names])
-    numbers = [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
-    if not len(numbers[0]):
+            pieces.append([file[name] for name in names])
+    arrays = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    if not len(arrays[0]):
         raise BadInput(f"{paths[0].parent}: no jet in any shard")
-    return numbers
+    return arrays
 
 
 @contextmanager
@@ -240,14 +211,10 @@ def open_shard(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
                 yield file
         except CORRUPT_SHARD as error:
             # Shards are not compressed: an array that is larger than its file is a sign of corruption.
-            if isinstance(error, MemoryError) and bytes_wanted(error) > path.stat().st_size:
+            size = math.prod(error.shape) * error.dtype.itemsize if hasattr(error, "shape") else 0
+            if size > path.stat().st_size:
                 raise BadInput(f"{path}: not a whole shard ({error})") from None
             raise classify_read_error(error, f"{path}: not a whole shard") from None
-
-
-def bytes_wanted(error: MemoryError) -> int:
-    """Return the size in bytes of the array that NumPy could not allocate, 0 if unknown."""
-    return math.prod(error.shape) * error.dtype.itemsize if hasattr(error, "shape") else 0
 
 
 def require_statistics(path: Path, meta: ShardMeta, statistics: str) -> None:

@@ -9,14 +9,9 @@ SPLITS = ("train", "validation", "test")
 
 
 def hash_uniform(sample: str, purpose: str, event: np.ndarray) -> np.ndarray:
-    """Return a uniform number in [0, 1) per event that depends only on the arguments, not on files or order.
+    """Return a uniform number in [0, 1) per event (N,) that depends only on the arguments, not on files or order.
 
     A hash of sample and purpose is added to the event number; the sum is mixed twice.
-
-    Args:
-        sample: Name of the sample.
-        purpose: Name of the random stream.
-        event: Event numbers (N,).
     """
     salt = int.from_bytes(hashlib.blake2b(f"{sample}\n{purpose}".encode(), digest_size=8).digest(), "little")
     bits = event.astype(np.uint64)
@@ -36,12 +31,6 @@ def mixed(bits: np.ndarray) -> np.ndarray:
 
 
 def assign_split(sample: str, event: np.ndarray, fractions: Mapping[str, float]) -> np.ndarray:
-    """Return an index into SPLITS for each event.
-
-    Args:
-        sample: Name of the sample.
-        event: Event numbers (N,).
-        fractions: Fraction of each split by name; the sum is 1.
-    """
+    """Return an index into SPLITS for each event (N,); the fractions of the splits add up to 1."""
     upper = np.cumsum([fractions[name] for name in SPLITS])[:-1]
     return np.searchsorted(upper, hash_uniform(sample, "split", event), side="right")

@@ -54,16 +54,10 @@ class Statistics:
             raise ValueError(f"no method '{self.method}' of flattening")
 
     def weights(self, split: str, mass: np.ndarray, pt: np.ndarray, event: np.ndarray) -> np.ndarray:
-        """Return flattening weights (N,), float32; jets of weight zero are dropped.
+        """Return flattening weights (N,), float32; jets of weight zero are dropped. Mass and pT (N,) are in GeV.
 
         Only the method "weights" in the training split gives real-valued weights. All other weights are one or zero, so
         that errors on validation and test jets do not depend on the method.
-
-        Args:
-            split: Name of the split.
-            mass: Masses (N,), GeV.
-            pt: pT (N,), GeV.
-            event: Event numbers (N,).
         """
         if self.method == "weights" and split == "train":
             return self.flattening.weights(mass, pt)
@@ -83,16 +77,13 @@ class Statistics:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["version"] != STATISTICS_VERSION:
-                raise BadInput(
-                    f"{path}: statistics of version {content['version']}, this code reads {STATISTICS_VERSION}"
-                )
+                version = content["version"]
+                raise BadInput(f"{path}: statistics of version {version}, this code reads {STATISTICS_VERSION}")
             if content.pop("checksum") != content_checksum(content):
                 raise BadInput(f"{path}: damaged or changed by hand: its checksum is another")
             del content["version"]
-            flattening = content.pop("flattening")
-            return cls(
-                flattening=Flattening(**{name: np.array(values) for name, values in flattening.items()}), **content
-            )
+            arrays = {name: np.array(values) for name, values in content.pop("flattening").items()}
+            return cls(flattening=Flattening(**arrays), **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{path}: not the statistics of a dataset ({error})") from None
 

@@ -1,9 +1,13 @@
-"""URLs in messages and records, without user, password and query."""
+"""User paths and URLs: expansion of paths, and URLs without user, password and query."""
 
 import hashlib
+import os
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
+PART_PATTERN = "*.parquet"
+"""Files of a table that is a folder."""
 URL = re.compile(r"([^:/?#]+://)?([^/?#]*@|[^@/?#]*:(?!\d*(?:[/?#]|$)).*@)?([^?#]*)(.*)", re.DOTALL)
 """Groups: scheme; user and password (unescaped special characters are allowed); host and path; query."""
 
@@ -27,3 +31,17 @@ def without_secrets(text: str, url: str) -> str:
     for secret in filter(None, (password, unquote(password), query[1:])):
         text = text.replace(secret, "…")
     return " ".join(text.split())
+
+
+def expand_variables(path: str) -> str:
+    """Expand `~` and environment variables in a path."""
+    return os.path.expandvars(os.path.expanduser(path))
+
+
+def glob_paths(path: str) -> list[str]:
+    """Return the parquet files of a folder, sorted by name; for any other path, the path itself, even if missing.
+
+    `~` and environment variables are expanded.
+    """
+    expanded = expand_variables(path)
+    return [str(part) for part in sorted(Path(expanded).glob(PART_PATTERN)) if part.is_file()] or [expanded]

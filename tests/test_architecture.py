@@ -1,4 +1,4 @@
-"""What keeps the house in order: imports one way, one set of pins, a described configuration, rules alike."""
+"""Architecture: imports in one direction, one set of pins, a described configuration, uniform rules."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from topmass.config.code_hash import hash_of, imported, reached
+from topmass.config.content_hash import hash_of, imported, reached
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 LIBRARY = SCRIPTS / "topmass"
