@@ -21,15 +21,13 @@ from topmass.models.resnet15 import ResNet15
 from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.distribution import summarize_shard
 from topmass.preprocessing.shards import Shard
-from topmass.process_group import ProcessGroup
 from topmass.training import run as job
 from topmass.training import trainer as loop
 from topmass.training.muon import FastMuon
-from topmass.training.recipe import Plateau, Recipe
+from topmass.training.recipe import Recipe
 from topmass.training.signals import TrainingInterrupted
-from topmass.training.state import TrainState
+from topmass.training.state import TrainState, ValidationRecord
 from topmass.training.trainer import Trainer
-from topmass.training.validation import validation_errors
 from training_runs import COMPUTE, CPU, RECIPE, find, run, start, start_by
 
 MASSES = torch.tensor([0.2, 0.5, 0.9])
@@ -43,7 +41,7 @@ def test_a_model_carries_how_the_jets_of_its_training_are_distributed(dataset, t
         assert TrainedModel.load(path).training.dump() == json.loads(json.dumps(whole))
     rows = {row[0]: row for row in json.loads((tmp_path / "all/training.json").read_text())["distributions"]}
     assert rows.keys() >= {"ecal (GeV)", "et (GeV)", "pt (GeV)", "mass (GeV)", "ieta (crystals)"}
-    monkeypatch.setattr(job, "NORM_SAMPLE_SIZE", 50)
+    monkeypatch.setattr(job, "SUMMARY_SAMPLE_SIZE", 50)
     some, again = (TrainedModel.load(run(dataset, tmp_path / name)[0]) for name in ("some", "again"))
     assert 50 <= some.training.jets < 60 and some.training.dump() == again.training.dump()
 
@@ -104,14 +102,13 @@ def test_what_a_tilted_loss_says_of_jets_that_do_not_show_their_mass_is_farther_
     assert best(torch.linspace(300, 500, 401) / 500) > 410 and best(torch.linspace(85, 285, 401) / 500) < 175
 
 
-def test_a_plateau_lowers_the_rate_as_torch_does():
-    recipe = Recipe(9, 1, 1.0, plateau_factor=0.5, plateau_patience=1)
-    (mine, theirs), plateau = (torch.optim.SGD([torch.zeros(1)], 1.0) for _ in range(2)), Plateau()
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, factor=0.5, patience=1)
-    for loss in np.random.default_rng(1).choice([0.5, 0.49999, 0.6, 0.4, 0.3], 30):
-        plateau.step(mine, float(loss), recipe)
-        scheduler.step(float(loss))
-        assert mine.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+def test_a_plateau_halves_the_learning_rate_of_the_state(dataset, tmp_path):
+    trainer = make_trainer(dataset, tmp_path, RECIPE | {"plateau_patience": 1})
+    rates = []
+    for loss in (0.5, 0.4, 0.4, 0.39999, 0.4, 0.3):
+        trainer.state.record_validation(ValidationRecord(0.5, 1, 1, loss, 1, 1, 1, 1, 1))
+        rates.append(trainer.state.learning_rate)
+    assert rates == [1e-3, 1e-3, 1e-3, 5e-4, 5e-4, 5e-4]
 
 
 def test_a_cosine_rises_and_falls_to_zero():
@@ -215,7 +212,7 @@ def test_what_is_restored_lies_in_memory_as_the_weights_do(dataset, tmp_path):
         trainer.state.network.to(memory_format=torch.channels_last)
     trainers[0].training_step(next(trainers[0].train_batches(0)))
     old, new = (trainer.state for trainer in trainers)
-    new.restore(old.tensors(), old.numbers())
+    new.restore(old.tensor_state(), old.scalar_state())
     for parameter, average in zip(new.parameters, new.average, strict=True):
         moments = [each for each in new.optimizer.state[parameter].values() if each.dim()]
         assert len(moments) == 2 and all(each.stride() == parameter.stride() for each in [average, *moments])
@@ -242,15 +239,7 @@ def test_a_weight_of_two_counts_as_two_jets_and_of_zero_as_none(dataset, tmp_pat
     batch = next(trainer.train_batches(0)).on(CPU, trainer.jets.meta)
     each = (trainer.state.network(batch)[:, 0] - batch.target).abs().detach()
     repeated = each.repeat_interleave(batch.weight.long())
-    loss, mae, _ = validation_errors(
-        trainer.state.network,
-        trainer.validation,
-        trainer.recipe.loss_per_jet,
-        CPU,
-        torch.float32,
-        ProcessGroup(),
-        lambda: False,
-    )
+    loss, mae, _ = trainer.validate()
     trainer.training_step(next(trainer.train_batches(0)))
     assert trainer.mean_loss() == pytest.approx(float(repeated.mean()), rel=1e-5)
     assert loss == mae == pytest.approx(float(repeated.mean()), rel=1e-5)
@@ -365,8 +354,9 @@ def test_without_tensorboard_the_setting_is_refused(dataset, tmp_path, monkeypat
 
 
 def test_a_signal_during_the_validation_keeps_the_epoch(dataset, tmp_path):
-    kept = []
-    trainer = make_trainer(dataset, tmp_path, keep=lambda: kept.append((trainer.state.epoch, trainer.state.step)))
+    saved = []
+    trainer = make_trainer(dataset, tmp_path)
+    trainer.write_checkpoint = lambda: saved.append((trainer.state.epoch, trainer.state.step))
     validate = trainer.validate
 
     def signalled():
@@ -376,7 +366,7 @@ def test_a_signal_during_the_validation_keeps_the_epoch(dataset, tmp_path):
     trainer.validate = signalled
     with pytest.raises(TrainingInterrupted):
         list(trainer.epochs())
-    assert kept == [(1, trainer.steps)]
+    assert saved == [(1, trainer.steps)]
 
 
 def test_shards_larger_than_the_memory_that_they_may_take_are_trained_on_in_windows(dataset, tmp_path, caplog):

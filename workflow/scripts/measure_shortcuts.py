@@ -43,8 +43,7 @@ from topmass.progress import Progress, track
 from topmass.report.ablation_table import ablation_csv, ablation_markdown
 from topmass.report.provenance import commit, processor
 from topmass.training.gbdt import GBDTBaseline
-from topmass.training.inference import Predictor
-from topmass.training.validation import median_prediction
+from topmass.training.inference import Predictor, median_prediction
 
 AS_THEY_ARE = "as they are"
 SHUFFLED = "shuffled within each layer"

@@ -30,8 +30,7 @@ from topmass.limits import available_cores
 from topmass.preprocessing.distribution import Distribution, JetSummary
 from topmass.preprocessing.distribution_shift import shift_error, shift_table
 from topmass.progress import track
-from topmass.training.inference import Predictor, check_finite
-from topmass.training.validation import median_prediction
+from topmass.training.inference import Predictor, check_finite, median_prediction
 
 TAKEN = {"image", "pixel", "layer", "value", "ieta", "iphi"}
 """Input columns that the model reads; all other columns are passed through."""

@@ -20,7 +20,7 @@ MAX_NAMED_EVENTS = 5
 
 
 def non_finite_loss_message(
-    epoch: int, step: int, events: np.ndarray, path: Path, learning_rate: float, team: ProcessGroup
+    epoch: int, step: int, events: np.ndarray, path: Path, learning_rate: float, group: ProcessGroup
 ) -> str:
     """Return a message on a batch whose loss is not finite; rank 0 also writes its events to `path`.
 
@@ -30,9 +30,9 @@ def non_finite_loss_message(
         events: Event numbers (B,) of the global batch.
         path: Text file for the events.
         learning_rate: Learning rate of the training, in the advice.
-        team: Process group.
+        group: Process group.
     """
-    if team.rank == 0:
+    if group.rank == 0:
         with atomic_write(path) as part:
             np.savetxt(part, events, "%d", header=f"events of epoch {epoch}, step {step + 1}")
     first = ", ".join(map(str, events[:MAX_NAMED_EVENTS])) + (", …" if len(events) > MAX_NAMED_EVENTS else "")
