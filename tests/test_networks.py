@@ -13,11 +13,9 @@ from test_kinematics import ROUGH, made_up, rough
 from topmass.data.batches import SparseBatch, SparseJets
 from topmass.evaluation.predictions import Predictions
 from topmass.files import BadInput
-from topmass.models.build import build_network
-from topmass.models.head import Head
-from topmass.models.network import Network
+from topmass.models.network import Head, Network
 from topmass.models.safetensors_io import read_tensors, to_bytes
-from topmass.models.trained_model import TrainedModel
+from topmass.models.trained_model import TrainedModel, build_network
 from topmass.preprocessing.shards import Shard
 from topmass.training.calibration import fit_conformal_scale, scale_intervals
 from topmass.training.recipe import Recipe

@@ -28,8 +28,7 @@ from topmass.export.parity import predict_in_torch, session_of
 from topmass.export.wrappers import DenseWrapper, SparseWrapper
 from topmass.files import atomic_write
 from topmass.layers import LAYERS
-from topmass.models.build import NETWORKS
-from topmass.models.trained_model import TrainedModel
+from topmass.models.trained_model import NETWORKS, TrainedModel
 from topmass.preprocessing.shards import Shard
 
 AT_ONCE = 64

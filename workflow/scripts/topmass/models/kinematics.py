@@ -11,8 +11,7 @@ from topmass.features.hits import Hits, decode_hits
 from topmass.features.image_moments import compute_image_moments
 from topmass.features.subjets import compute_subjet_features
 from topmass.features.towers import Towers, build_towers
-from topmass.models.head import Head
-from topmass.models.network import Network
+from topmass.models.network import Head, Network
 from topmass.preprocessing.shards import ShardMeta
 
 CLIP_SIGMA = 5.0

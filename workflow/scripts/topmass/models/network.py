@@ -1,6 +1,8 @@
-"""Base class of all networks."""
+"""Base class and output layer of all networks."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from topmass.data.batches import SparseBatch
 from topmass.preprocessing.shards import ShardMeta
@@ -39,3 +41,20 @@ class Network(nn.Module):
     def forward(self, batch: SparseBatch) -> Tensor:
         """Return masses (B, n_outputs) float32 in units of `MASS_SCALE`, ascending along the outputs."""
         raise NotImplementedError
+
+
+class Head(nn.Linear):
+    """Linear layer whose outputs ascend: one output is the mass; an odd number of them has the mass in the centre.
+
+    It stays in float32: bfloat16 would round a mass of 250 GeV to whole steps of 1 GeV.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs (B, out_features) of features (B, in_features)."""
+        with torch.autocast(x.device.type, enabled=False):
+            raw = super().forward(x.float())
+            centre = self.out_features // 2
+            # Steps away from the centre are never negative, so that outputs never cross.
+            below, above = (functional.softplus(part) for part in (raw[:, :centre], raw[:, centre + 1 :]))
+            mass = raw[:, centre : centre + 1]
+            return torch.cat([mass - below.flip(1).cumsum(1).flip(1), mass, mass + above.cumsum(1)], dim=1)

@@ -5,8 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from topmass.data.batches import SparseBatch, to_dense_images
-from topmass.models.head import Head
-from topmass.models.network import Network
+from topmass.models.network import Head, Network
 from topmass.preprocessing.shards import ShardMeta
 
 MAX_DOWNSAMPLE = 8

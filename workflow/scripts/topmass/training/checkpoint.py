@@ -117,8 +117,8 @@ class CheckpointManager:
             log_info(f"resuming from epoch {self.state.epoch}, step {self.state.step} ({self.path})")
             if self.state.step and order != self.order:
                 log_info(
-                    "the placement of the jets changed after the checkpoint: this epoch uses some jets twice and others "
-                    "not at all"
+                    "the placement of the jets changed after the checkpoint: this epoch uses some jets twice and "
+                    "others not at all"
                 )
 
 
