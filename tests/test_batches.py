@@ -5,16 +5,17 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from topmass.benchmark.synthetic import make_synthetic_shard
 from topmass.data.augmentation import ETA, PHI, sample_flips
 from topmass.data.batches import BYTES_PER_VALUE, SparseJets
-from topmass.data.batching import iter_batches, prefetch
-from topmass.data.datasets import InMemoryDataset, ShardedDataset
+from topmass.data.batching import iter_batches
+from topmass.data.datasets import InMemoryDataset, ShardedDataset, read_ahead
 from topmass.data.placement import choose_placement, free_memory
-from topmass.data.shard_files import CHECKING, ShardFiles
+from topmass.data.shard_files import LOAD_FACTOR, ShardFiles
 from topmass.files import BadInput
 from topmass.layers import LAYERS, SIDE
 from topmass.limits import available_cores
@@ -133,19 +134,20 @@ def test_the_share_of_a_process_may_be_empty(memory):
     assert batch.image.shape == (0, 8, SIDE, SIDE)
 
 
-def test_batches_made_ahead_are_the_same_and_an_error_comes_through(memory):
-    plain = [each.event.tolist() for each in iter_batches(memory.in_order(), 50, ProcessGroup())]
-    assert [each.event.tolist() for each in prefetch(iter_batches(memory.in_order(), 50, ProcessGroup()), CPU)] == plain
-    started = prefetch(iter_batches(memory.in_order(), 1, ProcessGroup()), CPU)
-    next(started)
+def test_what_a_thread_reads_ahead_is_the_same_and_an_error_comes_through():
+    assert list(read_ahead(iter(range(1, 9)), 3)) == list(range(1, 9))
+    computed = []
+    started = read_ahead((computed.append(number) or number for number in range(1, 99)), 3)
+    assert next(started) == 1
     started.close()
+    assert len(computed) <= 4
 
     def broken():
-        yield from iter_batches(memory.in_order(), 100, ProcessGroup())
+        yield 1
         raise BadInput("a shard is gone")
 
     with pytest.raises(BadInput, match="a shard is gone"):
-        list(prefetch(broken(), CPU))
+        list(read_ahead(broken(), 3))
 
 
 def test_a_flip_mirrors_the_window_and_the_signs_that_go_with_it(memory):
@@ -186,12 +188,12 @@ def test_the_placement_is_chosen_by_size_and_said(dataset):
     assert isinstance(sources["train"], InMemoryDataset) and said.startswith("placement device (auto): ")
     assert len(sources["train"]) == splits["train"].jets.sum()
     largest = splits["train"].bytes.max() / 1e9
-    with pytest.raises(BadInput, match=r"compute\.memory: .* is too little for windows of shards .* give at least"):
+    with pytest.raises(BadInput, match=r"compute\.memory: .* is too little for windows of shards .* use at least"):
         choose_placement(splits, "disk", 5 * largest, CPU, [], ProcessGroup(), 1)
     sources, said = choose_placement(splits, "disk", 11 * largest, CPU, ["eta"], ProcessGroup(), 1)
     assert isinstance(sources["train"], ShardedDataset) and "shuffled one by one" in said
     assert sources["train"].flips == ["eta"] and sources["validation"].flips == []
-    with pytest.raises(BadInput, match=r"compute\.placement: host cannot be"):
+    with pytest.raises(BadInput, match=r"compute\.placement: host is impossible"):
         choose_placement(splits, "host", size / 2, CPU, [], ProcessGroup(), 1)
     assert free_memory() > 1e8
 
@@ -213,13 +215,13 @@ V1 = {
 )
 def test_memory_is_what_the_batch_system_leaves(groups, folder, files, tmp_path):
     files = {f"sys/fs/cgroup/{folder}/{name}": text for name, text in files.items()}
-    files |= {"proc/self/cgroup": groups, "proc/meminfo": "MemAvailable: 64000000 kB"}
+    files |= {"proc/self/cgroup": groups}
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
     assert free_memory(tmp_path) == 3000
     (tmp_path / "proc/self/cgroup").unlink()
-    assert free_memory(tmp_path) == 64_000_000 * 1024
+    assert free_memory(tmp_path) == pytest.approx(psutil.virtual_memory().available, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +283,7 @@ def test_an_epoch_from_disk_takes_no_more_memory_than_it_may(tmp_path):
         shard.save(path)
     files = ShardFiles.find(paths, "made up")
     # Two windows of two shards, and one shard that is read and checked.
-    allowed = (4 + CHECKING) * files.bytes.max()
+    allowed = (4 + LOAD_FACTOR) * files.bytes.max()
     sources, _ = choose_placement({"train": files}, "auto", allowed / 1e9, CPU, [], ProcessGroup(), 1)
 
     def resident() -> int:

@@ -1,5 +1,6 @@
 """What holds for every network, and for the numbers that are kept for it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -124,7 +125,7 @@ def test_outputs_rise_whatever_the_weights(outputs, settings):
 def test_what_is_kept_of_jets_is_what_is_seen_in_them(dataset, settings):
     files = find(dataset)
     network = network_for(settings, Shard.load(files.paths[0]))
-    kept, whole = files.with_features(network).read([0, 1], CPU), files.read([0, 1], CPU)
+    kept, whole = replace(files, spec=network).read([0, 1], CPU), files.read([0, 1], CPU)
     jets = torch.tensor([0, 7, len(kept) - 1])
     with torch.no_grad():
         found, expected = (
@@ -194,7 +195,7 @@ def test_numbers_are_standardised_by_the_jets_of_the_training(dataset, tmp_path)
     best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
     network = TrainedModel.load(best).network
     standard = network.input_norm
-    seen = find(dataset).with_features(network).read([0, 1, 2], CPU).features
+    seen = replace(find(dataset), spec=network).read([0, 1, 2], CPU).features
     assert torch.allclose(standard.mean, seen.mean(0), atol=1e-4)
     assert torch.allclose(standard.std, seen.std(0, correction=0) + 1e-3, atol=1e-4)
 

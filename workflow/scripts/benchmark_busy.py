@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parent))
 from topmass.console import print_status
 from topmass.files import atomic_write
 from topmass.limits import available_cores
-from topmass.openmp import OF_THE_USER, SETTINGS
+from topmass.openmp import SETTINGS, USER_VARIABLES
 
 CORES = available_cores()
 
@@ -78,7 +78,7 @@ def busy_processes(number: int) -> Iterator[None]:
 
 def rate_of(network: str, batch: int, environment: Mapping[str, str]) -> float:
     """Measure the training rate (jets/s) in a process with these OpenMP environment variables."""
-    clean = {name: value for name, value in os.environ.items() if name not in OF_THE_USER}
+    clean = {name: value for name, value in os.environ.items() if name not in USER_VARIABLES}
     command = [sys.executable, __file__, "--measure", network, str(batch)]
     ended = subprocess.run(command, env=clean | dict(environment), stdout=subprocess.PIPE, check=True, encoding="utf-8")
     return float(ended.stdout)

@@ -110,7 +110,7 @@ def common_schema(
     """
     found = []
     for file in files:
-        found.append(output_schema(opened(file).kept, quantiles, file))
+        found.append(output_schema(opened(file).passthrough, quantiles, file))
         if not found[-1].equals(found[0]):
             unlike = sorted({str(field) for field in {*found[0]} ^ {*found[-1]}}) or ["their order"]
             raise BadInput(f"{file}: other columns than in {files[0]}: {', '.join(unlike)}; predict them apart")

@@ -53,20 +53,16 @@ def apply_flips(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBat
         flips: Bits `ETA` and `PHI` per jet (B,).
         meta: Metadata of the shards.
     """
-    places, cell = unravel_pixels(batch, meta)
+    hits, cell = unravel_pixels(batch, meta)
     across = meta.side // cell
-    bits = flips[places.jet]
-    row = torch.where((bits & ETA).bool(), across - 1 - places.row, places.row)
-    column = torch.where((bits & PHI).bool(), across - 1 - places.column, places.column)
-    changing = torch.tensor([ODD_LAYERS.get(name, 0) for name in meta.layers], dtype=torch.uint8)
-    changes = (bits & changing.to(bits.device, non_blocking=True)[places.layer]).bool()
-    value = torch.where(changes, -batch.value, batch.value)
+    bits = flips[hits.jet]
+    row = torch.where((bits & ETA).bool(), across - 1 - hits.row, hits.row)
+    column = torch.where((bits & PHI).bool(), across - 1 - hits.column, hits.column)
+    odd = torch.tensor([ODD_LAYERS.get(name, 0) for name in meta.layers], dtype=torch.uint8)
+    negate = (bits & odd.to(bits.device, non_blocking=True)[hits.layer]).bool()
+    value = torch.where(negate, -batch.value, batch.value)
     pixel = (row * across + column).to(batch.pixel.dtype)
-    position = flip_position(batch.position, flips)
+    # Without a position, both parts are empty.
+    iphi, ieta = batch.position[:, :1], batch.position[:, 1:]
+    position = torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)
     return batch._replace(pixel=pixel, value=value, position=position, features=batch.features[:, :0])
-
-
-def flip_position(position: Tensor, flips: Tensor) -> Tensor:
-    """Return positions of the reflected jets: (B, 2), iphi / 360 and ieta / 170, or (B, 0) if unknown."""
-    iphi, ieta = position[:, :1], position[:, 1:]
-    return torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)

@@ -66,8 +66,8 @@ class MuonAndAdamW(Optimizer):
     """
 
     def __init__(self, parameters: Sequence[Parameter], learning_rate: float, weight_decay: float, fused: bool) -> None:
-        matrices = [each for each in parameters if each.ndim == 2 and min(each.shape) >= MIN_MATRIX_DIM]
-        others = [each for each in parameters if all(each is not matrix for matrix in matrices)]
+        matrices = [weight for weight in parameters if weight.ndim == 2 and min(weight.shape) >= MIN_MATRIX_DIM]
+        others = [weight for weight in parameters if all(weight is not matrix for matrix in matrices)]
         self.parts: list[Optimizer] = []
         if matrices:
             self.parts.append(FastMuon(matrices, learning_rate, weight_decay))
