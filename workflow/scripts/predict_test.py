@@ -22,14 +22,6 @@ def predict_test(
 
     If the model predicts quantiles, the calibrated outer quantiles are the intervals of the masses.
 
-    Args:
-        model: Trained network.
-        shards: Shards of one split.
-        predictions: File to write.
-        device: Device, as for `Predictor`.
-        precision: Precision, as for `Predictor`.
-        threads: Number of threads.
-
     Raises:
         BadInput: The model was trained on other shards, or there is no jet.
     """

@@ -6,7 +6,7 @@ from topmass.console import stage
 from topmass.device import find_device
 from topmass.limits import available_cores
 from topmass.process_group import ProcessGroup
-from topmass.training.launch import is_distributed, launch_workers
+from topmass.training.launch import launch_workers, node_count_and_address
 from topmass.training.run import ComputeConfig, TrainConfig, run_training
 from topmass.training.signals import SignalHandler
 
@@ -17,17 +17,13 @@ def train(config: TrainConfig, log: Path | None = None) -> None:
     Training resumes from the checkpoint if that belongs to the same training; the checkpoint is removed at the end. On
     one of `topmass.training.signals.SIGNALS` a checkpoint is written and the process exits with status 75; the same
     call resumes from there. The same shards, recipe, seed and number of threads give the same weights on one CPU,
-    interrupted or not.
-
-    Args:
-        config: Configuration of the training.
-        log: Log file to which further processes append.
+    interrupted or not. Further processes append to `log`.
     """
-    if is_distributed(ComputeConfig(**config.compute)):
+    if ComputeConfig(**config.compute).processes > 1 or node_count_and_address()[0] > 1:
         launch_workers(config, log)
-        return
-    with SignalHandler().watching() as interrupt:
-        run_training(config, ProcessGroup(), find_device(config.compute["device"]), interrupt)
+    else:
+        with SignalHandler().watching() as interrupt:
+            run_training(config, ProcessGroup(), find_device(config.compute["device"]), interrupt)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def train_gbdt(
     Args:
         shards: Shards by split.
         statistics: Statistics of the dataset.
-        predictions: File to write by kind, a key of `KINDS`; other kinds are not fitted.
+        predictions: File to write for each kind of `KINDS` that is fitted.
         threads: Number of threads.
     """
     torch.set_num_threads(threads)

@@ -1,9 +1,7 @@
 """Device and numerical precision of a network."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -49,20 +47,6 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
     """Return a context that runs convolutions in this precision; weights and sums stay in float32."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
-
-
-@contextmanager
-def single_threaded_pool() -> Iterator[Executor]:
-    """Yield a pool of as many threads as torch has, each with one torch thread.
-
-    This is faster for steps that are too small to be split across threads.
-    """
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)
 
 
 def set_deterministic(device: torch.device) -> None:

@@ -28,15 +28,9 @@ IETA_STEP = 1 / LARGEST_IETA
 
 
 def sample_flips(jets: int, directions: list[str], generator: torch.Generator) -> Tensor | None:
-    """Draw flips for data augmentation.
+    """Draw flips (B,) uint8 of B jets in these directions, "eta" and "phi", each with probability 1/2.
 
-    Args:
-        jets: Number of jets B.
-        directions: "eta", "phi", or both; each reflection has probability 1/2.
-        generator: Random generator.
-
-    Returns:
-        Flips (B,) uint8; None without directions.
+    Without directions, the result is None.
     """
     if not directions:
         return None
@@ -46,12 +40,9 @@ def sample_flips(jets: int, directions: list[str], generator: torch.Generator) -
 
 
 def apply_flips(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBatch:
-    """Reflect jets; rows run in η, columns in φ. Cached features are dropped, because they are not reflected.
+    """Reflect jets by flips (B,) of bits `ETA` and `PHI`; rows run in η, columns in φ.
 
-    Args:
-        batch: Jets of shards with metadata `meta`.
-        flips: Bits `ETA` and `PHI` per jet (B,).
-        meta: Metadata of the shards.
+    Cached features are dropped, because they are not reflected.
     """
     hits, cell = unravel_pixels(batch, meta)
     across = meta.side // cell

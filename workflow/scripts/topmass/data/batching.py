@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from topmass.data.augmentation import apply_flips
-from topmass.data.batches import SparseBatch, concat_batches
+from topmass.data.batches import SparseBatch
 from topmass.data.datasets import ShuffledView, read_ahead
 from topmass.preprocessing.shards import ShardMeta
 from topmass.process_group import ProcessGroup
@@ -80,7 +80,8 @@ def collate(pieces: list[tuple[ShuffledView, int, int]], group: ProcessGroup) ->
         before += last - first
     weight = sum(float(view.weights[last] - view.weights[first]) for view, first, last in pieces)
     event = np.concatenate([view.jets.event[view.index[first:last]] for view, first, last in pieces])
-    return Minibatch(concat_batches(sparse), None if flips[0] is None else torch.cat(flips), weight, jets, event)
+    batch = sparse[0] if len(sparse) == 1 else SparseBatch(*map(torch.cat, zip(*sparse, strict=True)))
+    return Minibatch(batch, None if flips[0] is None else torch.cat(flips), weight, jets, event)
 
 
 def load_batches(

@@ -38,12 +38,8 @@ class ShardFiles:
     def find(cls, paths: Sequence[Path], statistics: str) -> "ShardFiles":
         """Count jets and hits in each file, without reading the hits.
 
-        Args:
-            paths: Files of the split.
-            statistics: Expected digest of the preprocessing statistics.
-
         Raises:
-            BadInput: There are fewer than two jets, or the statistics differ.
+            BadInput: There are fewer than two jets, or the digest of the statistics differs from `statistics`.
         """
         counts = np.array([count_jets_and_values(path) for path in paths]).reshape(-1, 2)
         filled = np.flatnonzero(counts[:, 0])
@@ -68,12 +64,9 @@ class ShardFiles:
         return self.values if self.spec is None or self.spec.needs_hits else np.zeros_like(self.values)
 
     def read(self, shards: Sequence[int], device: torch.device, title: str | None = None) -> SparseJets:
-        """Load the jets of some shards, in this order. One shard at a time is in memory in addition.
+        """Load the jets of the shards with these indices, with one more shard in memory at a time.
 
-        Args:
-            shards: Indices of the shards.
-            device: Device of the jets.
-            title: Title of the progress display. Default: no display.
+        With a title, the progress is displayed.
         """
         jets, values = int(self.jets[shards].sum()), int(self.loaded_values[shards].sum())
         loaded = map(self.load, shards)

@@ -24,8 +24,6 @@ class Kinematics(Network):
     """Multilayer perceptron of normalised jet features.
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         width: Features per hidden layer.
         depth: Hidden layers, each followed by GELU.
     """

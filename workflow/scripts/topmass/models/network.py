@@ -12,8 +12,8 @@ class Network(nn.Module):
     """A network that regresses the mass of jets from a sparse batch.
 
     Attributes:
-        shards: Metadata that the shards of all jets have in common.
-        n_outputs: Outputs per jet: one, or the quantiles.
+        shards: Metadata that the shards of all jets have in common; first argument of all networks.
+        n_outputs: Outputs per jet: one, or the quantiles; second argument of all networks.
         needs_hits: Whether `forward` uses the hits of a batch, and not the cached features alone.
         num_features: Features per jet from `compute_features`; 0 for none. They are computed once and cached.
         backbone: The part that `torch.compile` compiles. Its input shapes depend on the batch size alone.

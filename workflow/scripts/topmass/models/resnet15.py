@@ -31,8 +31,6 @@ class ResNet15(Network):
     """Network of the reference: regression of the mass from image and position.
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         downsample: Side, in pixels, of the squares that are summed to one pixel first. The reference has 1.
 
     Raises:

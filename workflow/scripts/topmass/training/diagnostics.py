@@ -22,15 +22,9 @@ MAX_NAMED_EVENTS = 5
 def non_finite_loss_message(
     epoch: int, step: int, events: np.ndarray, path: Path, learning_rate: float, group: ProcessGroup
 ) -> str:
-    """Return a message on a batch whose loss is not finite; rank 0 also writes its events to `path`.
+    """Return a message on a batch whose loss is not finite; rank 0 also writes its events (B,) to `path`.
 
-    Args:
-        epoch: Epoch, from 1.
-        step: Index of the step in the epoch, from 0.
-        events: Event numbers (B,) of the global batch.
-        path: Text file for the events.
-        learning_rate: Learning rate of the training, in the advice.
-        group: Process group.
+    Epochs count from 1, steps of an epoch from 0.
     """
     if group.rank == 0:
         with atomic_write(path) as part:
@@ -44,14 +38,7 @@ def non_finite_loss_message(
 
 
 def worse_than_constant_message(mae: float, mass: np.ndarray, weight: np.ndarray, learning_rate: float) -> str | None:
-    """Return a message if the MAE is not better than that of the best constant prediction, else None.
-
-    Args:
-        mae: Best validation MAE, GeV.
-        mass: Masses (N,) of the validation jets, GeV.
-        weight: Weights (N,) of the validation jets.
-        learning_rate: Learning rate of the training, in the advice.
-    """
+    """Return a message if the best constant prediction for the validation jets has a lower MAE, else None."""
     median = np.quantile(mass, 0.5, weights=weight, method="inverted_cdf")
     constant_mae = float(np.average(np.abs(mass - median), weights=weight))
     if mae < constant_mae:
@@ -75,14 +62,9 @@ def overfitting_message(rows: Sequence[ValidationRecord]) -> str | None:
 
 @contextmanager
 def translate_torch_errors(batch: int, settings: Mapping[str, str] = SETTING_KEYS) -> Iterator[None]:
-    """Convert torch errors that the user can fix into `BadInput`.
+    """Raise BadInput if the memory is too small for `batch` jets per step, or if `torch.compile` fails.
 
-    Args:
-        batch: Jets per step.
-        settings: Names of the user's settings, with the keys of `SETTING_KEYS`.
-
-    Raises:
-        BadInput: The memory is too small, or `torch.compile` fails.
+    The message contains the names of the user's settings, which have the keys of `SETTING_KEYS`.
     """
     try:
         yield

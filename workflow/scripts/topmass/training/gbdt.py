@@ -47,14 +47,8 @@ class GBDTBaseline:
     ) -> "GBDTBaseline":
         """Fit a GBDT for the lowest weighted MAE.
 
-        Features that no training jet has are omitted. The validation jets determine the number of rounds.
-
-        Args:
-            train: Training jets.
-            validation: Validation jets.
-            features: Features to use, if the table has them.
-            threads: Number of threads.
-            title: Title of the progress bar.
+        Features that no training jet has are omitted. The validation jets determine the number of rounds. `title` is
+        that of the progress bar.
         """
         candidates = [feature for feature in features if feature in train.quantities]
         # `fmin` ignores NaN: the result is NaN only for features that no jet has.

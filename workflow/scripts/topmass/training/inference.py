@@ -57,16 +57,7 @@ def median_prediction(outputs: Tensor) -> Tensor:
 
 
 def check_finite(masses: np.ndarray, path: Path, first: int = 0) -> None:
-    """Check that all predicted masses are finite.
-
-    Args:
-        masses: Predicted masses (N, Q).
-        path: File of the jets, for the message.
-        first: Row of the first of these jets in the file.
-
-    Raises:
-        BadInput: A mass is not finite; the message contains the first such row.
-    """
+    """Raise BadInput with the row in the file if a predicted mass (N, Q) is not finite; `first` is the first row."""
     wrong = np.flatnonzero(~np.isfinite(masses).all(axis=1))
     if len(wrong):
         count = f"like {len(wrong) - 1:,} more of the {len(masses):,} jets that were predicted with it"
@@ -74,17 +65,7 @@ def check_finite(masses: np.ndarray, path: Path, first: int = 0) -> None:
 
 
 class Predictor:
-    """Trained model on a device.
-
-    Args:
-        model: Model file.
-        device: Device, as in the configuration.
-        precision: Precision, as in the configuration.
-        setting: User's name for the device setting, for messages.
-
-    Raises:
-        BadInput: There is no such model or GPU.
-    """
+    """Trained model on a device; `setting` is the user's name for the device setting, for messages."""
 
     def __init__(
         self, model: Path, device: str = "auto", precision: str = "auto", setting: str = "compute.device"

@@ -62,11 +62,6 @@ class Rendezvous(NamedTuple):
     interface: str | None = None
 
 
-def is_distributed(compute: ComputeConfig) -> bool:
-    """Return whether a training uses more than this process."""
-    return compute.processes > 1 or node_count_and_address()[0] > 1
-
-
 def node_count_and_address() -> tuple[int, str]:
     """Return the number of machines and the rendezvous address from the environment.
 
@@ -110,11 +105,7 @@ def find_rendezvous() -> Rendezvous:
 
 
 def launch_workers(config: TrainConfig, log: Path | None) -> None:
-    """Train in as many processes as `config.compute` and the environment specify.
-
-    Args:
-        config: Configuration of the training.
-        log: Log file to which the workers append; None for none.
+    """Train in as many processes as `config.compute` and the environment specify; the workers append to `log`.
 
     Raises:
         BadInput: The rendezvous fails, or a worker reports bad input.

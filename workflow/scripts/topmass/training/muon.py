@@ -39,12 +39,9 @@ class FastMuon(Muon):
 
 
 def orthogonalize(matrix: Tensor, precision: torch.dtype, group: dict) -> Tensor:
-    """Return the nearest matrix with orthonormal rows or columns, by Newton–Schulz iterations.
+    """Return the nearest matrix with orthonormal rows or columns, by Newton–Schulz iterations in this precision.
 
-    Args:
-        matrix: Matrix (M, N); may be overwritten.
-        precision: Dtype of the iterations and of the result.
-        group: `ns_coefficients`, `ns_steps` and `eps` of `torch.optim.Muon`.
+    The matrix may be overwritten. `group` has `ns_coefficients`, `ns_steps` and `eps` of `torch.optim.Muon`.
     """
     a, b, c = group["ns_coefficients"]
     tall = matrix.shape[0] > matrix.shape[1]

@@ -107,13 +107,7 @@ class TrainConfig:
 
 
 def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device, interrupt: SignalHandler) -> None:
-    """Train a network, write weights, history and metadata, and remove the checkpoint at the end.
-
-    Args:
-        config: Configuration of the training.
-        group: Process group; only rank 0 writes.
-        device: Device of this process.
-        interrupt: Handler that records signals.
+    """Train a network; rank 0 writes weights, history and metadata, and removes the checkpoint at the end.
 
     Raises:
         BadInput: The shards are unusable, a loss is not finite, memory is too small, or compilation fails.
