@@ -1,4 +1,4 @@
-"""Short trainings on made-up jets, in this process or in one that can be killed; for the tests of `learning`."""
+"""Short trainings on made-up jets, in this process or in one that can be killed."""
 
 import logging
 import multiprocessing
@@ -111,12 +111,12 @@ class Dense(NamedTuple):
     target: torch.Tensor
 
 
-def dense(source: Dataset, segments, size: int = 32, team: ProcessGroup | None = None) -> list[Dense]:
+def dense(source: Dataset, views, size: int = 32, group: ProcessGroup | None = None) -> list[Dense]:
     """All batches of an epoch."""
-    batches = (each.on(CPU, source.meta) for each in iter_batches(segments, size, team or ProcessGroup()))
+    batches = (each.on(CPU, source.meta) for each in iter_batches(views, size, group or ProcessGroup()))
     return [Dense(to_dense_images(batch, source.meta), batch.position, batch.target) for batch in batches]
 
 
-def events(segments, size: int = 32) -> np.ndarray:
+def events(views, size: int = 32) -> np.ndarray:
     """Events of an epoch's jets, in its order."""
-    return np.concatenate([each.event for each in iter_batches(segments, size, ProcessGroup())])
+    return np.concatenate([each.event for each in iter_batches(views, size, ProcessGroup())])

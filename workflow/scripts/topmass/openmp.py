@@ -8,7 +8,7 @@ on an idle machine. Libraries read the variable when they are loaded: set it bef
 import os
 
 SETTINGS = {"GOMP_SPINCOUNT": "1000"}
-"""Defaults for this process, measured by `make benchmark-busy`; not used if one of `USER_VARIABLES` is set."""
+"""Chosen by `make benchmark-busy`."""
 USER_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 

@@ -1,4 +1,4 @@
-"""The stage `fit_trees` on made-up jets whose mass is written into their images."""
+"""The stage `train_gbdt` on made-up jets whose mass is written into their images."""
 
 from dataclasses import replace
 from pathlib import Path
