@@ -8,7 +8,7 @@ from topmass.limits import available_cores
 from topmass.process_group import ProcessGroup
 from topmass.training.launch import launch_workers, node_count_and_address
 from topmass.training.run import ComputeConfig, TrainConfig, run_training
-from topmass.training.signals import SignalHandler
+from topmass.training.signals import SignalHandler, install_handler
 
 
 def train(config: TrainConfig, log: Path | None = None) -> None:
@@ -22,7 +22,8 @@ def train(config: TrainConfig, log: Path | None = None) -> None:
     if ComputeConfig(**config.compute).processes > 1 or node_count_and_address()[0] > 1:
         launch_workers(config, log)
     else:
-        with SignalHandler().watching() as interrupt:
+        interrupt = SignalHandler()
+        with install_handler(interrupt.on_signal):
             run_training(config, ProcessGroup(), find_device(config.compute["device"]), interrupt)
 
 

@@ -15,7 +15,6 @@ import socket
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import psutil
@@ -44,24 +43,6 @@ TORCHRUN_PORT = 29400
 """Default port of torchrun."""
 
 
-class Rendezvous(NamedTuple):
-    """Rendezvous of the machines of one training, without hostname resolution.
-
-    Attributes:
-        machines: Number of machines.
-        endpoint: Address of the rendezvous, host:port.
-        is_host: Whether the endpoint is on this machine.
-        local_address: Name or address by which the other machines reach this one.
-        interface: Network interface to the other machines; None for any.
-    """
-
-    machines: int = 1
-    endpoint: str = f"{LOOPBACK}:0"
-    is_host: bool = True
-    local_address: str = LOOPBACK
-    interface: str | None = None
-
-
 def node_count_and_address() -> tuple[int, str]:
     """Return the number of machines and the rendezvous address from the environment.
 
@@ -75,15 +56,19 @@ def node_count_and_address() -> tuple[int, str]:
     return int(number), address
 
 
-def find_rendezvous() -> Rendezvous:
-    """Return the rendezvous from the environment; for one machine, any free local port.
+def find_rendezvous() -> dict:
+    """Return the arguments of `LaunchConfig` for the rendezvous of all machines, without hostname resolution.
+
+    Also selects the network interface to the other machines, unless the user has set GLOO_SOCKET_IFNAME.
 
     Raises:
         BadInput: The environment is incomplete, or the address cannot be reached.
     """
-    number, address = node_count_and_address()
-    if number == 1:
-        return Rendezvous()
+    machines, address = node_count_and_address()
+    arguments = {"min_nodes": machines, "max_nodes": machines, "rdzv_backend": "c10d"}
+    if machines == 1:
+        # Any free local port.
+        return arguments | {"rdzv_endpoint": f"{LOOPBACK}:0", "local_addr": LOOPBACK}
     try:
         url = urlsplit(f"//{address}")
         host, port = url.hostname or "", url.port or TORCHRUN_PORT
@@ -94,14 +79,16 @@ def find_rendezvous() -> Rendezvous:
             local = probe.getsockname()[0]
     except (ValueError, OSError) as error:
         raise BadInput(f"TOPMASS_RENDEZVOUS={address}: not a host:port that can be reached ({error})") from None
-    interface = None
     if not ipaddress.ip_address(local).is_loopback:
-        interfaces = psutil.net_if_addrs().items()
-        interface = next((name for name, family in interfaces if local in {entry.address for entry in family}), None)
+        for interface, addresses in psutil.net_if_addrs().items():
+            if local in {entry.address for entry in addresses}:
+                # For gloo, which otherwise resolves the hostname of this machine. NCCL searches the interfaces itself.
+                os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+                break
     if local == remote[0] or ipaddress.ip_address(remote[0]).is_loopback:
         # The others reach this machine by the host of the endpoint. Torch would use this machine's hostname.
-        return Rendezvous(number, f"{LOOPBACK}:{port}", True, host, interface)
-    return Rendezvous(number, f"{host}:{port}", False, local, interface)
+        return arguments | {"rdzv_endpoint": f"{LOOPBACK}:{port}", "local_addr": host}
+    return arguments | {"rdzv_endpoint": f"{host}:{port}", "local_addr": local, "rdzv_configs": {"is_host": False}}
 
 
 def launch_workers(config: TrainConfig, log: Path | None) -> None:
@@ -112,24 +99,16 @@ def launch_workers(config: TrainConfig, log: Path | None) -> None:
         TrainingInterrupted: A signal was received.
     """
     rendezvous = find_rendezvous()
-    if rendezvous.interface:
-        # For gloo, which otherwise resolves the hostname of this machine. NCCL searches the interfaces itself.
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", rendezvous.interface)
     with TemporaryDirectory(prefix="topmass_") as folder, install_handler(on_early_signal):
         launch = LaunchConfig(
-            min_nodes=rendezvous.machines,
-            max_nodes=rendezvous.machines,
             nproc_per_node=ComputeConfig(**config.compute).processes,
             run_id=f"topmass-{config.network['name']}-{config.seed}",
-            rdzv_backend="c10d",
-            rdzv_endpoint=rendezvous.endpoint,
-            rdzv_configs={} if rendezvous.is_host else {"is_host": False},
-            local_addr=rendezvous.local_address,
             logs_specs=DefaultLogsSpecs(folder),
             max_restarts=0,
             shutdown_timeout=SECONDS_TO_END,
             # SIGQUIT stops the workers without a checkpoint. If it were not handled, they would outlive this process.
             signals_to_handle=",".join(number.name for number in (*available_signals(), signal.SIGQUIT)),
+            **rendezvous,
         )
         # Rank 0 prints the progress.
         doing.append(lambda: None)
@@ -140,7 +119,7 @@ def launch_workers(config: TrainConfig, log: Path | None) -> None:
             raise TrainingInterrupted from None
         except RendezvousError as error:
             reason = str(error.__cause__ or error).splitlines()[0]
-            message = f"{rendezvous.machines} machines have not met at {rendezvous.endpoint}: {reason}"
+            message = f"{launch.max_nodes} machines have not met at {launch.rdzv_endpoint}: {reason}"
             raise BadInput(message) from None
         except ChildFailedError as error:
             failures = list(error.failures.values())
@@ -175,7 +154,8 @@ def worker() -> None:
         logging.getLogger("topmass").setLevel(logging.WARNING)
     handler = get_error_handler()
     handler.initialize()
-    with SignalHandler().watching() as interrupt, heartbeat():
+    interrupt = SignalHandler()
+    with install_handler(interrupt.on_signal), heartbeat():
         try:
             device = find_device(config.compute["device"])
             if device.type == "cuda":

@@ -55,9 +55,3 @@ class SignalHandler:
     def on_signal(self, number: int, frame: object) -> None:
         """Record a signal."""
         self.received = signal.Signals(number)
-
-    @contextmanager
-    def watching(self) -> Iterator["SignalHandler"]:
-        """Record signals in this context."""
-        with install_handler(self.on_signal):
-            yield self
