@@ -23,7 +23,7 @@ from topmass.training.signals import EX_TEMPFAIL
 from training_runs import COMPUTE, RECIPE, quietly, run, start
 
 LONG = RECIPE | {"epochs": 6, "batch_size": 8, "ema_decay": 0.9, "augment_flips": ["eta", "phi"]}
-KILLS = 10
+KILLS = 6
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(placement, dataset
         process = start(dataset, folder, recipe=LONG, compute=compute)
         # By steps, not by the clock: on a machine that is busy with other things the training must not end before.
         wait_for_step(
-            folder / "kept/checkpoint.safetensors", LONG["epochs"] * steps * (kill + dice.random()) / 13, steps
+            folder / "kept/checkpoint.safetensors", LONG["epochs"] * steps * (kill + dice.random()) / (KILLS + 3), steps
         )
         time.sleep(dice.uniform(0, 0.02))
         process.kill()
@@ -104,7 +104,7 @@ def has_ended_well(folder: Path, by: str) -> None:
     assert not (folder / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGXCPU])
 def test_asked_to_end_it_leaves_a_checkpoint_and_a_status_and_goes_on(number, dataset, tmp_path):
     process = start(dataset, tmp_path, **ENDLESS)
     wait_for(tmp_path / "kept/checkpoint.safetensors")

@@ -201,10 +201,3 @@ def test_a_loss_that_is_not_a_number_ends_the_training_and_leaves_nothing(datase
     with pytest.raises(BadInput, match=r"epoch 1: the loss is not finite"):
         run(dataset, tmp_path, recipe=RECIPE | {"learning_rate": 1e30})
     assert not list(tmp_path.glob("*.safetensors")) and not (tmp_path / "history.csv").exists()
-
-
-def test_over_fitting_is_said(dataset, tmp_path, caplog):
-    caplog.set_level("INFO", "topmass")
-    network = {"name": "kinematics", "width": 64, "depth": 3}
-    run(dataset, tmp_path, network=network, recipe=RECIPE | {"epochs": 30, "batch_size": 16, "learning_rate": 3e-3})
-    assert "over-fitted: the validation MAE was best after epoch " in caplog.text
