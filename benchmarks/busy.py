@@ -30,7 +30,7 @@ from topmass.data.datasets import InMemoryDataset
 from topmass.layers import LAYERS
 from topmass.limits import available_cores
 from topmass.models.trained_model import TrainedModel
-from topmass.openmp import OF_THE_USER, SETTINGS
+from topmass.openmp import SETTINGS, USER_VARIABLES
 from topmass.process_group import ProcessGroup
 from topmass.training.recipe import Recipe
 
@@ -75,7 +75,7 @@ def busy_processes(number: int) -> Iterator[None]:
 
 def measure_in_process(network: str, batch: int, environment: Mapping[str, str]) -> float:
     """Measure the training rate (jets/s) in a process with these OpenMP environment variables."""
-    others = {name: value for name, value in os.environ.items() if name not in OF_THE_USER}
+    others = {name: value for name, value in os.environ.items() if name not in USER_VARIABLES}
     command = [sys.executable, "-m", "benchmarks.busy", "--measure", network, str(batch)]
     completed = subprocess.run(
         command, env=others | dict(environment), stdout=subprocess.PIPE, check=True, encoding="utf-8"

@@ -24,8 +24,7 @@ from topmass.export.onnx_model import build_onnx_model
 from topmass.export.parity import open_session, predict_in_torch
 from topmass.export.wrappers import DenseWrapper, SparseWrapper
 from topmass.layers import LAYERS
-from topmass.models.build import NETWORKS
-from topmass.models.trained_model import TrainedModel
+from topmass.models.trained_model import NETWORKS, TrainedModel
 from topmass.preprocessing.shards import Shard
 
 BATCH = 64

@@ -1,23 +1,18 @@
 """Sparse jets, their dense images and mirror images, and the order in which an epoch takes them."""
 
-import os
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.synthetic import make_synthetic_shard
 from topmass.data.augmentation import ETA, PHI, sample_flips
 from topmass.data.batches import BYTES_PER_VALUE, SparseJets
-from topmass.data.batching import iter_batches, prefetch
-from topmass.data.datasets import InMemoryDataset, ShardedDataset
-from topmass.data.placement import choose_placement, free_memory
-from topmass.data.shard_files import CHECKING, ShardFiles
+from topmass.data.batching import iter_batches
+from topmass.data.datasets import InMemoryDataset, ShardedDataset, read_ahead
+from topmass.data.shard_files import ShardFiles
 from topmass.files import BadInput
 from topmass.layers import LAYERS, SIDE
-from topmass.limits import available_cores
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.process_group import ProcessGroup
 from training_runs import CPU, dense, events, find
@@ -133,19 +128,20 @@ def test_the_share_of_a_process_may_be_empty(memory):
     assert batch.image.shape == (0, 8, SIDE, SIDE)
 
 
-def test_batches_made_ahead_are_the_same_and_an_error_comes_through(memory):
-    plain = [each.event.tolist() for each in iter_batches(memory.in_order(), 50, ProcessGroup())]
-    assert [each.event.tolist() for each in prefetch(iter_batches(memory.in_order(), 50, ProcessGroup()), CPU)] == plain
-    started = prefetch(iter_batches(memory.in_order(), 1, ProcessGroup()), CPU)
-    next(started)
+def test_what_a_thread_reads_ahead_is_the_same_and_an_error_comes_through():
+    assert list(read_ahead(iter(range(1, 9)), 3)) == list(range(1, 9))
+    computed = []
+    started = read_ahead((computed.append(number) or number for number in range(1, 99)), 3)
+    assert next(started) == 1
     started.close()
+    assert len(computed) <= 4
 
     def broken():
-        yield from iter_batches(memory.in_order(), 100, ProcessGroup())
+        yield 1
         raise BadInput("a shard is gone")
 
     with pytest.raises(BadInput, match="a shard is gone"):
-        list(prefetch(broken(), CPU))
+        list(read_ahead(broken(), 3))
 
 
 def test_a_flip_mirrors_the_window_and_the_signs_that_go_with_it(memory):
@@ -179,89 +175,6 @@ def test_flips_are_drawn_in_the_directions_that_are_asked_for(memory):
     assert not torch.equal(plain.image, mirrored.image) and torch.equal(plain.target, mirrored.target)
 
 
-def test_the_placement_is_chosen_by_size_and_said(dataset):
-    splits = {name: find(dataset, name) for name in ("train", "validation")}
-    size = sum(files.bytes.sum() for files in splits.values()) / 1e9
-    sources, said = choose_placement(splits, "auto", 2 * size, CPU, [], ProcessGroup(), 1)
-    assert isinstance(sources["train"], InMemoryDataset) and said.startswith("placement device (auto): ")
-    assert len(sources["train"]) == splits["train"].jets.sum()
-    largest = splits["train"].bytes.max() / 1e9
-    with pytest.raises(BadInput, match=r"compute\.memory: .* is too little for windows of shards .* give at least"):
-        choose_placement(splits, "disk", 5 * largest, CPU, [], ProcessGroup(), 1)
-    sources, said = choose_placement(splits, "disk", 11 * largest, CPU, ["eta"], ProcessGroup(), 1)
-    assert isinstance(sources["train"], ShardedDataset) and "shuffled one by one" in said
-    assert sources["train"].flips == ["eta"] and sources["validation"].flips == []
-    with pytest.raises(BadInput, match=r"compute\.placement: host cannot be"):
-        choose_placement(splits, "host", size / 2, CPU, [], ProcessGroup(), 1)
-    assert free_memory() > 1e8
-
-
-V2 = {"memory.max": "4000", "memory.current": "1500", "memory.stat": "anon 1000\nactive_file 200\ninactive_file 300"}
-V1 = {
-    **{"memory.limit_in_bytes": "4000", "memory.usage_in_bytes": "1500"},
-    "memory.stat": "active_file 1\ntotal_active_file 200\ntotal_inactive_file 300",
-}
-
-
-@pytest.mark.parametrize(
-    ("groups", "folder", "files"),
-    [
-        ("0::/slurm/job_7/step_0", "slurm/job_7", V2),
-        ("0::/host/docker/123", "", V2),
-        ("5:cpu:/\n9:memory:/job", "memory/job", V1),
-    ],
-)
-def test_memory_is_what_the_batch_system_leaves(groups, folder, files, tmp_path):
-    files = {f"sys/fs/cgroup/{folder}/{name}": text for name, text in files.items()}
-    files |= {"proc/self/cgroup": groups, "proc/meminfo": "MemAvailable: 64000000 kB"}
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text + "\n")
-    assert free_memory(tmp_path) == 3000
-    (tmp_path / "proc/self/cgroup").unlink()
-    assert free_memory(tmp_path) == 64_000_000 * 1024
-
-
-@pytest.mark.parametrize(
-    ("groups", "files", "cores"),
-    [
-        ("0::/slurm/job_7/step_0", {"slurm/job_7/cpu.max": "20000 100000"}, 1),
-        ("0::/host/docker/123", {"cpu.max": "250000 100000"}, 2),
-        ("0::/", {"cpu.max": "max 100000"}, 4),
-        ("3:cpu,cpuacct:/job", {"cpu/job/cpu.cfs_quota_us": "300000", "cpu/job/cpu.cfs_period_us": "100000"}, 3),
-        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 4),
-        ("3:memory:/", {"cpu/cpu.cfs_quota_us": "20000", "cpu/cpu.cfs_period_us": "100000"}, 4),
-    ],
-)
-def test_cores_are_those_of_the_cpu_quota(groups, files, cores, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
-    files = {f"sys/fs/cgroup/{name}": text for name, text in files.items()} | {"proc/self/cgroup": groups}
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text + "\n")
-    assert available_cores(tmp_path) == cores
-
-
-def test_shards_that_cannot_be_trained_with_are_refused(dataset, tmp_path):
-    path = dataset[1]["train"][0]
-    shard = Shard.load(path)
-    lonely = tmp_path / "lonely" / "0.npz"
-    one = shard.offset[1]
-    arrays = {name: each[: one if name in ("pixel", "layer", "value") else 1] for name, each in shard.arrays.items()}
-    Shard(shard.offset[:2], arrays, shard.meta).save(lonely)
-    with pytest.raises(BadInput, match=r"lonely: 1 jet in all shards: too few to train with"):
-        ShardFiles.find([lonely], shard.meta.statistics)
-    with pytest.raises(BadInput, match=r"0\.npz: a shard of other statistics"):
-        ShardFiles.find([path], "another")
-    files = find(dataset)
-    lonely.replace(path)
-    with pytest.raises(BadInput, match=r"0\.npz: changed since the training started"):
-        files.read([0], CPU)
-    path.write_bytes(b"nothing")
-    with pytest.raises(BadInput, match=r"0\.npz: not a whole shard"):
-        find(dataset)
-
-
 def test_weights_of_jets_come_along(dataset):
     shard = Shard.load(dataset[1]["train"][0])
     shard.arrays["weight"] = np.arange(len(shard), dtype="f4")
@@ -272,23 +185,3 @@ def test_weights_of_jets_come_along(dataset):
         sum(batch.weight for batch in iter_batches(source.in_order(), 50, ProcessGroup()))
         == shard.arrays["weight"].sum()
     )
-
-
-def test_an_epoch_from_disk_takes_no_more_memory_than_it_may(tmp_path):
-    shard = make_synthetic_shard(2000, ("track_pt", "ecal", "hcal"))
-    paths = [tmp_path / f"{number:02d}.npz" for number in range(30)]
-    for path in paths:
-        shard.save(path)
-    files = ShardFiles.find(paths, "made up")
-    # Two windows of two shards, and one shard that is read and checked.
-    allowed = (4 + CHECKING) * files.bytes.max()
-    sources, _ = choose_placement({"train": files}, "auto", allowed / 1e9, CPU, [], ProcessGroup(), 1)
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-    before, most, jets = resident(), 0, 0
-    for part in iter_batches(sources["train"].shuffled(1, 1), 256, ProcessGroup()):
-        most, jets = max(most, resident()), jets + part.jets
-    assert jets == 60_000 and allowed < files.bytes.sum() / 2
-    assert most - before < allowed

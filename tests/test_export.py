@@ -30,9 +30,8 @@ from topmass.export.wrappers import DenseWrapper, SparseWrapper
 from topmass.files import BadInput
 from topmass.jets import write_jets
 from topmass.layers import LAYERS, SIDE
-from topmass.models.build import NETWORKS
 from topmass.models.safetensors_io import read_tensors, to_bytes
-from topmass.models.trained_model import TrainedModel
+from topmass.models.trained_model import NETWORKS, TrainedModel
 from topmass.preprocessing.scaling import normalize
 from topmass.preprocessing.shards import Shard
 

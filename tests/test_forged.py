@@ -31,7 +31,7 @@ from topmass.preprocessing.distribution_shift import shift_error, shift_table
 from topmass.preprocessing.shards import Shard
 from topmass.preprocessing.statistics import Statistics, content_checksum
 from topmass.process_group import ProcessGroup
-from topmass.training.checkpoint_manager import CheckpointManager
+from topmass.training.checkpoint import CheckpointManager
 from topmass.training.recipe import Recipe
 from topmass.training.state import TrainState, ValidationRecord
 
@@ -231,7 +231,7 @@ def use_checkpoint(path: Path) -> None:
     state.network(torch.ones(3, 2)).sum().backward()
     state.optimizer.step()
     state.record_validation(ValidationRecord(state.epoch, 1, 1, 1, 1, 1, 1, 1, 1))
-    found.keep()
+    found.save()
     assert all(set(each) >= {"0.weight"} for each in (state.best, state.weights()))
 
 
@@ -242,7 +242,7 @@ KINDS: dict[str, tuple[Callable, Callable, Callable]] = {
     "shard": (write_shard, forge_shard, use_shard),
     "statistics": (write_statistics, forge_statistics, use_statistics),
     "model": (write_model, forge_tensors, use_model),
-    "checkpoint": (lambda path: keeper(path).keep(), forge_tensors, use_checkpoint),
+    "checkpoint": (lambda path: keeper(path).save(), forge_tensors, use_checkpoint),
     "predictions": (write_predictions, forge_table, Predictions.load),
 }
 

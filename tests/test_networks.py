@@ -1,5 +1,6 @@
 """What holds for every network, and for the numbers that are kept for it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,15 +13,9 @@ from predict_test import predict_test
 from test_kinematics import ROUGH, made_up, rough
 from topmass.data.batches import SparseBatch, SparseJets
 from topmass.evaluation.predictions import Predictions
-from topmass.files import BadInput
-from topmass.models.build import build_network
-from topmass.models.head import Head
-from topmass.models.network import Network
-from topmass.models.safetensors_io import read_tensors, to_bytes
-from topmass.models.trained_model import TrainedModel
+from topmass.models.network import Head, Network
+from topmass.models.trained_model import TrainedModel, build_network
 from topmass.preprocessing.shards import Shard
-from topmass.training.calibration import fit_conformal_scale, scale_intervals
-from topmass.training.recipe import Recipe
 from topmass.training.trainer import Trainer
 from training_runs import CPU, RECIPE, RESNET15, find, run
 
@@ -126,7 +121,7 @@ def test_outputs_rise_whatever_the_weights(outputs, settings):
 def test_what_is_kept_of_jets_is_what_is_seen_in_them(dataset, settings):
     files = find(dataset)
     network = network_for(settings, Shard.load(files.paths[0]))
-    kept, whole = files.with_features(network).read([0, 1], CPU), files.read([0, 1], CPU)
+    kept, whole = replace(files, spec=network).read([0, 1], CPU), files.read([0, 1], CPU)
     jets = torch.tensor([0, 7, len(kept) - 1])
     with torch.no_grad():
         found, expected = (
@@ -175,28 +170,11 @@ def test_the_number_of_validations_does_not_change_the_training(dataset, tmp_pat
     assert once.read_bytes() == often.read_bytes()
 
 
-def test_the_loss_of_quantiles_is_least_at_the_quantiles():
-    target = torch.linspace(0, 1, 101)
-    recipe = Recipe(1, 1, 1.0, quantiles=[0.16, 0.5, 0.84])
-
-    def loss(*outputs: float) -> float:
-        return float(recipe.loss_per_jet(torch.tensor([outputs]).expand(101, 3), target).mean())
-
-    best = loss(0.16, 0.5, 0.84)
-    for moved in ((0.13, 0.5, 0.84), (0.19, 0.5, 0.84), (0.16, 0.47, 0.84), (0.16, 0.53, 0.84), (0.16, 0.5, 0.87)):
-        assert loss(*moved) > best
-    alone = recipe.loss_per_jet(torch.tensor([[0.3, 0.3, 0.3]]), torch.tensor([0.3])) + 0
-    assert float(alone) == 0
-    error = Recipe(1, 1, 1.0).loss_per_jet(torch.tensor([[0.3]]), torch.tensor([0.5]))
-    middle = Recipe(1, 1, 1.0, quantiles=[0.5]).loss_per_jet(torch.tensor([[0.3]]), torch.tensor([0.5]))
-    assert torch.allclose(middle, error)
-
-
 def test_numbers_are_standardised_by_the_jets_of_the_training(dataset, tmp_path):
     best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
     network = TrainedModel.load(best).network
     standard = network.input_norm
-    seen = find(dataset).with_features(network).read([0, 1, 2], CPU).features
+    seen = replace(find(dataset), spec=network).read([0, 1, 2], CPU).features
     assert torch.allclose(standard.mean, seen.mean(0), atol=1e-4)
     assert torch.allclose(standard.std, seen.std(0, correction=0) + 1e-3, atol=1e-4)
 
@@ -205,31 +183,3 @@ def test_a_network_that_keeps_numbers_is_mirrored_all_the_same(dataset, tmp_path
     best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"], recipe=RECIPE | {"augment_flips": ["eta"]})
     predict_test(best, dataset[1]["test"], tmp_path / "p.parquet", "cpu", "float32", 1)
     assert np.isfinite(Predictions.load(tmp_path / "p.parquet").predicted).all()
-
-
-def test_a_model_of_another_version_is_refused(dataset, tmp_path):
-    best, _, _ = run(dataset, tmp_path, network=SMALL["kinematics"])
-    weights, about = read_tensors(best)
-    best.write_bytes(to_bytes(weights, about.replace('"version": 4', '"version": 3')))
-    with pytest.raises(BadInput, match=r"model\.safetensors: a model of version 3, this code reads 4"):
-        TrainedModel.load(best)
-
-
-def test_widened_quantiles_hold_for_the_jets_that_they_are_calibrated_with():
-    rng = np.random.default_rng(1)
-    target = torch.from_numpy(rng.normal(0.6, 0.1, 20_000))
-    outputs = torch.tensor([0.57, 0.6, 0.65]).expand(len(target), 3)
-    weight = torch.from_numpy(rng.integers(0, 3, len(target)))
-    low, middle, high = scale_intervals(
-        outputs, fit_conformal_scale(outputs, target, weight, (0.16, 0.5, 0.84))
-    ).unbind(1)
-    inside = (target >= low) & (target <= high)
-    assert float((weight * inside).sum() / weight.sum()) == pytest.approx(0.68, abs=1e-3)
-    assert torch.allclose((high - middle) / (middle - low), torch.tensor(5 / 3))
-
-
-def test_over_fitting_is_said(dataset, tmp_path, caplog):
-    caplog.set_level("INFO", "topmass")
-    network = {"name": "kinematics", "width": 64, "depth": 3}
-    run(dataset, tmp_path, network=network, recipe=RECIPE | {"epochs": 30, "batch_size": 16, "learning_rate": 3e-3})
-    assert "over-fitted: the validation MAE was best after epoch " in caplog.text

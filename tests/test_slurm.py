@@ -159,7 +159,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(run, t
     # After its limit and after a signal Snakemake submits again; a job that is put back keeps its number.
     assert len(run.kills) == 3 and numbers[0] < numbers[1] < numbers[2] == numbers[3]
     assert states == ["FAILED", "FAILED", "COMPLETED", "COMPLETED"] and run.jobs[numbers[3]]["Restarts"] == "1"
-    assert "goes on in epoch" in (run.folder / "results/log/train/tiny/1.log").read_text()
+    assert "resuming from epoch" in (run.folder / "results/log/train/tiny/1.log").read_text()
 
     for name in ("results/jets", "results/preprocess", "results/shards", ".snakemake"):
         shutil.copytree(run.folder / name, tmp_path / name)

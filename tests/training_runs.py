@@ -1,4 +1,4 @@
-"""Short trainings on made-up jets, in this process or in one that can be killed; for the tests of `learning`."""
+"""Short trainings on made-up jets, in this process or in one that can be killed."""
 
 import logging
 import multiprocessing
@@ -20,6 +20,7 @@ from topmass.data.datasets import Dataset
 from topmass.data.shard_files import ShardFiles
 from topmass.files import file_digest
 from topmass.process_group import ProcessGroup
+from topmass.training.run import TrainConfig
 from train import train
 
 CPU = torch.device("cpu")
@@ -34,12 +35,18 @@ SERVER.set_forkserver_preload(["training_runs", "torch._dynamo"])
 def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
     """Train, two epochs unless `changes` say otherwise; paths of best, last and history."""
     statistics, shards = dataset
-    paths = [folder / name for name in ("model.safetensors", "last.safetensors", "history.csv")]
-    beside = {"about": folder / "training.json", "events": folder / "events"}
-    beside["checkpoint"] = folder / "kept" / "checkpoint.safetensors"
+    paths = {
+        "best": "model.safetensors",
+        "last": "last.safetensors",
+        "history": "history.csv",
+        "about": "training.json",
+    }
+    paths |= {"checkpoint": "kept/checkpoint.safetensors", "events": "events"}
+    files = {name: str(folder / path) for name, path in paths.items()} | {"statistics": str(statistics)}
+    files |= {split: [str(path) for path in shards[split]] for split in ("train", "validation")}
     settings = {"network": RESNET15, "recipe": RECIPE, "seed": 1, "compute": COMPUTE, "threads": 1, "config": {}}
-    train(shards, statistics, *paths, **(beside | settings | changes))
-    return paths
+    train(TrainConfig(**(files | settings | changes)))
+    return [folder / paths[name] for name in ("best", "last", "history")]
 
 
 def start(
@@ -104,12 +111,12 @@ class Dense(NamedTuple):
     target: torch.Tensor
 
 
-def dense(source: Dataset, segments, size: int = 32, team: ProcessGroup | None = None) -> list[Dense]:
+def dense(source: Dataset, views, size: int = 32, group: ProcessGroup | None = None) -> list[Dense]:
     """All batches of an epoch."""
-    batches = (each.on(CPU, source.meta) for each in iter_batches(segments, size, team or ProcessGroup()))
+    batches = (each.on(CPU, source.meta) for each in iter_batches(views, size, group or ProcessGroup()))
     return [Dense(to_dense_images(batch, source.meta), batch.position, batch.target) for batch in batches]
 
 
-def events(segments, size: int = 32) -> np.ndarray:
+def events(views, size: int = 32) -> np.ndarray:
     """Events of an epoch's jets, in its order."""
-    return np.concatenate([each.event for each in iter_batches(segments, size, ProcessGroup())])
+    return np.concatenate([each.event for each in iter_batches(views, size, ProcessGroup())])

@@ -43,8 +43,7 @@ from topmass.progress import Progress, track
 from topmass.report.ablation_table import ablation_csv, ablation_markdown
 from topmass.report.provenance import commit, processor
 from topmass.training.gbdt import GBDTBaseline
-from topmass.training.inference import Predictor
-from topmass.training.validation import median_prediction
+from topmass.training.inference import Predictor, median_prediction
 
 AS_THEY_ARE = "as they are"
 SHUFFLED = "shuffled within each layer"
@@ -129,7 +128,7 @@ def by_trees(files: Mapping[str, list[Path]], test: Shard, rng: np.random.Genera
             (shuffle_pixels(jets, rng) for jets in jets_of(paths, test.meta)), with_subjets=False
         )
     trees = GBDTBaseline.fit(tables["train"], tables["validation"], MOMENT_FEATURES, threads, "trees")
-    taken = f"{len(trees.quantities)} sums over {len(tables['train']):,} shuffled jets"
+    taken = f"{len(trees.features)} sums over {len(tables['train']):,} shuffled jets"
     log_info(f"trees: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
     return trees.predict(build_feature_table([test], with_subjets=False))
 

@@ -12,8 +12,7 @@ from topmass.files import BadInput, file_digest
 from topmass.limits import available_cores
 from topmass.preprocessing.shards import Shard
 from topmass.progress import Progress
-from topmass.training.inference import Predictor, check_finite
-from topmass.training.validation import median_prediction
+from topmass.training.inference import Predictor, check_finite, median_prediction
 
 
 def predict_test(
@@ -23,43 +22,32 @@ def predict_test(
 
     If the model predicts quantiles, the calibrated outer quantiles are the intervals of the masses.
 
-    Args:
-        model: Trained network.
-        shards: Shards of one split.
-        predictions: File to write.
-        device: Device, as for `Predictor`.
-        precision: Precision, as for `Predictor`.
-        threads: Number of threads.
-
     Raises:
         BadInput: The model was trained on other shards, or there is no jet.
     """
     torch.set_num_threads(threads)
     predictor = Predictor(model, device, precision)
     quantiles = predictor.model.quantiles[::2]
-    with Progress(
-        f"{Path(shards[0]).parent.name} jets", sum(count_jets_and_values(path)[0] for path in shards)
-    ) as progress:
+    jets = sum(count_jets_and_values(path)[0] for path in shards)
+    if not jets:
+        raise BadInput(f"{shards[0].parent}: no jet in any shard")
+    with Progress(f"{shards[0].parent.name} jets", jets) as progress:
         parts = predict_shards(predictor, shards, progress)
-        jets = write_predictions(predictions, parts, quantiles, file_digest(model))
+        write_predictions(predictions, parts, quantiles, file_digest(model))
     log_info(f"{jets:,} jets")
 
 
 def predict_shards(predictor: Predictor, shards: Sequence[Path], progress: Progress) -> Iterator[Predictions]:
-    """Yield the predictions of a model, shard by shard; BadInput if no shard has jets."""
-    found, quantiles = False, predictor.model.quantiles[::2]
+    """Yield the predictions of a model, shard by shard, without empty shards."""
+    quantiles = predictor.model.quantiles[::2]
     for path in shards:
         shard = Shard.load(path, predictor.model.shards)
-        if not len(shard):
-            continue
-        found = True
-        masses = predictor.masses(shard, progress.update)
-        check_finite(masses, path)
-        known = {name: shard.arrays[name] for name in TRUTH_COLUMNS}
-        intervals = Intervals(masses[:, 0], masses[:, -1], quantiles) if quantiles else None
-        yield Predictions(predicted=median_prediction(masses), intervals=intervals, **known)
-    if not found:
-        raise BadInput(f"{shards[0].parent}: no jet in any shard")
+        if len(shard):
+            masses = predictor.masses(shard, progress.update)
+            check_finite(masses, path)
+            truth = {name: shard.arrays[name] for name in TRUTH_COLUMNS}
+            intervals = Intervals(masses[:, 0], masses[:, -1], quantiles) if quantiles else None
+            yield Predictions(predicted=median_prediction(masses), intervals=intervals, **truth)
 
 
 if __name__ == "__main__":

@@ -36,27 +36,27 @@ def train_gbdt(
     Args:
         shards: Shards by split.
         statistics: Statistics of the dataset.
-        predictions: File to write by kind, a key of `KINDS`; other kinds are not fitted.
+        predictions: File to write for each kind of `KINDS` that is fitted.
         threads: Number of threads.
     """
     torch.set_num_threads(threads)
     tables: dict[str, FeatureTable] = {}
     for split in SPLITS:
-        paths = track(shards[split], f"numbers of {split} jets", "shard")
+        paths = track(shards[split], f"features of {split} jets", "shard")
         expected = tables["train"].meta if tables else None
         tables[split] = build_feature_table(
             load_shards(paths, file_digest(statistics), expected), "trees_subjets" in predictions
         )
-    for name, quantities in KINDS.items():
+    for name, features in KINDS.items():
         if name not in predictions:
             continue
-        trees = GBDTBaseline.fit(tables["train"], tables["validation"], quantities, threads, name)
-        taken = f"{len(trees.quantities)} numbers of {len(tables['train']):,} jets"
-        log_info(f"{name}: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
-        if missing := [each.name for each in quantities if each not in trees.quantities]:
+        gbdt = GBDTBaseline.fit(tables["train"], tables["validation"], features, threads, name)
+        inputs = f"{len(gbdt.features)} features of {len(tables['train']):,} jets"
+        log_info(f"{name}: {inputs}, {gbdt.booster.best_iteration} rounds, validation MAE {gbdt.error:.2f} GeV")
+        if missing := [feature.name for feature in features if feature not in gbdt.features]:
             log_info(f"{name}: without {', '.join(missing)}, which these jets do not have")
-        known = {each: tables["test"].known[each] for each in TRUTH_COLUMNS}
-        Predictions(predicted=trees.predict(tables["test"]), **known).save(predictions[name])
+        truth = {column: tables["test"].known[column] for column in TRUTH_COLUMNS}
+        Predictions(predicted=gbdt.predict(tables["test"]), **truth).save(predictions[name])
 
 
 if __name__ == "__main__":

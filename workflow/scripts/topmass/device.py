@@ -1,15 +1,13 @@
 """Device and numerical precision of a network."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 
 from topmass.files import BadInput
 
-BFLOAT16_UNITS = (8, 0)
+MIN_BFLOAT16_CAPABILITY = (8, 0)
 """Minimum compute capability of NVIDIA GPUs with bfloat16 hardware; older GPUs emulate it slowly."""
 
 
@@ -27,8 +25,8 @@ def find_device(name: str, setting: str = "compute.device") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = f"torch {torch.__version__} finds {torch.cuda.device_count()} GPUs here"
-        raise BadInput(f"{setting}: {name}, but {found}; use auto or cpu")
+        count = f"torch {torch.__version__} finds {torch.cuda.device_count()} GPUs here"
+        raise BadInput(f"{setting}: {name}, but {count}; use auto or cpu")
     return device
 
 
@@ -39,7 +37,7 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
     """
     if name == "auto":
         if device.type == "cuda":
-            has_bfloat16 = torch.cuda.get_device_capability(device) >= BFLOAT16_UNITS
+            has_bfloat16 = torch.cuda.get_device_capability(device) >= MIN_BFLOAT16_CAPABILITY
         else:
             has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         return torch.bfloat16 if has_bfloat16 else torch.float32
@@ -49,20 +47,6 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
     """Return a context that runs convolutions in this precision; weights and sums stay in float32."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
-
-
-@contextmanager
-def single_threaded_pool() -> Iterator[Executor]:
-    """Yield a pool of as many threads as torch has, each with one torch thread.
-
-    This is faster for steps that are too small to be split across threads.
-    """
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)
 
 
 def set_deterministic(device: torch.device) -> None:
@@ -77,9 +61,9 @@ def set_deterministic(device: torch.device) -> None:
         torch.use_deterministic_algorithms(device.type == "cpu")
     except OSError as error:
         # torch creates the folder for compiled kernels in this call, even if there will be none.
-        named = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")
+        folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")
+        reason = str(error.strerror).lower()
         raise BadInput(
-            f"TORCHINDUCTOR_CACHE_DIR={named}: torch cannot make this folder for its kernels "
-            f"({str(error.strerror).lower()}); name one that can be written"
+            f"TORCHINDUCTOR_CACHE_DIR={folder}: torch cannot create this folder ({reason}); name a writable folder"
         ) from None
     torch.backends.cudnn.benchmark = device.type == "cuda"

@@ -8,11 +8,11 @@ on an idle machine. Libraries read the variable when they are loaded: set it bef
 import os
 
 SETTINGS = {"GOMP_SPINCOUNT": "1000"}
-"""Measured by `make benchmark-busy`."""
-OF_THE_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+"""Chosen by `make benchmark-busy`."""
+USER_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
 def limit_spinning() -> None:
-    """Set the spin time for this process and its children, unless the user has set one of `OF_THE_USER`."""
-    if not any(name in os.environ for name in OF_THE_USER):
+    """Set the spin time for this process and its children, unless the user has set one of `USER_VARIABLES`."""
+    if not any(name in os.environ for name in USER_VARIABLES):
         os.environ.update(SETTINGS)

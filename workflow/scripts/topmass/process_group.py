@@ -22,10 +22,10 @@ class ProcessGroup:
     def all_reduce_sum(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over all ranks, with one message for all tensors."""
         if self.size > 1:
-            together = torch.cat([each.reshape(-1) for each in tensors])
-            distributed.all_reduce(together)
-            for each, total in zip(tensors, together.split([each.numel() for each in tensors]), strict=True):
-                each.copy_(total.view_as(each))
+            message = torch.cat([tensor.reshape(-1) for tensor in tensors])
+            distributed.all_reduce(message)
+            for tensor, total in zip(tensors, message.split([tensor.numel() for tensor in tensors]), strict=True):
+                tensor.copy_(total.view_as(tensor))
 
     def all_reduce_min(self, values: Sequence[float]) -> list[float]:
         """Return the minimum of each value over all ranks, so that all ranks make the same decision."""
@@ -33,9 +33,9 @@ class ProcessGroup:
             return list(values)
         # NCCL supports GPU tensors only.
         device = torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
-        found = torch.tensor(values, dtype=torch.float64, device=device)
-        distributed.all_reduce(found, distributed.ReduceOp.MIN)
-        return found.tolist()
+        minima = torch.tensor(values, dtype=torch.float64, device=device)
+        distributed.all_reduce(minima, distributed.ReduceOp.MIN)
+        return minima.tolist()
 
 
 def init_process_group(device: torch.device) -> ProcessGroup:

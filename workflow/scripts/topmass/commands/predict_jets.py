@@ -30,8 +30,7 @@ from topmass.limits import available_cores
 from topmass.preprocessing.distribution import Distribution, JetSummary
 from topmass.preprocessing.distribution_shift import shift_error, shift_table
 from topmass.progress import track
-from topmass.training.inference import Predictor, check_finite
-from topmass.training.validation import median_prediction
+from topmass.training.inference import Predictor, check_finite, median_prediction
 
 TAKEN = {"image", "pixel", "layer", "value", "ieta", "iphi"}
 """Input columns that the model reads; all other columns are passed through."""
@@ -111,7 +110,7 @@ def common_schema(
     """
     first = None
     for file in files:
-        schema = output_schema(open_jets(file).kept, quantiles, file)
+        schema = output_schema(open_jets(file).passthrough, quantiles, file)
         first = first or schema
         if not schema.equals(first):
             differences = sorted({str(field) for field in {*first} ^ {*schema}}) or ["their order"]

@@ -28,15 +28,9 @@ IETA_STEP = 1 / LARGEST_IETA
 
 
 def sample_flips(jets: int, directions: list[str], generator: torch.Generator) -> Tensor | None:
-    """Draw flips for data augmentation.
+    """Draw flips (B,) uint8 of B jets in these directions, "eta" and "phi", each with probability 1/2.
 
-    Args:
-        jets: Number of jets B.
-        directions: "eta", "phi", or both; each reflection has probability 1/2.
-        generator: Random generator.
-
-    Returns:
-        Flips (B,) uint8; None without directions.
+    Without directions, the result is None.
     """
     if not directions:
         return None
@@ -46,27 +40,20 @@ def sample_flips(jets: int, directions: list[str], generator: torch.Generator) -
 
 
 def apply_flips(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBatch:
-    """Reflect jets; rows run in η, columns in φ. Cached features are dropped, because they are not reflected.
+    """Reflect jets by flips (B,) of bits `ETA` and `PHI`; rows run in η, columns in φ.
 
-    Args:
-        batch: Jets of shards with metadata `meta`.
-        flips: Bits `ETA` and `PHI` per jet (B,).
-        meta: Metadata of the shards.
+    Cached features are dropped, because they are not reflected.
     """
-    places, cell = unravel_pixels(batch, meta)
+    hits, cell = unravel_pixels(batch, meta)
     across = meta.side // cell
-    bits = flips[places.jet]
-    row = torch.where((bits & ETA).bool(), across - 1 - places.row, places.row)
-    column = torch.where((bits & PHI).bool(), across - 1 - places.column, places.column)
-    changing = torch.tensor([ODD_LAYERS.get(name, 0) for name in meta.layers], dtype=torch.uint8)
-    changes = (bits & changing.to(bits.device, non_blocking=True)[places.layer]).bool()
-    value = torch.where(changes, -batch.value, batch.value)
+    bits = flips[hits.jet]
+    row = torch.where((bits & ETA).bool(), across - 1 - hits.row, hits.row)
+    column = torch.where((bits & PHI).bool(), across - 1 - hits.column, hits.column)
+    odd = torch.tensor([ODD_LAYERS.get(name, 0) for name in meta.layers], dtype=torch.uint8)
+    negate = (bits & odd.to(bits.device, non_blocking=True)[hits.layer]).bool()
+    value = torch.where(negate, -batch.value, batch.value)
     pixel = (row * across + column).to(batch.pixel.dtype)
-    position = flip_position(batch.position, flips)
+    # Without a position, both parts are empty.
+    iphi, ieta = batch.position[:, :1], batch.position[:, 1:]
+    position = torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)
     return batch._replace(pixel=pixel, value=value, position=position, features=batch.features[:, :0])
-
-
-def flip_position(position: Tensor, flips: Tensor) -> Tensor:
-    """Return positions of the reflected jets: (B, 2), iphi / 360 and ieta / 170, or (B, 0) if unknown."""
-    iphi, ieta = position[:, :1], position[:, 1:]
-    return torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)

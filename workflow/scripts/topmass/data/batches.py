@@ -1,6 +1,7 @@
 """Sparse jets as tensors on a device, and batches of them."""
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topmass.device import single_threaded_pool
 from topmass.preprocessing.shards import MASS_SCALE, SHARD_HIT_ARRAYS, Shard, ShardMeta
 
 LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
@@ -16,7 +16,7 @@ LARGEST_IPHI, LARGEST_IETA = 360.0, 170.0
 BYTES_PER_VALUE = sum(dtype.itemsize for dtype in SHARD_HIT_ARRAYS.values())
 BYTES_PER_JET = 8 + 2 * 4 + 4 + 4 + 3 * 8
 """Bytes per jet in `SparseJets`, without hits and features."""
-BYTES_PER_NUMBER = 4
+BYTES_PER_FEATURE = 4
 FEATURE_BATCH_SIZE = {"cpu": 512, "cuda": 8192}
 """Jets per batch when features are computed.
 
@@ -61,24 +61,19 @@ class SparseBatch(NamedTuple):
             image: Images (B, H, W, C).
             cells: Side of a cell of each layer (C), pixels.
         """
-        for number, size in enumerate(cells):
+        for layer, size in enumerate(cells):
             if size > 1:
-                parts = image[..., number].unflatten(2, (-1, size)).unflatten(1, (-1, size))
+                parts = image[..., layer].unflatten(2, (-1, size)).unflatten(1, (-1, size))
                 parts.copy_(parts[:, :, :1, :, :1].clone().expand_as(parts))
         return image
 
     def to(self, device: torch.device) -> "SparseBatch":
         """Return the batch on another device; copies from pinned memory are asynchronous."""
-        return SparseBatch(*(each.to(device, non_blocking=True) for each in self))
+        return SparseBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
     def pinned(self) -> "SparseBatch":
         """Return the batch in pinned memory, from which copies to a GPU are asynchronous."""
-        return SparseBatch(*(each.pin_memory() for each in self))
-
-
-def concat_batches(parts: Sequence[SparseBatch]) -> SparseBatch:
-    """Concatenate batches."""
-    return parts[0] if len(parts) == 1 else SparseBatch(*(torch.cat(each) for each in zip(*parts, strict=True)))
+        return SparseBatch(*(tensor.pin_memory() for tensor in self))
 
 
 class HitIndices(NamedTuple):
@@ -110,9 +105,9 @@ def to_dense_images(batch: SparseBatch, meta: ShardMeta) -> Tensor:
     side, layers = meta.side, len(meta.layers)
     jets = batch.length.shape[0]
     image = torch.zeros(jets * side * side * layers, device=batch.value.device)
-    places, cell = unravel_pixels(batch, meta)
-    first = (places.jet * side + places.row * cell) * side + places.column * cell
-    image[first * layers + places.layer] = batch.value.float()
+    hits, cell = unravel_pixels(batch, meta)
+    first = (hits.jet * side + hits.row * cell) * side + hits.column * cell
+    image[first * layers + hits.layer] = batch.value.float()
     return batch.spread(image.view(jets, side, side, layers), meta.cells).permute(0, 3, 1, 2)
 
 
@@ -161,20 +156,18 @@ class SparseJets:
         return self.target.device
 
     def gather(self, jets: Tensor, values: int) -> SparseBatch:
-        """Gather a batch of jets.
+        """Gather the jets with these indices (B,), which have `values` hits in total.
 
-        Args:
-            jets: Indices (B,) on the device of the jets.
-            values: Total number of hits of these jets. It is computed on the host, to avoid synchronisation.
+        The host computes `values`, to avoid synchronisation with the GPU.
         """
         first = self.offset[jets]
         length = self.offset[jets + 1] - first
         shift = first - (torch.cumsum(length, 0) - length)
-        chosen = torch.repeat_interleave(shift, length, output_size=values)
-        chosen += torch.arange(values, device=chosen.device)
-        sparse = (each[chosen] for each in (self.pixel, self.layer, self.value))
-        beside = (each[jets] for each in (self.position, self.target, self.weight, self.features))
-        return SparseBatch(length, *sparse, *beside)
+        hits = torch.repeat_interleave(shift, length, output_size=values)
+        hits += torch.arange(values, device=hits.device)
+        per_hit = (tensor[hits] for tensor in (self.pixel, self.layer, self.value))
+        per_jet = (tensor[jets] for tensor in (self.position, self.target, self.weight, self.features))
+        return SparseBatch(length, *per_hit, *per_jet)
 
     def take(self, jets: np.ndarray) -> "SparseJets":
         """Return a copy of the jets at these indices."""
@@ -187,22 +180,26 @@ class SparseJets:
     def map_batches(self, function: Callable[[SparseBatch], Tensor]) -> Tensor:
         """Apply a function to all jets in batches and concatenate the results (N, …).
 
-        On a CPU, the batches are distributed over threads.
+        On a CPU, each thread computes other batches, which is faster than several threads for such small tensors.
         """
-        together = FEATURE_BATCH_SIZE[self.device.type]
+        size = FEATURE_BATCH_SIZE[self.device.type]
 
         @torch.no_grad()
-        def of_batch(first: int) -> Tensor:
-            last = min(len(self), first + together)
+        def apply(first: int) -> Tensor:
+            last = min(len(self), first + size)
             values = int(self.first[last] - self.first[first])
             return function(self.gather(torch.arange(first, last, device=self.device), values))
 
         # Run at least one (possibly empty) batch, so that an empty result has the right shape.
-        starts = range(0, max(1, len(self)), together)
+        starts = range(0, max(1, len(self)), size)
         if self.device.type == "cuda":
-            return torch.cat([*map(of_batch, starts)])
-        with single_threaded_pool() as pool:
-            return torch.cat([*pool.map(of_batch, starts)])
+            return torch.cat([*map(apply, starts)])
+        threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                return torch.cat([*pool.map(apply, starts)])
+        finally:
+            torch.set_num_threads(threads)
 
     @classmethod
     def build(
@@ -214,10 +211,10 @@ class SparseJets:
         device: torch.device,
         spec: FeatureSpec | None = None,
     ) -> "SparseJets":
-        """Load the jets of all shards into one set of tensors.
+        """Load the jets of all shards, one by one, into one set of tensors.
 
         Args:
-            shards: Shards, loaded one by one.
+            shards: Shards.
             meta: Metadata of the shards.
             jets: Total number of jets.
             values: Total number of hits that are stored; 0 if `spec` needs no hits.
@@ -225,29 +222,32 @@ class SparseJets:
             spec: Data to store. Default: all hits and no features.
         """
         host = {"first": np.zeros(jets + 1, np.int64), "weights": np.ones(jets, "f4"), "event": np.zeros(jets, "i8")}
-        sparse = {"pixel": torch.int16, "layer": torch.uint8, "value": torch.float16}
-        tensors = {name: torch.empty(values, dtype=dtype, device=device) for name, dtype in sparse.items()}
-        tensors |= {"position": torch.empty(jets, meta.coordinates, device=device)}
-        tensors |= {"target": torch.empty(jets, device=device)}
-        tensors |= {"features": torch.empty(jets, spec.num_features if spec else 0, device=device)}
-        jet = value = 0
+        tensors = {
+            "pixel": torch.empty(values, dtype=torch.int16, device=device),
+            "layer": torch.empty(values, dtype=torch.uint8, device=device),
+            "value": torch.empty(values, dtype=torch.float16, device=device),
+            "position": torch.empty(jets, meta.coordinates, device=device),
+            "target": torch.empty(jets, device=device),
+            "features": torch.empty(jets, spec.num_features if spec else 0, device=device),
+        }
+        first_jet = first_hit = 0
         for shard in shards:
-            here = slice(jet, jet + len(shard))
+            rows = slice(first_jet, first_jet + len(shard))
             if spec and spec.num_features:
-                tensors["features"][here] = cls.of(shard, device).map_batches(spec.compute_features)
+                tensors["features"][rows] = cls.of(shard, device).map_batches(spec.compute_features)
             if spec and not spec.needs_hits:
                 shard = shard.without_values()
-            of_values = slice(value, value + int(shard.offset[-1]))
-            host["first"][jet + 1 : here.stop + 1] = shard.offset[1:] + value
-            host["weights"][here] = shard.arrays["weight"]
-            host["event"][here] = shard.arrays["event"]
+            hits = slice(first_hit, first_hit + int(shard.offset[-1]))
+            host["first"][rows.start + 1 : rows.stop + 1] = shard.offset[1:] + first_hit
+            host["weights"][rows] = shard.arrays["weight"]
+            host["event"][rows] = shard.arrays["event"]
             # Torch supports few operations for uint16; all pixel indices are below 2^15.
             for name, dtype in (("pixel", "i2"), ("layer", "u1"), ("value", "f2")):
-                tensors[name][of_values] = torch.from_numpy(shard.arrays[name].astype(dtype, copy=False))
+                tensors[name][hits] = torch.from_numpy(shard.arrays[name].astype(dtype, copy=False))
             position = np.stack([shard.arrays["iphi"] / LARGEST_IPHI, shard.arrays["ieta"] / LARGEST_IETA], axis=1)
-            tensors["position"][here] = torch.from_numpy(position[:, : meta.coordinates].astype("f4"))
-            tensors["target"][here] = torch.from_numpy(shard.arrays["mass"] / np.float32(MASS_SCALE))
-            jet, value = here.stop, of_values.stop
+            tensors["position"][rows] = torch.from_numpy(position[:, : meta.coordinates].astype("f4"))
+            tensors["target"][rows] = torch.from_numpy(shard.arrays["mass"] / np.float32(MASS_SCALE))
+            first_jet, first_hit = rows.stop, hits.stop
         offset, weight = (torch.from_numpy(host[name]).to(device) for name in ("first", "weights"))
         return cls(meta, offset, weight=weight, **tensors, **host)
 

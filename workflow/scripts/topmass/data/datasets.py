@@ -9,9 +9,11 @@ within the window. The jets of a shard thus stay within one window, which matter
 physics processes.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +23,8 @@ from topmass.data.augmentation import sample_flips
 from topmass.data.batches import SparseJets
 from topmass.data.shard_files import ShardFiles
 from topmass.preprocessing.shards import ShardMeta
+
+Item = TypeVar("Item")
 
 
 def derive_seed(*key: int) -> int:
@@ -57,6 +61,13 @@ class ShuffledView:
         return ShuffledView(jets, torch.arange(len(jets)), None if self.flips is None else self.flips[first:].clone())
 
 
+def shuffle(jets: SparseJets, flips: Sequence[str], generator: torch.Generator, skip: int) -> ShuffledView:
+    """Return jets in random order, with random flips in these directions, without the first `skip`."""
+    order = torch.randperm(len(jets), generator=generator)
+    sampled = sample_flips(len(jets), flips, generator)
+    return ShuffledView(jets, order[skip:], None if sampled is None else sampled[skip:])
+
+
 @dataclass(frozen=True)
 class InMemoryDataset:
     """All jets of a split on one device.
@@ -68,6 +79,8 @@ class InMemoryDataset:
 
     jets: SparseJets
     flips: Sequence[str] = ()
+    order: ClassVar[str] = "all jets"
+    """Description of what determines the order, in addition to seed and epoch."""
 
     def __len__(self) -> int:
         return len(self.jets)
@@ -82,19 +95,12 @@ class InMemoryDataset:
         """Device on which batches are gathered."""
         return self.jets.device
 
-    @property
-    def order(self) -> str:
-        """Description of what determines the order, in addition to seed and epoch."""
-        return "all jets"
-
     def shuffled(self, seed: int, epoch: int, skip: int = 0) -> Iterator[ShuffledView]:
         """Yield the jets of an epoch in random order, without the first `skip`."""
         number = seed * 1_000_003 + epoch
         # Torch seeds have at most 64 bits.
         generator = torch.Generator().manual_seed(number if number < 2**64 else derive_seed(seed, epoch))
-        order = torch.randperm(len(self), generator=generator)
-        flips = sample_flips(len(self), self.flips, generator)
-        yield ShuffledView(self.jets, order[skip:], None if flips is None else flips[skip:])
+        yield shuffle(self.jets, self.flips, generator, skip)
 
     def in_order(self) -> Iterator[ShuffledView]:
         """Yield all jets in the order of the shards."""
@@ -114,6 +120,8 @@ class ShardedDataset:
     files: ShardFiles
     window: float
     flips: Sequence[str] = ()
+    device: ClassVar[torch.device] = torch.device("cpu")
+    """Device on which batches are gathered."""
 
     def __len__(self) -> int:
         return int(self.files.jets.sum())
@@ -122,11 +130,6 @@ class ShardedDataset:
     def meta(self) -> ShardMeta:
         """Metadata of the shards."""
         return self.files.meta
-
-    @property
-    def device(self) -> torch.device:
-        """Device on which batches are gathered."""
-        return torch.device("cpu")
 
     @property
     def order(self) -> str:
@@ -148,12 +151,9 @@ class ShardedDataset:
         windows = self.windows(shards)
         first = np.concatenate([[0], np.cumsum([self.files.jets[window].sum() for window in windows])])
         passed = int(np.searchsorted(first, skip, side="right")) - 1
-        for number, jets in enumerate(self.read(windows[passed:]), passed):
-            generator = torch.Generator().manual_seed(derive_seed(seed, epoch, number))
-            start = max(0, skip - int(first[number]))
-            order = torch.randperm(len(jets), generator=generator)
-            flips = sample_flips(len(jets), self.flips, generator)
-            yield ShuffledView(jets, order[start:], None if flips is None else flips[start:])
+        for index, jets in enumerate(self.read(windows[passed:]), passed):
+            generator = torch.Generator().manual_seed(derive_seed(seed, epoch, index))
+            yield shuffle(jets, self.flips, generator, max(0, skip - int(first[index])))
             del jets
 
     def in_order(self) -> Iterator[ShuffledView]:
@@ -164,15 +164,20 @@ class ShardedDataset:
 
     def read(self, windows: Sequence[np.ndarray]) -> Iterator[SparseJets]:
         """Yield the jets of each window; a thread reads the next window in the meantime."""
-        host = torch.device("cpu")
-        with ThreadPoolExecutor(1, "window") as thread:
-            following = thread.submit(self.files.read, windows[0], host) if windows else None
-            for number in range(len(windows)):
-                jets = following.result()
-                later = windows[number + 1 : number + 2]
-                following = thread.submit(self.files.read, later[0], host) if later else None
-                yield jets
-                del jets
+        return read_ahead((self.files.read(window, self.device) for window in windows), 1)
+
+
+def read_ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Yield the same items; a thread computes the next `count` of them in the meantime."""
+    with ThreadPoolExecutor(1, "read_ahead") as thread:
+        pending = deque(thread.submit(next, items, None) for _ in range(count))
+        try:
+            while (item := pending.popleft().result()) is not None:
+                pending.append(thread.submit(next, items, None))
+                yield item
+                del item
+        finally:
+            thread.shutdown(cancel_futures=True)
 
 
 Dataset = InMemoryDataset | ShardedDataset

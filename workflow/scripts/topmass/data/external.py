@@ -37,7 +37,7 @@ class ExternalJets:
         settings: Names of the options for `layers` and `columns`, for error messages.
 
     Attributes:
-        kept: Schema of the other columns of the file with one value per jet.
+        passthrough: Schema of the other columns of the file with one value per jet.
 
     Raises:
         BadInput: The file cannot be converted.
@@ -64,60 +64,52 @@ class ExternalJets:
             # Only the layers of the model must have the cells of the model.
             cells = dict(zip(meta.layers, meta.cells, strict=True))
             self.layers = tuple(layer._replace(cell=cells.get(layer.name, 1)) for layer in self.layers)
-        self.conversion = ShardBuilder(path, self.layers, meta)
+        self.builder = ShardBuilder(path, self.layers, meta)
         # Layers that the model does not use may have any values.
-        self.judged = tuple(
+        self.checked_layers = tuple(
             layer._replace(signed=layer.signed or layer.name not in meta.layers) for layer in self.layers
         )
-        self.kept = self.find_kept()
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def find_kept(self) -> pa.Schema:
-        """Return the schema of the columns with one value per jet; raise BadInput for duplicate names."""
         names = [name for name in self.source.scalars if name != self.source.columns.get("image")]
         for name in names:
             if names.count(name) > 1:
-                raise BadInput(f"{self.source.path}: two columns '{name}': rename one")
-        return pa.schema([self.source.file.schema_arrow.field(name) for name in names])
+                raise BadInput(f"{path}: two columns '{name}': rename one")
+        self.passthrough = pa.schema([self.source.file.schema_arrow.field(name) for name in names])
+
+    def __len__(self) -> int:
+        return len(self.source)
 
     def shards(self) -> Iterator[tuple[Shard, pa.Table, JetSummary]]:
         """Convert all jets in their order, batch by batch.
 
         Yields:
-            Shard, table of the columns in `kept`, and summary of the jets.
+            Shard, table of the columns in `passthrough`, and summary of the jets.
 
         Raises:
             BadInput: A jet cannot be used; the message contains the row of the first one.
         """
         first, path = 0, self.source.path
         try:
-            for batch, beside in self.source.batches_with(0, len(self), self.layers, self.kept.names):
-                for rows, flaw in (*structural_errors(batch, self.layers, ()), *physics_checks(batch, self.judged)):
-                    raise BadInput(f"{path}: row {first + rows[0]}: {flaw}")
+            for batch, table in self.source.batches_with(0, len(self), self.layers, self.passthrough.names):
+                structural = structural_errors(batch, self.layers, ())
+                for rows, error in (*structural, *physics_checks(batch, self.checked_layers)):
+                    raise BadInput(f"{path}: row {first + rows[0]}: {error}")
                 jets = np.arange(len(batch))
-                yield self.conversion.to_shard(batch, jets, np.ones(len(batch))), beside, self.summary(batch, beside)
+                yield self.builder.to_shard(batch, jets, np.ones(len(batch))), table, self.summary(batch, table)
                 first += len(batch)
         except NotUniform:
             coarse = ", ".join(layer.name for layer in self.layers if layer.cell > 1)
-            trouble = f"{coarse} is not uniform in its cells, and was in the jets that the model was trained on"
-            raise BadInput(f"{path}: row {first} or a later one: {trouble}") from None
+            problem = f"{coarse} is not uniform in its cells, and was in the jets that the model was trained on"
+            raise BadInput(f"{path}: row {first} or a later one: {problem}") from None
 
-    def summary(self, batch: JetBatch, beside: pa.Table) -> JetSummary:
-        """Summarise the distribution of the jets of a batch.
-
-        Args:
-            batch: Jets; values below the zero suppression are ignored.
-            beside: Other columns of the jets, like "pt".
-        """
-        meta, scales = self.conversion.meta, self.conversion.scales
-        layer = self.conversion.number[batch.layer]
-        taken = np.flatnonzero(layer < len(scales))
-        taken = taken[np.abs(batch.value[taken]) >= meta.zero_suppression * scales[layer[taken]]]
-        known = {name: getattr(batch, name) for name in (POSITION_COLUMNS if meta.position else ())}
+    def summary(self, batch: JetBatch, table: pa.Table) -> JetSummary:
+        """Summarise the distribution of jets, without values below the zero suppression; `table` may contain pt."""
+        meta, scales = self.builder.meta, self.builder.scales
+        layer = self.builder.number[batch.layer]
+        hits = np.flatnonzero(layer < len(scales))
+        hits = hits[np.abs(batch.value[hits]) >= meta.zero_suppression * scales[layer[hits]]]
+        quantities = {name: getattr(batch, name) for name in (POSITION_COLUMNS if meta.position else ())}
         with suppress(KeyError, BadRow):
             # pt is no input of the model, so it may be missing or invalid.
-            known["pt"] = to_numeric(beside["pt"].combine_chunks(), np.dtype("f4"), "pt")
-        offset = np.searchsorted(taken, batch.offset)
-        return summarize(meta, self.conversion.cells, offset, layer[taken], batch.value[taken], known, OUTLIER_FACTOR)
+            quantities["pt"] = to_numeric(table["pt"].combine_chunks(), np.dtype("f4"), "pt")
+        offset = np.searchsorted(hits, batch.offset)
+        return summarize(meta, self.builder.cells, offset, layer[hits], batch.value[hits], quantities, OUTLIER_FACTOR)

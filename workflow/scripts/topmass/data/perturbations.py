@@ -11,18 +11,13 @@ PERTURBATION_DEVICE = torch.device("cpu")
 
 
 def flip_jets(shard: Shard, flips: int) -> Shard:
-    """Reflect all jets.
-
-    Args:
-        shard: The jets.
-        flips: `augmentation.ETA`, `augmentation.PHI`, or the sum of both.
-    """
+    """Reflect all jets; `flips` is `augmentation.ETA`, `augmentation.PHI`, or the sum of both."""
     jets = torch.arange(len(shard))
     batch = SparseJets.of(shard, PERTURBATION_DEVICE).gather(jets, int(shard.offset[-1]))
-    found = apply_flips(batch, torch.full_like(jets, flips, dtype=torch.uint8), shard.meta)
-    arrays = {name: getattr(found, name).numpy().astype(dtype) for name, dtype in SHARD_HIT_ARRAYS.items()}
+    flipped = apply_flips(batch, torch.full_like(jets, flips, dtype=torch.uint8), shard.meta)
+    arrays = {name: getattr(flipped, name).numpy().astype(dtype) for name, dtype in SHARD_HIT_ARRAYS.items()}
     if shard.meta.position:
-        arrays["ieta"] = np.rint(found.position[:, 1].numpy() * LARGEST_IETA).astype("f4")
+        arrays["ieta"] = np.rint(flipped.position[:, 1].numpy() * LARGEST_IETA).astype("f4")
     return Shard(shard.offset, shard.arrays | arrays, shard.meta)
 
 
@@ -37,17 +32,17 @@ def shuffle_pixels(shard: Shard, rng: np.random.Generator) -> Shard:
     return Shard(shard.offset, shard.arrays | {"pixel": pixel.astype(SHARD_HIT_ARRAYS["pixel"])}, shard.meta)
 
 
-def repeated_pixels(places: np.ndarray) -> np.ndarray:
-    """Return the indices of values in `places` (V,) that repeat an earlier value."""
-    order = np.argsort(places, kind="stable")
-    return order[1:][np.diff(places[order]) == 0]
+def repeated_pixels(pixels: np.ndarray) -> np.ndarray:
+    """Return the indices of values in `pixels` (V,) that repeat an earlier value."""
+    order = np.argsort(pixels, kind="stable")
+    return order[1:][np.diff(pixels[order]) == 0]
 
 
 def drop_layer(shard: Shard, layer: str) -> Shard:
     """Remove all hits of a layer."""
-    kept = shard.arrays["layer"] != shard.meta.layers.index(layer)
-    lengths = np.bincount(jet_index_of_values(shard)[kept], minlength=len(shard))
-    arrays = {name: shard.arrays[name][kept] for name in SHARD_HIT_ARRAYS}
+    mask = shard.arrays["layer"] != shard.meta.layers.index(layer)
+    lengths = np.bincount(jet_index_of_values(shard)[mask], minlength=len(shard))
+    arrays = {name: shard.arrays[name][mask] for name in SHARD_HIT_ARRAYS}
     return Shard(np.concatenate([[0], np.cumsum(lengths)]), shard.arrays | arrays, shard.meta)
 
 

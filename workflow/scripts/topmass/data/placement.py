@@ -1,54 +1,37 @@
 """Placement of the training jets: device, host or disk."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 from topmass.data.datasets import Dataset, InMemoryDataset, ShardedDataset
-from topmass.data.shard_files import CHECKING, ShardFiles
+from topmass.data.shard_files import LOAD_FACTOR, ShardFiles
 from topmass.files import BadInput
 from topmass.limits import control_groups
 from topmass.process_group import ProcessGroup
 
-OF_DEVICE, OF_HOST = 0.5, 0.6
+DEVICE_FRACTION, HOST_FRACTION = 0.5, 0.6
 """Fractions of the free GPU and main memory that jets may take; the rest is for the network."""
 GB = 1e9
 
 
 def free_memory(root: Path = Path("/")) -> float:
-    """Return the main memory that this process can still allocate, in bytes, within the limits of its control groups.
+    """Return the main memory that this process can still allocate, in bytes.
 
-    Args:
-        root: Parent folder of `proc` and `sys`.
+    Considers the limits of all its control groups. Their page cache counts as free, because the kernel reclaims it.
+    `root` contains the kernel's files.
     """
-    pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    about = root / "proc/meminfo"
-    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
-    free = next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), float(pages))
-    return min([free, *cgroup_memory_limit(root)])
-
-
-def cgroup_memory_limit(root: Path) -> Iterator[float]:
-    """Yield the free memory, in bytes, of each control group of this process with a limit.
-
-    Containers and batch jobs have such limits. The page cache counts as free, because the kernel reclaims it.
-
-    Args:
-        root: Parent folder of `proc` and `sys`.
-    """
-    for folder, version in control_groups("memory", root):
-        names, total = ("memory.max", "memory.current"), ""
-        if version == 1:
-            names, total = ("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_"
-        files = [folder / name for name in (*names, "memory.stat")]
-        if all(file.exists() for file in files):
-            limit, used, parts = (file.read_text(encoding="utf-8").strip() for file in files)
-            if limit != "max":
-                found = dict(part.split() for part in parts.splitlines())
-                cached = sum(float(found[f"{total}{kind}_file"]) for kind in ("active", "inactive"))
-                yield float(limit) - float(used) + cached
+    limits = [float(psutil.virtual_memory().available)]
+    version_1 = ["memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"]
+    version_2 = ["memory.max", "memory.current", "memory.stat"]
+    for (limit, used, statistics), version in control_groups("memory", version_2, version_1, root):
+        if limit != "max":
+            sizes = dict(line.split() for line in statistics.splitlines())
+            total = "total_" if version == 1 else ""
+            cached = float(sizes[f"{total}active_file"]) + float(sizes[f"{total}inactive_file"])
+            limits.append(float(limit) - float(used) + cached)
+    return min(limits)
 
 
 def choose_placement(
@@ -57,7 +40,7 @@ def choose_placement(
     memory: float | None,
     device: torch.device,
     flips: list[str],
-    team: ProcessGroup,
+    group: ProcessGroup,
     processes: int,
 ) -> tuple[dict[str, Dataset], str]:
     """Choose the placement of the jets, and load them unless it is "disk". All ranks choose the same placement.
@@ -65,11 +48,11 @@ def choose_placement(
     Args:
         splits: Shards by split.
         placement: "auto", "device", "host" or "disk".
-        memory: Main memory for jets, GB, for all processes on this machine together. Default: the fraction `OF_HOST` of
-            the free memory.
+        memory: Main memory for jets, GB, for all processes on this machine together. Default: the fraction
+            `HOST_FRACTION` of the free memory.
         device: Device of the training.
         flips: Directions of random reflections; they apply to the split "train" only.
-        team: Process group.
+        group: Process group.
         processes: Number of processes on this machine.
 
     Returns:
@@ -79,46 +62,40 @@ def choose_placement(
         BadInput: The jets do not fit.
     """
     size = float(sum(files.bytes.sum() for files in splits.values()))
-    allowed = (memory * GB if memory is not None else OF_HOST * free_memory()) / processes
-    on_device = OF_DEVICE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else allowed
-    allowed, on_device = team.all_reduce_min([allowed, on_device])
+    allowed = (memory * GB if memory is not None else HOST_FRACTION * free_memory()) / processes
+    on_device = DEVICE_FRACTION * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else allowed
+    allowed, on_device = group.all_reduce_min([allowed, on_device])
     room = f"{size / GB:.3g} GB of jets, {allowed / GB:.3g} GB allowed in main memory"
     if device.type == "cuda":
         room += f", {on_device / GB:.3g} GB on {device}"
     chosen = placement
     if placement == "auto":
         chosen = "device" if size <= on_device else "host" if size <= allowed else "disk"
-    say = f"placement {chosen}{' (auto)' if placement == 'auto' else ''}: {room}"
-    given = {name: flips if name == "train" else [] for name in splits}
+    message = f"placement {chosen}{' (auto)' if placement == 'auto' else ''}: {room}"
+    flips_of = {split: flips if split == "train" else [] for split in splits}
+    datasets: dict[str, Dataset] = {}
     if chosen == "disk":
         window = shuffle_buffer_bytes(splits, allowed)
-        sources: dict[str, Dataset] = {
-            name: ShardedDataset(files, window, given[name]) for name, files in splits.items()
-        }
-        return sources, f"{say}; windows of {window / GB:.3g} GB are shuffled one by one"
+        for split, files in splits.items():
+            datasets[split] = ShardedDataset(files, window, flips_of[split])
+        return datasets, f"{message}; windows of {window / GB:.3g} GB are shuffled one by one"
     if size > (on_device if chosen == "device" else allowed):
-        raise BadInput(f"compute.placement: {chosen} cannot be: {room}; use auto or disk")
-    where = device if chosen == "device" else torch.device("cpu")
-    read = {name: files.read(range(len(files.paths)), where, f"reading {name} jets") for name, files in splits.items()}
-    return {name: InMemoryDataset(jets, given[name]) for name, jets in read.items()}, say
+        raise BadInput(f"compute.placement: {chosen} is impossible: {room}; use auto or disk")
+    storage = device if chosen == "device" else torch.device("cpu")
+    for split, files in splits.items():
+        jets = files.read(range(len(files.paths)), storage, f"reading {split} jets")
+        datasets[split] = InMemoryDataset(jets, flips_of[split])
+    return datasets, message
 
 
 def shuffle_buffer_bytes(splits: dict[str, ShardFiles], allowed: float) -> float:
-    """Return the window size, in bytes, for which two windows and a shard that is being read fit into memory.
-
-    Args:
-        splits: Shards by split.
-        allowed: Main memory for jets, bytes.
-
-    Raises:
-        BadInput: The largest shard does not fit into a window.
-    """
+    """Return the window size, in bytes, for which two windows and a shard that is being read fit into memory."""
     largest = float(max(files.bytes.max() for files in splits.values()))
-    window = (allowed - CHECKING * largest) / 2
+    window = (allowed - LOAD_FACTOR * largest) / 2
     if window < largest:
-        least = (CHECKING + 2) * largest / GB
+        minimum = (LOAD_FACTOR + 2) * largest / GB
         raise BadInput(
             f"compute.memory: {allowed / GB:.3g} GB is too little for windows of shards of {largest / GB:.3g} GB; "
-            f"give at least {least:.3g}, or make smaller shards (jets_per_block)"
+            f"use at least {minimum:.3g}, or smaller shards (jets_per_block)"
         )
     return window

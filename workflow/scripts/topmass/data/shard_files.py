@@ -1,18 +1,18 @@
 """Shards of a split on disk: their sizes, and loading some of them into tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from topmass.data.batches import BYTES_PER_JET, BYTES_PER_NUMBER, BYTES_PER_VALUE, FeatureSpec, SparseJets
+from topmass.data.batches import BYTES_PER_FEATURE, BYTES_PER_JET, BYTES_PER_VALUE, FeatureSpec, SparseJets
 from topmass.files import BadInput
 from topmass.preprocessing.shards import Shard, ShardMeta, open_shard
 from topmass.progress import track
 
-CHECKING = 8
+LOAD_FACTOR = 8
 """Memory that a shard needs while it is read and checked, as a multiple of its size."""
 
 
@@ -34,61 +34,51 @@ class ShardFiles:
     values: np.ndarray
     spec: FeatureSpec | None = None
 
-    def with_features(self, spec: FeatureSpec | None) -> "ShardFiles":
-        """Return a copy that loads only the data `spec` needs."""
-        return replace(self, spec=spec)
-
     @classmethod
     def find(cls, paths: Sequence[Path], statistics: str) -> "ShardFiles":
         """Count jets and hits in each file, without reading the hits.
 
-        Args:
-            paths: Files of the split.
-            statistics: Expected digest of the preprocessing statistics.
-
         Raises:
-            BadInput: There are fewer than two jets, or the statistics differ.
+            BadInput: There are fewer than two jets, or the digest of the statistics differs from `statistics`.
         """
         counts = np.array([count_jets_and_values(path) for path in paths]).reshape(-1, 2)
-        kept = np.flatnonzero(counts[:, 0])
+        filled = np.flatnonzero(counts[:, 0])
         jets = counts[:, 0].sum()
         if jets < 2:
-            raise BadInput(f"{Path(paths[0]).parent}: {jets or 'no'} jet in all shards: too few to train with")
-        meta = Shard.load(paths[kept[np.argmin(counts[kept, 0])]]).meta
+            raise BadInput(f"{paths[0].parent}: {jets or 'no'} jet in all shards: too few to train with")
+        meta = Shard.load(paths[filled[np.argmin(counts[filled, 0])]]).meta
+        paths = [paths[i] for i in filled]
         if meta.statistics != statistics:
-            raise BadInput(f"{paths[kept[0]]}: a shard of other statistics: {meta.statistics} instead of {statistics}")
-        return cls([Path(paths[i]) for i in kept], meta, counts[kept, 0], counts[kept, 1])
+            raise BadInput(f"{paths[0]}: a shard of other statistics: {meta.statistics} instead of {statistics}")
+        return cls(paths, meta, counts[filled, 0], counts[filled, 1])
 
     @property
     def bytes(self) -> np.ndarray:
         """Memory of each loaded shard (S,), bytes."""
         features = self.spec.num_features if self.spec else 0
-        return self.jets * (BYTES_PER_JET + features * BYTES_PER_NUMBER) + self.kept * BYTES_PER_VALUE
+        return self.jets * (BYTES_PER_JET + features * BYTES_PER_FEATURE) + self.loaded_values * BYTES_PER_VALUE
 
     @property
-    def kept(self) -> np.ndarray:
+    def loaded_values(self) -> np.ndarray:
         """Number of hits that are loaded from each shard (S,)."""
         return self.values if self.spec is None or self.spec.needs_hits else np.zeros_like(self.values)
 
     def read(self, shards: Sequence[int], device: torch.device, title: str | None = None) -> SparseJets:
-        """Load the jets of some shards, in this order. One shard at a time is in memory in addition.
+        """Load the jets of the shards with these indices, with one more shard in memory at a time.
 
-        Args:
-            shards: Indices of the shards.
-            device: Device of the jets.
-            title: Title of the progress display. Default: no display.
+        With a title, the progress is displayed.
         """
-        jets, values = int(self.jets[shards].sum()), int(self.kept[shards].sum())
+        jets, values = int(self.jets[shards].sum()), int(self.loaded_values[shards].sum())
         loaded = map(self.load, shards)
         if title:
             loaded = track(loaded, title, "jet", jets, len)
         return SparseJets.build(loaded, self.meta, jets, values, device, self.spec)
 
-    def load(self, number: int) -> Shard:
+    def load(self, index: int) -> Shard:
         """Load one shard; raise BadInput if it changed since `find`."""
-        shard = Shard.load(self.paths[number], self.meta)
-        if (len(shard), shard.offset[-1]) != (self.jets[number], self.values[number]):
-            raise BadInput(f"{self.paths[number]}: changed since the training started; start it again")
+        shard = Shard.load(self.paths[index], self.meta)
+        if (len(shard), shard.offset[-1]) != (self.jets[index], self.values[index]):
+            raise BadInput(f"{self.paths[index]}: changed since the training started; start it again")
         return shard
 
 

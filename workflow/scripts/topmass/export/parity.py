@@ -12,7 +12,7 @@ from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.progress import track
 from topmass.training.calibration import scale_intervals
-from topmass.training.validation import predict_outputs
+from topmass.training.inference import predict_batches
 
 TOLERANCE = 0.05
 """Largest allowed difference, GeV."""
@@ -31,7 +31,8 @@ def open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
 
 def predict_in_torch(trained: TrainedModel, shard: Shard) -> np.ndarray:
     """Return outputs (N, Q) in GeV of the jets of a shard, float32."""
-    outputs = predict_outputs(trained.network, InMemoryDataset(SparseJets.of(shard, CPU)), CPU, torch.float32)
+    batches = predict_batches(trained.network, InMemoryDataset(SparseJets.of(shard, CPU)), CPU, torch.float32)
+    outputs = torch.cat([outputs for _, outputs in batches])
     return scale_intervals(outputs, trained.conformal_scale).numpy() * MASS_SCALE
 
 

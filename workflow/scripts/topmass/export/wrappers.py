@@ -11,7 +11,7 @@ from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.scaling import LOG_GAIN
 from topmass.preprocessing.shards import MASS_SCALE
 from topmass.training.calibration import scale_intervals
-from topmass.training.validation import median_prediction
+from topmass.training.inference import median_prediction
 
 
 class TracedBatch(SparseBatch):

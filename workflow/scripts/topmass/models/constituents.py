@@ -22,8 +22,6 @@ class ConstituentNetwork(Network):
     Its backbone has `fit_input_norm` and `forward` of jet features (B, K) and constituents (B, columns, N).
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         n_columns: Numbers per constituent.
         n_constituents: Constituents per jet, N.
     """

@@ -11,8 +11,7 @@ from topmass.features.hits import Hits, decode_hits
 from topmass.features.image_moments import compute_image_moments
 from topmass.features.subjets import compute_subjet_features
 from topmass.features.towers import Towers, build_towers
-from topmass.models.head import Head
-from topmass.models.network import Network
+from topmass.models.network import Head, Network
 from topmass.preprocessing.shards import ShardMeta
 
 CLIP_SIGMA = 5.0
@@ -25,8 +24,6 @@ class Kinematics(Network):
     """Multilayer perceptron of normalised jet features.
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         width: Features per hidden layer.
         depth: Hidden layers, each followed by GELU.
     """

@@ -28,8 +28,6 @@ class Prongs(ConstituentNetwork):
     """Soft assignment of the leading particles of a jet to learned prongs.
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         particles: Number of leading particles N.
         prongs: Number of learned prongs P.
         width: Features per particle.

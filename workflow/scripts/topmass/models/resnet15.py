@@ -5,8 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from topmass.data.batches import SparseBatch, to_dense_images
-from topmass.models.head import Head
-from topmass.models.network import Network
+from topmass.models.network import Head, Network
 from topmass.preprocessing.shards import ShardMeta
 
 MAX_DOWNSAMPLE = 8
@@ -32,8 +31,6 @@ class ResNet15(Network):
     """Network of the reference: regression of the mass from image and position.
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         downsample: Side, in pixels, of the squares that are summed to one pixel first. The reference has 1.
 
     Raises:

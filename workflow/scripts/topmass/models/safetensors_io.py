@@ -13,11 +13,11 @@ CORRUPT_TENSORS = (SafetensorError, ValueError, LookupError, TypeError, Attribut
 """Exceptions from reading a corrupt file or using its content."""
 
 
-def to_bytes(tensors: Mapping[str, Tensor], about: str) -> bytes:
+def to_bytes(tensors: Mapping[str, Tensor], text: str) -> bytes:
     """Return the content of a file with these tensors and this text."""
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     # A single entry, because safetensors writes several entries in random order.
-    return safetensors.torch.save(whole, {"topmass": f"{digest(whole, about)} {about}"})
+    return safetensors.torch.save(contiguous, {"topmass": f"{digest(contiguous, text)} {text}"})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -28,15 +28,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     bytearray(len(content))
     tensors = safetensors.torch.load(content)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    checksum, _, about = header["__metadata__"]["topmass"].partition(" ")
-    if checksum != digest(tensors, about):
-        raise ValueError("its content is not what was written")
-    return tensors, about
+    checksum, _, text = header["__metadata__"]["topmass"].partition(" ")
+    if checksum != digest(tensors, text):
+        raise ValueError("the checksum does not match its content")
+    return tensors, text
 
 
-def digest(tensors: Mapping[str, Tensor], about: str) -> str:
+def digest(tensors: Mapping[str, Tensor], text: str) -> str:
     """Return the SHA-256 of the text and of all tensors, in the order of their names."""
-    content = hashlib.sha256(about.encode())
+    checksum = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
-        content.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
-    return content.hexdigest()
+        checksum.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
+    return checksum.hexdigest()

@@ -6,13 +6,36 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from topmass.files import BadInput, atomic_write, classify_read_error
-from topmass.models.build import build_network
+from topmass.models.kinematics import Kinematics
 from topmass.models.network import Network
+from topmass.models.prongs import Prongs
+from topmass.models.resnet15 import ResNet15
 from topmass.models.safetensors_io import CORRUPT_TENSORS, read_tensors, to_bytes
+from topmass.models.transformer import Transformer
 from topmass.preprocessing.distribution import JetSummary
 from topmass.preprocessing.shards import ShardMeta
 
 MODEL_VERSION = 4
+NETWORKS = {"resnet15": ResNet15, "kinematics": Kinematics, "transformer": Transformer, "prongs": Prongs}
+"""Network classes by their names in the configuration."""
+
+
+def build_network(network: Mapping, shards: ShardMeta, n_outputs: int) -> Network:
+    """Build a network from its settings.
+
+    Args:
+        network: `name`, one of `NETWORKS`, and the keyword arguments of its class.
+        shards: Metadata of the shards.
+        n_outputs: Outputs per jet.
+
+    Raises:
+        ValueError: There is no such network, or it cannot have these settings.
+    """
+    settings = dict(network)
+    name = settings.pop("name")
+    if name not in NETWORKS:
+        raise ValueError(f"no network '{name}'")
+    return NETWORKS[name](shards, n_outputs, **settings)
 
 
 @dataclass
@@ -43,11 +66,11 @@ class TrainedModel:
 
     def save(self, path: Path) -> None:
         """Write weights and metadata."""
-        about = {"version": MODEL_VERSION, "network": self.settings, "shards": asdict(self.shards)}
-        about |= {"quantiles": self.quantiles, "conformal_scale": self.conformal_scale}
-        about |= {"training": self.training and self.training.dump()}
+        metadata = {"version": MODEL_VERSION, "network": self.settings, "shards": asdict(self.shards)}
+        metadata |= {"quantiles": self.quantiles, "conformal_scale": self.conformal_scale}
+        metadata |= {"training": self.training and self.training.dump()}
         with atomic_write(path) as part:
-            part.write_bytes(to_bytes(self.network.state_dict(), json.dumps(about, sort_keys=True)))
+            part.write_bytes(to_bytes(self.network.state_dict(), json.dumps(metadata, sort_keys=True)))
 
     @classmethod
     def load(cls, path: Path) -> "TrainedModel":
@@ -58,14 +81,14 @@ class TrainedModel:
         """
         try:
             weights, text = read_tensors(path)
-            about = json.loads(text)
-            if (version := about.get("version", 1)) != MODEL_VERSION:
+            metadata = json.loads(text)
+            if (version := metadata.get("version", 1)) != MODEL_VERSION:
                 raise BadInput(f"{path}: a model of version {version}, this code reads {MODEL_VERSION}")
-            shards = ShardMeta.parse(json.dumps(about["shards"]), path)
-            model = cls.new(about["network"], shards, about["quantiles"])
+            shards = ShardMeta.parse(json.dumps(metadata["shards"]), path)
+            model = cls.new(metadata["network"], shards, metadata["quantiles"])
             model.network.load_state_dict(weights)
-            model.conformal_scale = float(about["conformal_scale"])
-            model.training = about["training"] and JetSummary.parse(about["training"])
+            model.conformal_scale = float(metadata["conformal_scale"])
+            model.training = metadata["training"] and JetSummary.parse(metadata["training"])
         except CORRUPT_TENSORS as error:
             raise classify_read_error(error, f"{path}: not a model of topmass") from None
         return model

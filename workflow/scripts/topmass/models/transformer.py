@@ -31,8 +31,6 @@ class Transformer(ConstituentNetwork):
     """Transformer encoder over the leading towers of a jet.
 
     Args:
-        shards: Metadata of the shards.
-        n_outputs: Outputs per jet.
         towers: Number of leading towers T.
         width: Features per tower and attention head.
         heads: Attention heads.

@@ -19,16 +19,16 @@ def fit_conformal_scale(outputs: Tensor, target: Tensor, weight: Tensor, quantil
         weight: Weights (N,) of the jets.
         quantiles: Three ascending quantiles; the nominal coverage is the last minus the first.
     """
-    low, middle, high = outputs.double().unbind(1)
-    error = target.double() - middle
-    distance = torch.where(error < 0, middle - low, high - middle).clamp(min=MIN_DISTANCE)
-    needed, order = (error.abs() / distance).sort()
-    reached = weight.double()[order].cumsum(0)
-    place = torch.searchsorted(reached, (quantiles[2] - quantiles[0]) * reached[-1])
-    return float(needed[place.clamp(max=len(needed) - 1)])
+    low, median, high = outputs.double().unbind(1)
+    error = target.double() - median
+    distance = torch.where(error < 0, median - low, high - median).clamp(min=MIN_DISTANCE)
+    scales, order = (error.abs() / distance).sort()
+    covered = weight.double()[order].cumsum(0)
+    index = torch.searchsorted(covered, (quantiles[2] - quantiles[0]) * covered[-1])
+    return float(scales[index.clamp(max=len(scales) - 1)])
 
 
-def scale_intervals(outputs: Tensor, widening: float) -> Tensor:
-    """Return outputs (N, Q) with distances from the median multiplied by `widening`."""
-    middle = outputs[:, outputs.shape[1] // 2, None]
-    return middle + (outputs - middle) * widening
+def scale_intervals(outputs: Tensor, scale: float) -> Tensor:
+    """Return outputs (N, Q) with distances from the median multiplied by `scale`."""
+    median = outputs[:, outputs.shape[1] // 2, None]
+    return median + (outputs - median) * scale

@@ -33,35 +33,29 @@ class GBDTBaseline:
 
     Attributes:
         booster: Fitted LightGBM model.
-        quantities: Input features, in the order of the columns.
+        features: Input features, in the order of the columns.
         threads: Threads for predictions.
     """
 
     booster: lightgbm.Booster
-    quantities: tuple[Feature, ...]
+    features: tuple[Feature, ...]
     threads: int
 
     @classmethod
     def fit(
-        cls, train: FeatureTable, validation: FeatureTable, wanted: Sequence[Feature], threads: int, title: str
+        cls, train: FeatureTable, validation: FeatureTable, features: Sequence[Feature], threads: int, title: str
     ) -> "GBDTBaseline":
         """Fit a GBDT for the lowest weighted MAE.
 
-        Features that no training jet has are omitted. The validation jets determine the number of rounds.
-
-        Args:
-            train: Training jets.
-            validation: Validation jets.
-            wanted: Features to use, if the table has them.
-            threads: Number of threads.
-            title: Title of the progress bar.
+        Features that no training jet has are omitted. The validation jets determine the number of rounds. `title` is
+        that of the progress bar.
         """
-        there = [each for each in wanted if each in train.quantities]
+        candidates = [feature for feature in features if feature in train.quantities]
         # `fmin` ignores NaN: the result is NaN only for features that no jet has.
-        empty = np.isnan(np.fmin.reduce(train.of(there)))
-        quantities = tuple(each for each, none in zip(there, empty, strict=True) if not none)
-        booster = fit_booster(*(feature_arrays(jets, quantities) for jets in (train, validation)), threads, title)
-        return cls(booster, quantities, threads)
+        empty = np.isnan(np.fmin.reduce(train.of(candidates)))
+        available = tuple(feature for feature, is_empty in zip(candidates, empty, strict=True) if not is_empty)
+        arrays = ((jets.of(available), jets.known["mass"], jets.known["weight"]) for jets in (train, validation))
+        return cls(fit_booster(*arrays, threads, title), available, threads)
 
     @property
     def error(self) -> float:
@@ -70,7 +64,7 @@ class GBDTBaseline:
 
     def predict(self, jets: FeatureTable) -> np.ndarray:
         """Return masses (N,) float32, GeV."""
-        return self.booster.predict(jets.of(self.quantities), num_threads=self.threads).astype("f4")
+        return self.booster.predict(jets.of(self.features), num_threads=self.threads).astype("f4")
 
 
 def fit_booster(
@@ -81,19 +75,15 @@ def fit_booster(
     `train` and `validation` are features (N, K), masses (N,) in GeV and weights (N,).
     """
     settings = PARAMS | (PARAMS_MANY_FEATURES if train[0].shape[1] > MANY_FEATURES else {}) | {"num_threads": threads}
-    fitted, checked = (
-        lightgbm.Dataset(numbers, mass, weight=weight, params=settings) for numbers, mass, weight in (train, validation)
+    train_set, validation_set = (
+        lightgbm.Dataset(features, mass, weight=weight, params=settings)
+        for features, mass, weight in (train, validation)
     )
-    checked.set_reference(fitted)  # same bins
+    validation_set.set_reference(train_set)  # same bins
     stop = lightgbm.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)
     with Progress(title, None, "round") as rounds:
 
-        def show(after: lightgbm.callback.CallbackEnv) -> None:
-            rounds.update(1, f"validation MAE {after.evaluation_result_list[0][2]:.2f} GeV")
+        def show(round_end: lightgbm.callback.CallbackEnv) -> None:
+            rounds.update(1, f"validation MAE {round_end.evaluation_result_list[0][2]:.2f} GeV")
 
-        return lightgbm.train(settings, fitted, NUM_BOOST_ROUND, [checked], callbacks=[show, stop])
-
-
-def feature_arrays(jets: FeatureTable, quantities: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return features (N, K), masses (N,) in GeV and weights (N,) of the jets."""
-    return jets.of(quantities), jets.known["mass"], jets.known["weight"]
+        return lightgbm.train(settings, train_set, NUM_BOOST_ROUND, [validation_set], callbacks=[show, stop])

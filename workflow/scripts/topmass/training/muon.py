@@ -39,12 +39,9 @@ class FastMuon(Muon):
 
 
 def orthogonalize(matrix: Tensor, precision: torch.dtype, group: dict) -> Tensor:
-    """Return the nearest matrix with orthonormal rows or columns, by Newton–Schulz iterations.
+    """Return the nearest matrix with orthonormal rows or columns, by Newton–Schulz iterations in this precision.
 
-    Args:
-        matrix: Matrix (M, N); may be overwritten.
-        precision: Dtype of the iterations and of the result.
-        group: `ns_coefficients`, `ns_steps` and `eps` of `torch.optim.Muon`.
+    The matrix may be overwritten. `group` has `ns_coefficients`, `ns_steps` and `eps` of `torch.optim.Muon`.
     """
     a, b, c = group["ns_coefficients"]
     tall = matrix.shape[0] > matrix.shape[1]
@@ -66,8 +63,8 @@ class MuonAndAdamW(Optimizer):
     """
 
     def __init__(self, parameters: Sequence[Parameter], learning_rate: float, weight_decay: float, fused: bool) -> None:
-        matrices = [each for each in parameters if each.ndim == 2 and min(each.shape) >= MIN_MATRIX_DIM]
-        others = [each for each in parameters if all(each is not matrix for matrix in matrices)]
+        matrices = [weight for weight in parameters if weight.ndim == 2 and min(weight.shape) >= MIN_MATRIX_DIM]
+        others = [weight for weight in parameters if all(weight is not matrix for matrix in matrices)]
         self.parts: list[Optimizer] = []
         if matrices:
             self.parts.append(FastMuon(matrices, learning_rate, weight_decay))

@@ -28,7 +28,8 @@ class Recipe:
         learning_rate: Learning rate, at its maximum.
         optimizer: "adam", "adamw" or "muon"; the last two use `weight_decay`.
         schedule: "plateau" multiplies the learning rate by `plateau_factor` if the validation loss has not fallen for
-            more than `plateau_patience` validations; "cosine" has `warmup_epochs` of linear warm-up.
+            more than `plateau_patience` validations, as torch's `ReduceLROnPlateau`; "cosine" has `warmup_epochs` of
+            linear warm-up.
         loss: "mae"; "huber", quadratic below `huber_delta` (GeV); "log_cosh", its smooth form; "relative"; "log", the
             error of the logarithm; or "asymmetric_mae". The last one weights errors towards the centre of the masses by
             1 + `asymmetry`, and errors away from it by 1 − `asymmetry`, at 85 and 500 GeV, and linearly in between.
@@ -113,29 +114,5 @@ def pinball(predicted: Tensor, target: Tensor, quantiles: Sequence[float]) -> Te
     (R. Koenker and G. Bassett, Econometrica 46, 33, 1978).
     """
     error = target[:, None] - predicted
-    shares = torch.tensor(quantiles, dtype=error.dtype).to(error.device, non_blocking=True)
-    return 2 * torch.maximum(shares * error, (shares - 1) * error).sum(1)
-
-
-@dataclass
-class Plateau:
-    """State of a plateau schedule.
-
-    Attributes:
-        best: Lowest validation loss so far.
-        num_bad_epochs: Validations since then, or since the last reduction of the learning rate.
-    """
-
-    best: float = math.inf
-    num_bad_epochs: int = 0
-
-    def step(self, optimizer: Optimizer, loss: float, recipe: Recipe) -> None:
-        """Reduce the learning rate on a plateau, as torch's `ReduceLROnPlateau`; 0.01 % lower counts as progress."""
-        if loss < self.best * (1 - 1e-4):
-            self.best, self.num_bad_epochs = loss, 0
-            return
-        self.num_bad_epochs += 1
-        if self.num_bad_epochs > recipe.plateau_patience:
-            self.num_bad_epochs = 0
-            for group in optimizer.param_groups:
-                group["lr"] *= recipe.plateau_factor
+    levels = torch.tensor(quantiles, dtype=error.dtype).to(error.device, non_blocking=True)
+    return 2 * torch.maximum(levels * error, (levels - 1) * error).sum(1)

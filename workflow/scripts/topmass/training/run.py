@@ -1,8 +1,8 @@
 """Training run from shards to weights, in one process or in each of several."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +23,19 @@ from topmass.preprocessing.shards import read_jet_arrays
 from topmass.process_group import ProcessGroup
 from topmass.progress import Progress
 from topmass.training.calibration import fit_conformal_scale
-from topmass.training.checkpoint import remove_checkpoints
-from topmass.training.checkpoint_manager import CheckpointManager
+from topmass.training.checkpoint import CheckpointManager, remove_checkpoints
 from topmass.training.diagnostics import overfitting_message, translate_torch_errors, worse_than_constant_message
+from topmass.training.inference import predict_batches
 from topmass.training.recipe import Recipe
 from topmass.training.signals import SignalHandler
 from topmass.training.state import TrainState
 from topmass.training.trainer import Trainer
 from topmass.training.training_progress import TrainingProgress
-from topmass.training.validation import predict_outputs
 
 NORM_SAMPLE_SIZE = 10_000
 """Training jets to which the input normalisation is fitted."""
-N_SUMMARY_SHARDS = 20
-"""Shards from which `NORM_SAMPLE_SIZE` jets are summarised for the metadata of the model."""
+SUMMARY_SAMPLE_SIZE, N_SUMMARY_SHARDS = 10_000, 20
+"""Training jets that are summarised for the metadata of the model, and the number of shards that they are from."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,25 @@ class ComputeConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Shards, output files and settings of a training. Paths are strings, for JSON."""
+    """Shards, output files and settings of a training. Paths are strings, for JSON.
+
+    Attributes:
+        train: Training shards.
+        validation: Validation shards.
+        statistics: Statistics of the dataset.
+        best: Best weights to write.
+        last: Last weights to write.
+        history: Training history to write.
+        about: Metadata of the training to write, for the report.
+        checkpoint: Checkpoint file.
+        events: Folder of the TensorBoard log.
+        network: Settings of the network.
+        recipe: Settings of `Recipe`.
+        seed: Random seed.
+        compute: Settings of `ComputeConfig`.
+        threads: Number of threads of all processes on this machine.
+        config: Part of the configuration that defines jets and network; recorded in `about`.
+    """
 
     train: list[str]
     validation: list[str]
@@ -89,124 +106,121 @@ class TrainConfig:
         return json.dumps(asdict(self))
 
 
-def run_training(job: TrainConfig, team: ProcessGroup, device: torch.device, interrupt: SignalHandler) -> None:
-    """Train a network, write weights, history and metadata, and remove the checkpoint at the end.
-
-    Args:
-        job: Configuration of the training.
-        team: Process group; only rank 0 writes.
-        device: Device of this process.
-        interrupt: Handler that records signals.
+def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device, interrupt: SignalHandler) -> None:
+    """Train a network; rank 0 writes weights, history and metadata, and removes the checkpoint at the end.
 
     Raises:
         BadInput: The shards are unusable, a loss is not finite, memory is too small, or compilation fails.
         TrainingInterrupted: A signal was received.
     """
-    with translate_torch_errors(job.recipe["batch_size"]):
-        _run(job, team, device, interrupt)
-
-
-def _run(job: TrainConfig, team: ProcessGroup, device: torch.device, interrupt: SignalHandler) -> None:
-    compute, recipe = ComputeConfig(**job.compute), Recipe(**job.recipe)
-    torch.set_num_threads(max(1, job.threads // compute.processes))
-    set_deterministic(device)
-    torch.manual_seed(job.seed)
-    digest = file_digest(Path(job.statistics))
-    files = {name: ShardFiles.find(list(map(Path, getattr(job, name))), digest) for name in ("train", "validation")}
-    model = TrainedModel.new(job.network, files["train"].meta, recipe.quantiles)
-    model.network.to(device, memory_format=torch.channels_last)
-    # Cached features are not mirrored.
-    takers = {"train": None if recipe.augment_flips else model.network, "validation": model.network}
-    sources, placement = choose_placement(
-        {name: each.with_features(takers[name]) for name, each in files.items()},
-        compute.placement, compute.memory, device, list(recipe.augment_flips), team, compute.processes,
-    )  # fmt: skip
-    model.network.fit_input_norm(
-        next(iter_batches(sources["train"].in_order(), NORM_SAMPLE_SIZE, ProcessGroup())).on(device, model.shards)
-    )
-    if compute.compile:
-        model.network.backbone.compile(dynamic=False)
-    state = TrainState(model.network, recipe, fused=device.type == "cuda")
-    precision = find_precision(compute.precision, device)
-    speak = log_info if team.rank == 0 else lambda line: None
-    known = run_metadata(job, model, device, precision, team, sources)
-    speak(run_summary(known))
-    speak(placement)
-    keeper = CheckpointManager(
-        Path(job.checkpoint), run_identity(job, recipe, sources), state, sources["train"].order, team
-    )
-    keeper.restore()
-    events = Path(job.events) if compute.tensorboard and not team.rank else None
-    shown = TrainingProgress(state, len(sources["train"]), events)
-    trainer = Trainer(
-        state, sources["train"], sources["validation"], job.seed, precision,
-        Path(job.checkpoint).with_name("not_finite.txt"), team, interrupt, keeper.keep, compute.checkpoint_minutes,
-        shown.step if team.rank == 0 else lambda jets, loss: None,
-    )  # fmt: skip
-    try:
-        for row in trainer.epochs():
-            if team.rank == 0:
-                shown.epoch(row)
-    finally:
-        shown.close()
-    if team.rank == 0:
+    compute, recipe = ComputeConfig(**config.compute), Recipe(**config.recipe)
+    with translate_torch_errors(recipe.batch_size):
+        torch.set_num_threads(max(1, config.threads // compute.processes))
+        set_deterministic(device)
+        torch.manual_seed(config.seed)
+        statistics = file_digest(Path(config.statistics))
+        splits = {"train": config.train, "validation": config.validation}
+        files = {split: ShardFiles.find([Path(path) for path in paths], statistics) for split, paths in splits.items()}
+        model = TrainedModel.new(config.network, files["train"].meta, recipe.quantiles)
+        model.network.to(device, memory_format=torch.channels_last)
+        # Cached features are not mirrored.
+        specs = {"train": None if recipe.augment_flips else model.network, "validation": model.network}
+        datasets, placement = choose_placement(
+            {split: replace(files[split], spec=specs[split]) for split in splits},
+            compute.placement, compute.memory, device, list(recipe.augment_flips), group, compute.processes,
+        )  # fmt: skip
+        train, validation = datasets["train"], datasets["validation"]
+        sample = next(iter_batches(train.in_order(), NORM_SAMPLE_SIZE, ProcessGroup()))
+        model.network.fit_input_norm(sample.on(device, model.shards))
+        if compute.compile:
+            model.network.backbone.compile(dynamic=False)
+        state = TrainState(model.network, recipe, fused=device.type == "cuda")
+        precision = find_precision(compute.precision, device)
+        metadata = run_metadata(config, model, device, precision, group, datasets)
+        if group.rank == 0:
+            log_info(run_summary(metadata))
+            log_info(placement)
+        checkpoint = Path(config.checkpoint)
+        manager = CheckpointManager(checkpoint, run_identity(config, recipe, datasets), state, train.order, group)
+        manager.restore()
+        events = Path(config.events) if compute.tensorboard and not group.rank else None
+        progress = TrainingProgress(state, len(train), events)
+        trainer = Trainer(
+            state, train, validation, config.seed, precision, checkpoint.with_name("not_finite.txt"), group, interrupt,
+            manager.save, compute.checkpoint_minutes, progress.step if group.rank == 0 else lambda jets, loss: None,
+        )  # fmt: skip
+        try:
+            for row in trainer.epochs():
+                if group.rank == 0:
+                    progress.epoch(row)
+        finally:
+            progress.close()
+        if group.rank:
+            return
         model.training = summarize_training(files["train"])
-        write_results(job, model, state, known, lambda: calibrate(model, sources["validation"], device, precision))
-        remove_checkpoints(Path(job.checkpoint))
-        if over_fitted := overfitting_message(state.rows):
-            log_info(over_fitted)
-        numbers = read_jet_arrays(files["validation"].paths, ("mass", "weight"), digest)
-        if hopeless := worse_than_constant_message(min(row.mae for row in state.rows), *numbers, recipe.learning_rate):
-            log_info(hopeless)
+        for path, weights in ((config.best, state.best), (config.last, state.weights())):
+            model.network.load_state_dict(weights)
+            calibrate(model, validation, device, precision)
+            model.save(Path(path))
+        write_history(config, state, metadata | {"distributions": described(model.training)})
+        remove_checkpoints(checkpoint)
+        masses_and_weights = read_jet_arrays(files["validation"].paths, ("mass", "weight"), statistics)
+        lowest_mae = min(row.mae for row in state.rows)
+        for message in (
+            overfitting_message(state.rows),
+            worse_than_constant_message(lowest_mae, *masses_and_weights, recipe.learning_rate),
+        ):
+            if message:
+                log_info(message)
 
 
-def run_identity(job: TrainConfig, recipe: Recipe, sources: Mapping[str, Dataset]) -> dict:
+def run_identity(config: TrainConfig, recipe: Recipe, datasets: Mapping[str, Dataset]) -> dict:
     """Return the identity of a run; a checkpoint is resumed only if all entries match."""
     return {
-        "network": job.network,
+        "network": config.network,
         "recipe": asdict(recipe),
-        "seed": job.seed,
-        "shards": asdict(sources["train"].meta),
-        "jets": {name: len(source) for name, source in sources.items()},
+        "seed": config.seed,
+        "shards": asdict(datasets["train"].meta),
+        "jets": {split: len(jets) for split, jets in datasets.items()},
     }
 
 
 def run_metadata(
-    job: TrainConfig,
+    config: TrainConfig,
     model: TrainedModel,
     device: torch.device,
     precision: torch.dtype,
-    team: ProcessGroup,
-    sources: Mapping[str, Dataset],
+    group: ProcessGroup,
+    datasets: Mapping[str, Dataset],
 ) -> dict:
     """Return metadata on network, data and compute, for JSON."""
     return {
-        "network": job.network["name"],
-        "settings": {name: value for name, value in job.network.items() if name != "name"},
+        "network": config.network["name"],
+        "settings": {name: value for name, value in config.network.items() if name != "name"},
         "parameters": sum(weights.numel() for weights in model.network.parameters()),
         "layers": list(model.shards.layers),
         "position": model.shards.position,
-        "jets": len(sources["train"]),
-        "validation_jets": len(sources["validation"]),
+        "jets": len(datasets["train"]),
+        "validation_jets": len(datasets["validation"]),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "precision": str(precision).removeprefix("torch."),
-        "processes": team.size,
+        "processes": group.size,
         "threads": torch.get_num_threads(),
     }
 
 
-def run_summary(known: Mapping) -> str:
+def run_summary(metadata: Mapping) -> str:
     """Return the metadata of a run as one line."""
-    processes = f", {known['processes']} processes" if known["processes"] > 1 else ""
+    processes = f", {metadata['processes']} processes" if metadata["processes"] > 1 else ""
     settings = "".join(
         f"{name} {' and '.join(value) if isinstance(value, list) else value}, "
-        for name, value in known["settings"].items()
+        for name, value in metadata["settings"].items()
     )
     return (
-        f"{known['network']}, {settings}{known['parameters']:,} parameters, on {known['device']} "
-        f"({known['threads']} threads{processes}) in {known['precision']}: {known['jets']:,} jets, "
-        f"{known['validation_jets']:,} for validation, layers {', '.join(known['layers'])}"
-        + ("" if known["position"] else ", without position")
+        f"{metadata['network']}, {settings}{metadata['parameters']:,} parameters, on {metadata['device']} "
+        f"({metadata['threads']} threads{processes}) in {metadata['precision']}: {metadata['jets']:,} jets, "
+        f"{metadata['validation_jets']:,} for validation, layers {', '.join(metadata['layers'])}"
+        + ("" if metadata["position"] else ", without position")
     )
 
 
@@ -214,39 +228,31 @@ def calibrate(model: TrainedModel, validation: Dataset, device: torch.device, pr
     """Fit the conformal scale of a model to the validation jets, if it predicts quantiles."""
     if not model.quantiles:
         return
-    # On the host, for any placement of the jets.
     with Progress("calibration", len(validation)) as progress:
-        outputs = predict_outputs(model.network, validation, device, precision, progress.update).cpu()
-    known = [
-        each.sparse.to(outputs.device) for each in iter_batches(validation.in_order(), NORM_SAMPLE_SIZE, ProcessGroup())
-    ]
-    target, weight = (torch.cat([getattr(each, name) for each in known]) for name in ("target", "weight"))
+        batches = predict_batches(model.network, validation, device, precision, advance=progress.update)
+        # On the host, for any placement of the jets.
+        parts = [(outputs.cpu(), batch.target.cpu(), batch.weight.cpu()) for batch, outputs in batches]
+    outputs, target, weight = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     model.conformal_scale = fit_conformal_scale(outputs, target, weight, model.quantiles)
 
 
 def summarize_training(files: ShardFiles) -> JetSummary:
-    """Return a reproducible summary of about `NORM_SAMPLE_SIZE` training jets, from shards across the split."""
-    found = JetSummary()
+    """Return a reproducible summary of about `SUMMARY_SAMPLE_SIZE` training jets, from shards across the split."""
+    summary = JetSummary()
     shards = np.unique(np.linspace(0, len(files.paths) - 1, N_SUMMARY_SHARDS).astype(int))
-    for number in shards:
-        shard = files.load(number)
-        jets = np.unique(np.linspace(0, len(shard) - 1, -(-NORM_SAMPLE_SIZE // len(shards))).astype(int))
-        found.add(summarize_shard(shard.take(jets)))
-    return found
+    for index in shards:
+        shard = files.load(index)
+        jets = np.unique(np.linspace(0, len(shard) - 1, -(-SUMMARY_SAMPLE_SIZE // len(shards))).astype(int))
+        summary.add(summarize_shard(shard.take(jets)))
+    return summary
 
 
-def write_results(
-    job: TrainConfig, model: TrainedModel, state: TrainState, known: Mapping, calibrate: Callable[[], None]
-) -> None:
-    """Write best and last weights, history and metadata; the training time excludes validation."""
-    for path, weights in ((job.best, state.best), (job.last, state.weights())):
-        model.network.load_state_dict(weights)
-        calibrate()
-        model.save(Path(path))
-    with atomic_write(Path(job.history)) as part:
+def write_history(config: TrainConfig, state: TrainState, metadata: Mapping) -> None:
+    """Write history and metadata of a training; its time excludes validation."""
+    with atomic_write(Path(config.history)) as part:
         pd.DataFrame(map(asdict, state.rows)).to_csv(part, index=False)
-    known = known | {"distributions": described(model.training)}
     last, seconds = state.rows[-1], sum(row.seconds for row in state.rows)
-    spent = {"epochs": last.epoch, "seconds": seconds, "jets_per_second": last.jets / seconds}
-    with atomic_write(Path(job.about)) as part:
-        part.write_text(json.dumps(known | spent | {"config": job.config}, indent=2) + "\n", encoding="utf-8")
+    rate = {"epochs": last.epoch, "seconds": seconds, "jets_per_second": last.jets / seconds}
+    with atomic_write(Path(config.about)) as part:
+        text = json.dumps({**metadata, **rate, "config": config.config}, indent=2)
+        part.write_text(f"{text}\n", encoding="utf-8")

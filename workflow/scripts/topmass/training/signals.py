@@ -27,23 +27,23 @@ def available_signals() -> list[signal.Signals]:
 @contextmanager
 def install_handler(handler: Callable[[int, object], None]) -> Iterator[None]:
     """Pass `SIGNALS` to a handler in this context; if one was received, ignore them afterwards."""
-    ends = False
+    stopping = False
 
-    def note(number: int, frame: object) -> None:
-        nonlocal ends
-        ends = True
+    def record(number: int, frame: object) -> None:
+        nonlocal stopping
+        stopping = True
         handler(number, frame)
 
-    before = {number: signal.signal(number, note) for number in available_signals()}
+    before = {number: signal.signal(number, record) for number in available_signals()}
     try:
         yield
     except TrainingInterrupted:
-        ends = True
+        stopping = True
         raise
     finally:
         # A repeated signal must not change the exit status.
         for number, previous in before.items():
-            signal.signal(number, signal.SIG_IGN if ends else previous)
+            signal.signal(number, signal.SIG_IGN if stopping else previous)
 
 
 class SignalHandler:
@@ -55,9 +55,3 @@ class SignalHandler:
     def on_signal(self, number: int, frame: object) -> None:
         """Record a signal."""
         self.received = signal.Signals(number)
-
-    @contextmanager
-    def watching(self) -> Iterator["SignalHandler"]:
-        """Record signals in this context."""
-        with install_handler(self.on_signal):
-            yield self

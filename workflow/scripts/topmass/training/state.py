@@ -1,14 +1,18 @@
 """Training state: all values that a checkpoint must contain to resume."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from topmass.training.recipe import Plateau, Recipe
-from topmass.training.restoring import check_scalars, check_shapes, match_memory_format
+from topmass.training.recipe import Recipe
+
+SCALARS = ("epoch", "step", "first", "seconds", "learning_rate")
+PLATEAU_SCALARS = ("best", "num_bad_epochs")
+"""Attributes of `TrainState` and of its plateau schedule that a checkpoint stores."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ class TrainState:
         self.device = parameters[0].device
         self.optimizer = recipe.make_optimizer(parameters, fused)
         # In the order of the optimiser's parameter indices.
-        self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
-        self.plateau = Plateau()
-        self.average = [each.detach().clone() for each in self.parameters] if recipe.ema_decay else []
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.plateau = ReduceLROnPlateau(
+            self.optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience, eps=0
+        )
+        self.average = [parameter.detach().clone() for parameter in self.parameters] if recipe.ema_decay else []
         self.best: dict[str, Tensor] = {}
         self.rows: list[ValidationRecord] = []
         self.epoch, self.step, self.first, self.seconds = 1, 0, 0, 0.0
@@ -79,12 +85,12 @@ class TrainState:
     @contextmanager
     def use_ema_weights(self) -> Iterator[None]:
         """Use the averaged weights in this context, if there are any."""
-        kept = [each.detach().clone() for each in self.parameters] if self.average else []
+        trained = [parameter.detach().clone() for parameter in self.parameters] if self.average else []
         self._set_parameters(self.average)
         try:
             yield
         finally:
-            self._set_parameters(kept)
+            self._set_parameters(trained)
 
     @torch.no_grad()
     def _set_parameters(self, values: list[Tensor]) -> None:
@@ -94,11 +100,11 @@ class TrainState:
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the weights, averaged if an average exists, in main memory."""
         with self.use_ema_weights():
-            return {name: each.detach().cpu().clone() for name, each in self.network.state_dict().items()}
+            return {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
 
     def record_validation(self, row: ValidationRecord) -> None:
         """Add a row, copy the weights if they are the best so far, and start the next row."""
-        if not self.rows or row.mae < min(each.mae for each in self.rows):
+        if not self.rows or row.mae < min(previous.mae for previous in self.rows):
             self.best = self.weights()
         self.rows.append(row)
         if row.epoch == self.epoch:
@@ -106,7 +112,7 @@ class TrainState:
         self.first, self.seconds = self.step, 0.0
         self.total.zero_()
         if self.recipe.schedule == "plateau":
-            self.plateau.step(self.optimizer, row.validation_loss, self.recipe)
+            self.plateau.step(row.validation_loss)
 
     def should_stop(self) -> bool:
         """Return whether all epochs are done, or too many validations brought no progress."""
@@ -116,74 +122,93 @@ class TrainState:
         errors = [row.mae for row in self.rows]
         return len(errors) - 1 - errors.index(min(errors)) >= patience
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensor_state(self) -> dict[str, Tensor]:
         """Return all tensors by name, including torch's random states."""
-        found = {f"network.{name}": each for name, each in self.network.state_dict().items()}
-        found |= {f"average.{i}": each for i, each in enumerate(self.average)}
-        found |= {f"best.{name}": each for name, each in self.best.items()}
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"average.{i}": tensor for i, tensor in enumerate(self.average)}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{i}.{name}": each for name, each in state.items()}
-        found |= {"total": self.total, "random.cpu": torch.get_rng_state()}
+            tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
+        tensors |= {"total": self.total, "random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
-            found["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        return {name: each.detach().cpu().contiguous() for name, each in found.items()}
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
-    def numbers(self) -> dict:
+    def scalar_state(self) -> dict:
         """Return all values that are not tensors, for JSON."""
         return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "first": self.first,
-            "seconds": self.seconds,
-            "learning_rate": self.learning_rate,
-            "plateau": asdict(self.plateau),
+            **{name: getattr(self, name) for name in SCALARS},
+            "plateau": {name: getattr(self.plateau, name) for name in PLATEAU_SCALARS},
             "rows": [asdict(row) for row in self.rows],
         }
 
-    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping) -> None:
-        """Restore the state from the `tensors` and `numbers` of a checkpoint.
+    def restore(self, tensors: Mapping[str, Tensor], scalars: Mapping) -> None:
+        """Restore the state from the return values of `tensor_state` and `scalar_state`.
 
         Raises:
             KeyError: A value is missing.
             ValueError: A value has another shape, dtype or range.
         """
 
-        def under(name: str) -> dict[str, Tensor]:
-            return {key.removeprefix(f"{name}."): each for key, each in tensors.items() if key.startswith(f"{name}.")}
+        def select(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(f"{prefix}."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(f"{prefix}.")
+            }
 
-        check_shapes(tensors, self._expected_shapes(tensors))
-        check_scalars(numbers, but=("plateau", "rows", "order"))
-        self.network.load_state_dict(under("network"))
-        averages = under("average")
-        parameters = self.parameters[: len(self.average)]
-        self.average = [match_memory_format(parameter, averages[str(i)]) for i, parameter in enumerate(parameters)]
-        self.best = under("best")
-        whole = self.optimizer.state_dict()
-        whole["state"] = {
+        self._check_tensors(tensors)
+        self.network.load_state_dict(select("network"))
+        self.average = [
+            match_memory_format(parameter, tensors[f"average.{i}"])
+            for i, parameter in enumerate(self.parameters[: len(self.average)])
+        ]
+        self.best = select("best")
+        optimizer = self.optimizer.state_dict()
+        optimizer["state"] = {
             i: {
-                name: each if name == "step" else match_memory_format(parameter, each) for name, each in moments.items()
+                name: tensor if name == "step" else match_memory_format(parameter, tensor)
+                for name, tensor in moments.items()
             }
             for i, parameter in enumerate(self.parameters)
-            if (moments := under(f"optimizer.{i}"))
+            if (moments := select(f"optimizer.{i}"))
         }
-        self.optimizer.load_state_dict(whole)
-        self.learning_rate = numbers["learning_rate"]
-        self.plateau = Plateau(**check_scalars(numbers["plateau"]))
-        self.rows = [ValidationRecord(**check_scalars(row)) for row in numbers["rows"]]
-        place = (numbers[name] for name in ("epoch", "step", "first", "seconds"))
-        self.epoch, self.step, self.first, self.seconds = place
+        self.optimizer.load_state_dict(optimizer)
+        for name, value in non_negative(scalars, SCALARS).items():
+            setattr(self, name, value)
+        for name, value in non_negative(scalars["plateau"], PLATEAU_SCALARS).items():
+            setattr(self.plateau, name, value)
+        columns = [field.name for field in fields(ValidationRecord)]
+        self.rows = [ValidationRecord(**non_negative(row, columns)) for row in scalars["rows"]]
         self.total.copy_(tensors["total"])
         torch.set_rng_state(tensors["random.cpu"])
         if self.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
 
-    def _expected_shapes(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors of the expected shapes, by name, for required tensors and those among `tensors`."""
-        forms = {name: each for name, each in self.tensors().items() if not name.startswith("random.")}
+    def _check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Check that each required tensor is there, and that all tensors have the expected shape and dtype."""
+        expected = {name: tensor for name, tensor in self.tensor_state().items() if not name.startswith("random.")}
         if any(name.startswith("best.") for name in tensors):
-            forms |= {f"best.{name}": each for name, each in self.network.state_dict().items()}
+            expected |= {f"best.{name}": tensor for name, tensor in self.network.state_dict().items()}
         for name in tensors:
             kind, _, rest = name.partition(".")
             if kind == "optimizer" and not rest.endswith(".step"):
-                forms[name] = self.parameters[int(rest.partition(".")[0])]
-        return forms
+                expected[name] = self.parameters[int(rest.partition(".")[0])]
+        for name, model in expected.items():
+            shape, dtype = tuple(tensors[name].shape), tensors[name].dtype
+            if (shape, dtype) != (tuple(model.shape), model.dtype):
+                raise ValueError(f"{name} is {dtype} {shape}, not {model.dtype} {tuple(model.shape)}")
+
+
+def non_negative(scalars: Mapping, names: Iterable[str]) -> dict[str, float]:
+    """Return the values of these names; raise KeyError or ValueError unless they are non-negative numbers."""
+    values = {name: scalars[name] for name in names}
+    for name, value in values.items():
+        if not (isinstance(value, int | float) and value >= 0):
+            raise ValueError(f"{name} is {value}")
+    return values
+
+
+def match_memory_format(parameter: Tensor, values: Tensor) -> Tensor:
+    """Return values in the memory layout of a parameter, which fused optimisers require of their state."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)

@@ -32,9 +32,9 @@ class TrainingProgress:
                     "compute.tensorboard: the package tensorboard is not installed; install it, or set this to false"
                 ) from None
             self.writer = SummaryWriter(str(events), purge_step=state.rows[-1].jets + 1 if state.rows else 0)
-        self.shown = self.show_epoch()
+        self.bar = self.epoch_bar()
 
-    def show_epoch(self) -> Progress:
+    def epoch_bar(self) -> Progress:
         """Return the progress bar of the present epoch; its time left covers all epochs."""
         state, epochs = self.state, self.state.recipe.epochs
         done = min(state.step * state.recipe.batch_size, self.jets)
@@ -42,30 +42,25 @@ class TrainingProgress:
         return Progress(f"epoch {state.epoch} of {epochs}", self.jets, done=done, more=more)
 
     def step(self, jets: int, loss: Callable[[], float]) -> None:
-        """Count the jets of one step."""
-        looks = self.state.step % POLL_EVERY[self.state.device.type] == 0
-        self.shown.update(jets, self.progress_line(loss()) if looks else None)
-
-    def progress_line(self, loss: float) -> str:
-        """Return the loss since the last validation, the learning rate, and the errors of that validation."""
-        said = f"loss {loss:.4f}, learning rate {self.state.learning_rate:.2g}"
-        if self.state.rows:
-            said += f", MAE {self.state.rows[-1].mae:.1f} GeV, MRE {self.state.rows[-1].mre:.1%}"
-        return said
-
-    def minutes_left(self) -> float:
-        """Return the time for the remaining epochs in minutes, at the mean rate so far."""
-        rows, whole = self.state.rows, self.state.recipe.epochs * self.jets
-        return sum(row.seconds for row in rows) * (whole / rows[-1].jets - 1) / 60
+        """Count the jets of one step; show the loss since the last validation, and the errors of that."""
+        note = None
+        if self.state.step % POLL_EVERY[self.state.device.type] == 0:
+            note = f"loss {loss():.4f}, learning rate {self.state.learning_rate:.2g}"
+            if self.state.rows:
+                note += f", MAE {self.state.rows[-1].mae:.1f} GeV, MRE {self.state.rows[-1].mre:.1%}"
+        self.bar.update(jets, note)
 
     def epoch(self, row: ValidationRecord) -> None:
         """Log a validation, and write its row for TensorBoard."""
-        self.shown.close()
+        self.bar.close()
+        # At the mean rate so far.
+        seconds = sum(previous.seconds for previous in self.state.rows)
+        minutes_left = seconds * (self.state.recipe.epochs * self.jets / row.jets - 1) / 60
         log_info(
             f"epoch {row.epoch:.4g}/{self.state.recipe.epochs}, {row.jets:,} jets: loss {row.loss:.4f}, "
             f"validation MAE {row.mae:.2f} GeV, MRE {row.mre:.1%}, "
             f"learning rate {row.learning_rate:.2g}, {row.jets_per_second:,.0f} jets/s, "
-            f"{self.minutes_left():.1f} min left"
+            f"{minutes_left:.1f} min left"
         )
         if self.writer is not None:
             for name, value in asdict(row).items():
@@ -73,10 +68,10 @@ class TrainingProgress:
                     self.writer.add_scalar(name, value, row.jets)
             self.writer.flush()
         if not self.state.should_stop():
-            self.shown = self.show_epoch()
+            self.bar = self.epoch_bar()
 
     def close(self) -> None:
         """Close the progress bar and the event file."""
-        self.shown.close()
+        self.bar.close()
         if self.writer is not None:
             self.writer.close()

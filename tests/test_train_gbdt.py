@@ -1,4 +1,4 @@
-"""The stage `fit_trees` on made-up jets whose mass is written into their images."""
+"""The stage `train_gbdt` on made-up jets whose mass is written into their images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_trees_find_what_is_written_into_the_image_and_those_without_it_do_not(t
     shards, statistics = write_jets(tmp_path)
     found = fit(tmp_path, shards, statistics)
     assert error(found["trees_image"]) < 10 and error(found["trees_jet"]) > 80
-    assert "trees_image: 39 numbers of 1,300 jets, " in caplog.text
+    assert "trees_image: 39 features of 1,300 jets, " in caplog.text
     assert "without track_dz_hits, track_d0_hits, bpix1_hits, bpix2_hits, bpix3_hits, which" in caplog.text
     test = Shard.join([Shard.load(path) for path in shards["test"]])
     for predictions in found.values():
@@ -88,7 +88,7 @@ def test_trees_on_subjets_find_what_is_in_one_of_them_and_no_sum_tells(tmp_path,
     caplog.set_level("INFO", "topmass")
     found = fit(tmp_path, *write_jets(tmp_path, hide, scales=(1.0, 3000.0, 1.0)), kinds=KINDS)
     assert error(found["trees_subjets"]) < 5 and error(found["trees_image"]) > 15
-    assert "trees_subjets: 298 numbers of 1,300 jets, " in caplog.text
+    assert "trees_subjets: 298 features of 1,300 jets, " in caplog.text
 
 
 def test_trees_go_without_a_number_that_no_jet_has_and_say_so(tmp_path, caplog):
@@ -101,7 +101,7 @@ def test_trees_go_without_a_number_that_no_jet_has_and_say_so(tmp_path, caplog):
 
     found = fit(tmp_path, *write_jets(tmp_path, forget))
     assert error(found["trees_image"]) < 10 and np.isnan(found["trees_image"].jet_mass).all()
-    assert "trees_jet: 4 numbers" in caplog.text
+    assert "trees_jet: 4 features" in caplog.text
     assert "trees_jet: without jet_mass, which" in caplog.text
 
 

@@ -15,7 +15,7 @@ import torch
 from topmass.files import BadInput
 from topmass.preprocessing.shards import Shard
 from topmass.training.checkpoint import Checkpoint
-from topmass.training.rendezvous import find_rendezvous, node_count_and_address
+from topmass.training.launch import find_rendezvous, node_count_and_address
 from topmass.training.signals import EX_TEMPFAIL
 from training_runs import COMPUTE, RECIPE, RESNET15, run, start, start_by
 
@@ -139,8 +139,8 @@ def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, datase
         os.kill(process.pid, number)
         process.join(0.5)
     said = (tmp_path / "said").read_text()
-    assert process.exitcode == EX_TEMPFAIL and "run the same again to go on" in said and "Traceback" not in said
-    numbers = Checkpoint.load(kept).numbers
+    assert process.exitcode == EX_TEMPFAIL and "run again to resume" in said and "Traceback" not in said
+    numbers = Checkpoint.load(kept).scalars
     assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
 
 
@@ -153,7 +153,7 @@ def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_
     os.kill(process.pid, signal.SIGTERM)
     process.join(20)
     assert process.exitcode == EX_TEMPFAIL
-    assert "ended on SIGTERM before the training began; run the same again" in (tmp_path / "one/said").read_text()
+    assert "stopped on SIGTERM before the training started; run the same again" in (tmp_path / "one/said").read_text()
 
 
 @pytest.mark.slow

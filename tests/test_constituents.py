@@ -6,8 +6,8 @@ import torch
 
 from test_kinematics import made_up
 from test_networks import SMALL, batch_of, network_for
-from topmass.models.build import build_network
 from topmass.models.kinematics import PRIOR_MEAN_MASS
+from topmass.models.trained_model import build_network
 
 
 @pytest.fixture(params=["transformer", "prongs"])
