@@ -13,7 +13,7 @@ endif
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-data benchmark-training benchmark-inference benchmark-busy floor shortcuts docs clean
+.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-data benchmark-training benchmark-inference benchmark-busy oracle ablation docs clean
 
 help:
 	@echo "make ready    set up .venv if it is missing or from another machine"
@@ -27,8 +27,8 @@ help:
 	@echo "make benchmark-training     measure the throughput of training, relative to the reference and the device limit"
 	@echo "make benchmark-inference    measure the throughput of trained networks in torch and in ONNX Runtime"
 	@echo "make benchmark-busy         measure the throughput of training next to busy processes, relative to idle"
-	@echo "make floor    estimate the best possible MAE, from the quarks inside the window (oracle); some minutes"
-	@echo "make shortcuts    measure the errors of make run's network without parts of its test jets; some minutes"
+	@echo "make oracle   estimate the best possible MAE, from the quarks inside the window; some minutes"
+	@echo "make ablation measure the errors of make run's network on perturbed test jets; some minutes"
 	@echo "make docs     build the documentation in docs/_build/html; after its set-up it needs no network"
 	@echo "make clean    remove results/ and .snakemake/, the records of Snakemake"
 
@@ -67,11 +67,11 @@ timings: ready
 benchmark-data benchmark-training benchmark-inference benchmark-busy: benchmark-%: ready
 	@$(IN) -m benchmarks.$*
 
-floor: ready
-	@$(IN) workflow/scripts/measure_floor.py
+oracle: ready
+	@$(IN) studies/oracle.py
 
-shortcuts: ready
-	@$(IN) workflow/scripts/measure_shortcuts.py results/train/fast/1/model.safetensors results/shards/all_layers
+ablation: ready
+	@$(IN) studies/ablation.py results/train/fast/1/model.safetensors results/shards/all_layers
 
 # Only the first call installs Sphinx.
 docs: ready

@@ -50,7 +50,7 @@ def benchmark_data(jets: int, out: Path) -> str:
     with TemporaryDirectory() as name:
         folder = Path(name)
         table = folder / "jets.parquet"
-        simulate(table, 0, jets, sample["seed"], **sample["simulate"])
+        simulate(table, 0, jets, sample["seed"], sample["simulate"])
         rows = [*simulation(sample["simulate"], folder), *conversion(table, folder)]
         rows += [*preprocessing(table, folder, dataset), *storage(table, folder, jets), *reading(folder)]
     columns = ["part", "reference", "rate, size", "ratio", "spread", "target"]
@@ -73,7 +73,7 @@ def simulation(settings: Mapping, folder: Path) -> list[Row]:
     bare, generator = (
         Generator(GeneratorSettings(**settings["generator"]), np.random.SeedSequence(1)) for _ in range(2)
     )
-    batches = produce(0, 1, **settings)
+    batches = produce(0, 1, settings)
     next_events = "Pythia's next(), events/s"
     work = {
         next_events: lambda: [bare.pythia.next() for _ in range(EVENTS_PER_BATCH)],

@@ -94,8 +94,8 @@ TABLE = {
         "snakemake --configfile studies/learning_curve.yaml": DRY,
         "snakemake --configfile studies/losses.yaml": DRY,
         "snakemake --config 'evaluate={gbdt_on_subjets: true}'": DRY,
-        "python workflow/scripts/measure_floor.py --jets 60000 --seed 1": (
-            "some minutes: tests/test_floor.py runs it with fewer jets"
+        "python studies/oracle.py --jets 60000 --seed 1": (
+            "some minutes: tests/test_oracle.py runs it with fewer jets"
         ),
     },
     "docs/scaling.md": {"snakemake --configfile studies/gpu.yaml": DRY},

@@ -12,12 +12,10 @@ from compare import compare
 from evaluate import evaluate
 from topmass.evaluation.comparison import read_comparison
 from topmass.evaluation.predictions import Predictions
-from topmass.figures.figure_comparison import draw_comparison
-from topmass.figures.figure_learning_curve import draw_learning_curve
+from topmass.figures.figure_comparison import draw_comparison, responses_side_by_side
+from topmass.figures.figure_learning_curve import draw_learning_curve, learning_curves
 from topmass.files import BadInput
-from topmass.plotting.comparison_figures import responses_side_by_side
-from topmass.plotting.learning_curve import learning_curves
-from topmass.report.comparison_tables import comparison_tables
+from topmass.report.score_tables import comparison_tables
 
 BOOTSTRAP = {"resamples": 300, "level": 0.68, "seed": 1}
 TRAINING = {"network": "resnet15", "layers": ["ecal", "hcal"], "parameters": 7, "jets": 900, "epochs": 2}
@@ -82,8 +80,8 @@ def test_the_response_by_mass_is_that_of_the_jets_in_each_bin(tmp_path):
     assert heavy["mass"] == [300, 500] and heavy["response"]["values"] == pytest.approx([0.8, 1], rel=1e-5)
     table = next(each for each in comparison_tables(found) if "predicted / generated" in each.caption)
     assert [cell.value for cell in table.rows[0][1:]] == ["5.00", "−10.00"]
-    numbers = responses_side_by_side(found["rows"]).numbers
-    assert numbers["response"] == pytest.approx([1.05, 0.9], rel=1e-5)
+    numbers = responses_side_by_side(found["rows"]).data
+    assert numbers["response"].tolist() == pytest.approx([1.05, 0.9], rel=1e-5)
 
 
 def test_a_paired_difference_is_known_better_than_either_error(tmp_path):
@@ -192,23 +190,23 @@ def curve_rows() -> list[dict]:
     return rows
 
 
-@pytest.mark.parametrize("floor", [None, 31.0])
-def test_the_floor_is_a_line_in_the_panel_of_the_mae_where_it_is_known(floor):
-    figure, numbers = learning_curves(curve_rows(), floor)
+@pytest.mark.parametrize("oracle_mae", [None, 31.0])
+def test_the_oracle_is_a_line_in_the_panel_of_the_mae_where_it_is_known(oracle_mae):
+    figure, numbers = learning_curves(curve_rows(), oracle_mae)
     dotted = [[line for line in axes.get_lines() if line.get_linestyle() == ":"] for axes in figure.axes]
     labels = {text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()}
-    if floor is None:
-        assert dotted == [[], []] and "floor: quarks in the window" not in {*labels, *numbers["curve"]}
+    if oracle_mae is None:
+        assert dotted == [[], []] and "oracle: quarks in the window" not in {*labels, *numbers["curve"]}
     else:
         assert [list(line.get_ydata()) for line in dotted[0]] == [[31, 31]] and not dotted[1]
-        assert "floor: quarks in the window" in labels and numbers["curve"][-1] == "floor: quarks in the window"
-        assert numbers["value"][-1] == 31 and np.isnan(numbers["jets"][-1])
+        assert "oracle: quarks in the window" in labels and numbers["curve"].iloc[-1] == "oracle: quarks in the window"
+        assert numbers["value"].iloc[-1] == 31 and np.isnan(numbers["jets"].iloc[-1])
 
 
 def test_trees_have_their_curve_beside_the_networks():
     few, many = curve_rows()
     many["trees_subjets"] = {"mae": 45, "mre": 45}
-    numbers = learning_curves([few, many], None).numbers
+    numbers = learning_curves([few, many], None).data
     found = dict(
         zip(zip(numbers["curve"], numbers["metric"], numbers["jets"], strict=True), numbers["value"], strict=True)
     )

@@ -7,21 +7,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from conftest import SPLIT
 from figure_runs import run, run_twice
-from topmass.figures.figure_history import draw_history
+from topmass.figures.figure_history import draw_history, draw_losses
 from topmass.figures.figure_images import draw_images, first_jets, spread_in_mass
-from topmass.figures.figure_masses import draw_masses
+from topmass.figures.figure_masses import draw_masses, mass_distribution
 from topmass.files import BadInput, file_digest
 from topmass.jets import JET_COLUMNS, JetBatch, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER, find_layer
 from topmass.plotting.event_displays import energies, event_displays
-from topmass.plotting.loss_curves import draw_losses
-from topmass.plotting.mass_spectrum import mass_distribution
 from topmass.plotting.mean_images import average_images, colour_scale, mean_images
 from topmass.plotting.predicted_vs_true import predicted_against_true
 from topmass.preprocessing import shards as shard_files
@@ -181,7 +180,8 @@ def test_a_single_prediction_can_be_drawn():
 @pytest.mark.parametrize("epochs", [1, 5, 25])
 def test_epochs_are_ticked_at_whole_numbers(epochs):
     epoch = np.arange(1.0, epochs + 1)
-    axes = draw_losses(epoch, 1 / epoch, 1.1 / epoch, epochs).figure.axes[0]
+    rows = pd.DataFrame({"epoch": epoch, "loss": 1 / epoch, "validation_loss": 1.1 / epoch})
+    axes = draw_losses(rows, epochs).figure.axes[0]
     ticks = [tick for tick in axes.get_xticks() if 0.5 <= tick <= epochs + 0.5]
     assert ticks and all(tick == int(tick) for tick in ticks)
 

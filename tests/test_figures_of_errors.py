@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,18 @@ from make_shards import make_shards
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.predictions import TRUTH_COLUMNS, Predictions
 from topmass.evaluation.score import TITLES, score
+from topmass.evaluation.score_frame import score_frame
 from topmass.figures.figure_containment import draw_containment
 from topmass.figures.figure_largest_errors import draw_largest_errors
 from topmass.figures.figure_layers import draw_layers
-from topmass.figures.figure_metrics import draw_metrics
-from topmass.figures.figure_predictions import draw_predictions, regions_by_eta
+from topmass.figures.figure_metrics import draw_metrics, resolution_cells
+from topmass.figures.figure_predictions import draw_predictions, scores_by_eta
 from topmass.files import BadInput
 from topmass.jets import JetBatch, write_jets
 from topmass.layers import LAYERS, PIXEL_ETA
-from topmass.plotting.binned_metrics import MetricPoint, dependence, metric_points
-from topmass.plotting.estimators import ESTIMATORS
-from topmass.plotting.resolution_map import resolution_map
+from topmass.plotting.binned_metrics import X_AXES, dependence, metric_points
 from topmass.plotting.spectra import spectra
+from topmass.plotting.style import ESTIMATORS
 
 BINS = {"mass": (85, 200, 350, 500), "pt": (400, 700, 1000)}
 
@@ -129,7 +130,7 @@ def test_errors_by_quarks_are_those_of_the_jets_that_hold_them(tmp_path):
 
 def test_containment_that_is_not_known_cannot_be_drawn(tmp_path):
     given = predictions(tmp_path, replace(made_up(), quarks_in_window=np.full(600, np.nan)))
-    with pytest.raises(BadInput, match=r"metrics\.json: it is known of no jet how many quarks lie in the window"):
+    with pytest.raises(BadInput, match=r"metrics\.json: the number of quarks in the window is unknown for all jets"):
         run(draw_containment, {"metrics": given["metrics"]}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -137,8 +138,8 @@ def test_containment_that_is_not_known_cannot_be_drawn(tmp_path):
 def points_by_eta(jets: Predictions) -> pd.DataFrame:
     """The median errors of the network in bins of |η|."""
     metrics = {"min_mass": 85, "bootstrap": {"resamples": 20, "level": 0.68, "seed": 1}}
-    points = metric_points(regions_by_eta(jets, {"network": jets.predicted}, metrics))
-    return pd.DataFrame(points, columns=MetricPoint._fields).query("metric == 'median_error'")
+    scores = score_frame(scores_by_eta(jets, {"network": jets.predicted}, metrics))
+    return metric_points(scores, X_AXES).query("metric == 'median_error'")
 
 
 def test_errors_that_grow_with_eta_are_seen_to():
@@ -155,12 +156,12 @@ def test_without_a_position_there_is_no_eta_and_a_line_says_so(tmp_path, caplog)
     jets.ieta = np.full(200, np.nan)
     run(draw_predictions, predictions(tmp_path, jets), tmp_path)
     assert set(pd.read_csv(tmp_path / "median_error.csv").against) == {"mass", "pt"}
-    assert "no errors by |η|: it is not known where" in caplog.text
+    assert "no errors by |η|: the position in the detector is unknown" in caplog.text
 
 
 def test_a_falling_spectrum_falls_as_it_is_told_to_and_true_predictions_have_a_ratio_of_one():
     mass = np.random.default_rng(2).uniform(85, 500, 50_000)
-    numbers = pd.DataFrame(spectra(mass, {"network": mass}, 80).numbers)
+    numbers = pd.DataFrame(spectra(mass, {"network": mass}, 80).data)
     network, truth = (numbers.query("estimator == @name").reset_index() for name in ("network", "generated"))
     pd.testing.assert_series_equal(network.density, truth.density)
     areas = (truth.density * (truth.end - truth.start)).groupby(truth.weighting).sum()
@@ -172,7 +173,7 @@ def test_a_falling_spectrum_falls_as_it_is_told_to_and_true_predictions_have_a_r
 
 def test_compression_is_seen_as_a_surplus_in_the_middle():
     mass = np.random.default_rng(3).uniform(85, 500, 20_000)
-    numbers = pd.DataFrame(spectra(mass, {"network": 292.5 + (mass - 292.5) / 2}, 100).numbers)
+    numbers = pd.DataFrame(spectra(mass, {"network": 292.5 + (mass - 292.5) / 2}, 100).data)
     flat = numbers.query("weighting == 'alike' and start > 250 and end < 340")
     ratio = flat.query("estimator == 'network'").density.mean() / flat.query("estimator == 'generated'").density.mean()
     assert ratio == pytest.approx(2, rel=0.03)
@@ -184,18 +185,27 @@ def test_estimators_keep_their_order_and_their_colours_whichever_are_there():
     assert [*dict.fromkeys(colours)] == [f"C{i}" for i in range(len(COLOURS))]
     assert len({(look.color, look.linestyle) for look in ESTIMATORS.values()}) == len(ESTIMATORS)
     number = {"value": 1.0, "low": 0.5, "high": 1.5}
-    scores = {name: {"mae": number} for name in ("jet_mass", "network", "constant_mre")}
-    drawn = dependence(metric_points([{"by": "pt", "pt": [400, 500], "scores": scores}]), ["mae"], 0.68)
+    scores = {name: {"mae": number} for name in ("network", "jet_mass", "constant_mre")}
+    region = {"by": "pt", "pt": [400, 500], "jets": 9, "scores": scores}
+    drawn = dependence(metric_points(score_frame([region]), X_AXES), ["mae"], 0.68)
     (legend,) = drawn.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["network", "jet mass"]
     assert [line.get_color() for line in legend.get_lines()] == ["C0", "C3"]
-    assert list(drawn.numbers["estimator"]) == ["network", "jet_mass"]
+    assert list(drawn.data["estimator"]) == ["network", "jet_mass"]
 
 
 def test_a_cell_without_a_number_stays_empty_and_says_so():
-    spans = [(85, 200), (200, 500)]
-    mass, pt = [each for each in spans for _ in range(2)], [(400, 600), (600, 1000)] * 2
-    drawn = resolution_map(mass, pt, np.array([0.1, np.nan, 0.3, 0.2]), np.array([9, 1, 7, 8]))
+    bins = product([(85, 200), (200, 500)], [(400, 600), (600, 1000)])
+    regions = [
+        {"by": "mass and pt", "mass": mass, "pt": pt, "jets": jets, "scores": {"network": {"resolution": number}}}
+        for (mass, pt), jets, number in zip(
+            bins,
+            (9, 1, 7, 8),
+            (value and {"value": value, "low": 0, "high": 1} for value in (0.1, None, 0.3, 0.2)),
+            strict=True,
+        )
+    ]
+    drawn = resolution_cells(score_frame(regions))
     axes = drawn.figure.axes[0]
     assert axes.collections[0].get_array().mask.ravel().tolist() == [False, False, True, False]
     assert [text.get_text() for text in axes.texts] == [
@@ -270,5 +280,5 @@ def test_predictions_that_cannot_be_drawn(tmp_path):
 def test_predictions_of_other_jets_are_no_other_estimator(tmp_path):
     given = predictions(tmp_path)
     made_up(500).save(given["others"][1])
-    with pytest.raises(BadInput, match=r"trees_image\.parquet: not of the 600 jets, in their order, that the network"):
+    with pytest.raises(BadInput, match=r"trees_image\.parquet: expected the same 600 jets, in the same order"):
         run(draw_predictions, given, tmp_path)

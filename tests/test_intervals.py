@@ -24,7 +24,7 @@ from topmass.files import BadInput
 from topmass.layers import PIXEL_ETA
 from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import Shard
-from topmass.report.interval_tables import interval_tables
+from topmass.report.score_tables import interval_tables
 
 BINS = {"mass": (85, 300, 500), "pt": (400, 700, 1000)}
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/metrics.schema.yaml").read_text(encoding="utf-8"))
@@ -92,8 +92,8 @@ def test_a_network_of_the_mass_alone_has_no_intervals(dataset, tmp_path):
 
 SPOILT = {
     "no end": (lambda table: table.drop_columns(["high"]), "no column 'high'"),
-    "no level": (lambda table: table.replace_schema_metadata(None), "'quantiles' of the metadata does not say"),
-    "one quantile": (lambda table: table.replace_schema_metadata({"quantiles": "[0.5]"}), "'quantiles' of the meta"),
+    "no level": (lambda table: table.replace_schema_metadata(None), "the metadata lacks 'quantiles'"),
+    "one quantile": (lambda table: table.replace_schema_metadata({"quantiles": "[0.5]"}), "lacks 'quantiles'"),
     "quantiles that fall": (lambda table: table.replace_schema_metadata({"quantiles": "[0.8, 0.2]"}), "0.8 and 0.2"),
     "ends that cross": (
         lambda table: pa.table(
@@ -179,7 +179,7 @@ def test_what_is_scored_of_the_masses_is_the_same_without_intervals(scored, tmp_
     assert metrics["intervals"] is None and metrics["regions"] == scored[0]["regions"]
     assert "intervals: coverage" not in summary and "coverage" not in set(spreadsheet.metric)
     assert interval_tables([metrics]) == []
-    with pytest.raises(BadInput, match=r"metrics\.json: the network gives the mass alone, without quantiles"):
+    with pytest.raises(BadInput, match=r"metrics\.json: the network predicts only the mass, without quantiles"):
         draw_intervals(tmp_path / "metrics.json", tmp_path / "intervals.png", COLOURS)
 
 

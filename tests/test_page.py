@@ -20,7 +20,7 @@ from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import Predictions
 from topmass.evaluation.score import METRICS_VERSION, TITLES, inclusive
 from topmass.files import BadInput
-from topmass.report.cost_table import timings
+from topmass.report.cost_table import stage_costs
 from topmass.report.provenance import UNKNOWN_COMMIT, commit
 from topmass.report.settings import setting_differences
 
@@ -324,8 +324,8 @@ def test_a_stage_costs_what_its_jobs_cost_together_and_the_memory_of_the_largest
         (tmp_path / f"simulate/gun/{i}.tsv").write_text(
             f"s\th:m:s\tmax_rss\tcpu_time\n{i + 0.5}\t0:00:0{i}\t{memory}\t1\n"
         )
-    (cost,) = timings(tmp_path)
-    assert (cost.stage, cost.jobs, cost.seconds, cost.cpu_seconds, cost.peak) == ("simulate", 3, 4.5, 3, 300)
+    (cost,) = stage_costs(tmp_path).itertuples()
+    assert (cost.Index, cost.jobs, cost.seconds, cost.cpu_seconds, cost.peak) == ("simulate", 3, 4.5, 3, 300)
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -411,7 +411,7 @@ BAD = {
     "no position": (lambda t: t.drop_columns("ieta"), "no column 'ieta', and the model asks for it"),
     "a column of ours": (
         lambda t: t.append_column("predicted", t["pt"]),
-        "it has a column 'predicted', which is what the prediction is called: rename it",
+        "column 'predicted' has the name of a column of the output; to fix: rename it",
     ),
 }
 
@@ -520,7 +520,7 @@ def test_a_model_of_a_newer_version_and_what_is_none(model, dense, tmp_path, mon
 
 def test_jets_are_not_written_over(model, dense, tmp_path):
     before = dense.read_bytes()
-    with pytest.raises(BadInput, match="has no predictions in it: it is not written over"):
+    with pytest.raises(BadInput, match="contains no predictions, so it is not overwritten"):
         told(model, [dense], dense)
     (tmp_path / "folder").mkdir()
     with pytest.raises(BadInput, match="this is a folder; name a file"):

@@ -14,11 +14,10 @@ from jsonschema import Draft202012Validator
 
 from conftest import REPOSITORY
 from evaluate import evaluate
-from topmass.evaluation.baselines import baselines, weighted_median
 from topmass.evaluation.bootstrap import Bootstrap, Resamples
 from topmass.evaluation.metrics import METRICS, absolute, relative
 from topmass.evaluation.predictions import PREDICTION_COLUMNS, Predictions
-from topmass.evaluation.score import TITLES, baselines_not_beaten
+from topmass.evaluation.score import TITLES, baselines, baselines_not_beaten, weighted_median
 from topmass.files import BadInput
 
 BOOTSTRAP = {"resamples": 200, "level": 0.68, "seed": 1}
@@ -124,7 +123,7 @@ def test_jets_of_one_event_are_drawn_together():
 def test_many_jets_are_resampled_in_pieces_with_the_same_result(monkeypatch):
     values, event = np.random.default_rng(6).normal(0, 1, 300), np.arange(300)
     whole = intervals(values, event)
-    monkeypatch.setattr("topmass.evaluation.bootstrap.RESAMPLES_PER_CHUNK", 7000)
+    monkeypatch.setattr("topmass.evaluation.bootstrap.WEIGHTS_PER_CHUNK", 7000)
     for name, number in intervals(values, event).items():
         assert number == (whole[name] and pytest.approx(whole[name], rel=1e-12))
 
@@ -378,6 +377,6 @@ def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     other = Predictions(**{name: getattr(jets, name)[rows] for name in PREDICTION_COLUMNS})
     other.event = other.event + (which == "of other events")
     other.save(tmp_path / "trees.parquet")
-    with pytest.raises(BadInput, match=r"trees\.parquet: not of the 400 jets, in their order, that the network"):
+    with pytest.raises(BadInput, match=r"trees\.parquet: expected the same 400 jets, in the same order"):
         score(jets, tmp_path, others={"trees_jet": tmp_path / "trees.parquet"})
     assert not (tmp_path / "metrics.json").exists()

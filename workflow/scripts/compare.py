@@ -5,11 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from topmass.console import log_info, stage
-from topmass.evaluation.comparison import TRAINING_COST, Experiment, compare_experiments
-from topmass.evaluation.comparison_text import comparison_csv, comparison_table
+from topmass.evaluation.comparison import (
+    TRAINING_COST,
+    Experiment,
+    compare_experiments,
+    comparison_csv,
+    comparison_text,
+)
 from topmass.evaluation.predictions import Predictions
 from topmass.evaluation.score import read_metrics
-from topmass.files import BadInput, atomic_write
+from topmass.files import BadInput, write_atomically
+from topmass.report.training_tables import read_training
 
 
 def compare(
@@ -34,16 +40,11 @@ def compare(
         BadInput: Experiments share no test jets, or a file has another form.
     """
     files = list(zip(metrics, trainings, predictions, strict=True))
-    of_one = [files[i : i + len(seeds)] for i in range(0, len(files), len(seeds))]
-    found = compare_experiments([read(name, seeds, runs) for name, runs in zip(experiments, of_one, strict=True)])
-    texts = {
-        comparison: json.dumps(found, indent=2) + "\n",
-        spreadsheet: comparison_csv(found),
-        summary: comparison_table(found),
-    }
-    for path, text in texts.items():
-        with atomic_write(path) as part:
-            part.write_text(text, encoding="utf-8")
+    runs = [files[i : i + len(seeds)] for i in range(0, len(files), len(seeds))]
+    content = compare_experiments([read(name, seeds, paths) for name, paths in zip(experiments, runs, strict=True)])
+    write_atomically(comparison, json.dumps(content, indent=2) + "\n")
+    write_atomically(spreadsheet, comparison_csv(content))
+    write_atomically(summary, comparison_text(content))
     log_info(f"{len(experiments)} experiment(s), {len(seeds)} seed(s) each")
 
 
@@ -60,19 +61,12 @@ def read(name: str, seeds: Sequence[int], runs: Sequence[tuple[Path, Path, Path]
     """
     metrics, trainings, predictions = zip(*runs, strict=True)
     tables = [Predictions.load(path) for path in predictions]
-    for path, each in zip(predictions, tables, strict=True):
-        if not each.same_jets(tables[0]):
+    for path, table in zip(predictions, tables, strict=True):
+        if not table.same_jets(tables[0]):
             raise BadInput(f"{path}: predictions of other jets than those in {predictions[0]}")
-    return Experiment(name, seeds, list(map(read_metrics, metrics)), list(map(read_training, trainings)), tables)
-
-
-def read_training(path: Path) -> dict:
-    """Load network, layers, number of parameters and cost of a training; BadInput if one is missing."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("network", "layers", "parameters", *TRAINING_COST)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not about a training ({type(error).__name__}: {error})") from None
+    entries = ("network", "layers", "parameters", *TRAINING_COST)
+    records = [read_training(path, entries) for path in trainings]
+    return Experiment(name, seeds, list(map(read_metrics, metrics)), records, tables)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from topmass.console import log_info, stage
 from topmass.evaluation.bootstrap import Bootstrap
-from topmass.evaluation.predictions import Predictions, predicted_for
-from topmass.evaluation.score import TITLES, baselines_not_beaten, inclusive, metrics_csv, metrics_table, score
-from topmass.files import atomic_write
+from topmass.evaluation.predictions import Predictions, load_predicted
+from topmass.evaluation.score import TITLES, baselines_not_beaten, inclusive, score
+from topmass.evaluation.score_frame import metrics_csv, summary_text
+from topmass.files import write_atomically
 
 
 def evaluate(
@@ -41,21 +42,19 @@ def evaluate(
         BadInput: Estimators have predictions for different jets, or the bins do not fit the jets.
     """
     jets = Predictions.load(predictions)
-    guesses = {name: predicted_for(jets, path) for name, path in others.items()}
-    scores = {"experiment": experiment, "seed": seed, "model": jets.model, "bins": bins}
-    scores |= score(jets, guesses, min_mass, bins, Bootstrap(**bootstrap))
-    files = {metrics: json.dumps(scores, indent=2) + "\n", spreadsheet: metrics_csv(scores)}
-    files[summary] = metrics_table(f"experiment {experiment}, seed {seed}", scores)
-    for path, text in files.items():
-        with atomic_write(path) as part:
-            part.write_text(text, encoding="utf-8")
-    found = inclusive(scores)["scores"]
-    for name in [name for name in ("softdrop_mass", "jet_mass") if name not in found]:
-        log_info(f"no baseline '{TITLES[name]}': it is not known of all jets")
-    network = found["network"]
-    log_info(f"MAE {network['mae']['value']:.2f} GeV, MRE {network['mre']['value']:.1%}")
-    if baselines_not_beaten(scores):
-        log_info(baselines_not_beaten(scores))
+    estimates = {name: load_predicted(jets, path) for name, path in others.items()}
+    content = {"experiment": experiment, "seed": seed, "model": jets.model, "bins": bins}
+    content |= score(jets, estimates, min_mass, bins, Bootstrap(**bootstrap))
+    write_atomically(metrics, json.dumps(content, indent=2) + "\n")
+    write_atomically(spreadsheet, metrics_csv(content))
+    write_atomically(summary, summary_text(f"experiment {experiment}, seed {seed}", content))
+    scores = inclusive(content)["scores"]
+    for name in ("softdrop_mass", "jet_mass"):
+        if name not in scores:
+            log_info(f"no baseline '{TITLES[name]}': it is unknown for some jets")
+    log_info(f"MAE {scores['network']['mae']['value']:.2f} GeV, MRE {scores['network']['mre']['value']:.1%}")
+    if line := baselines_not_beaten(content):
+        log_info(line)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
 from topmass.console import log_info, stage
 from topmass.evaluation.comparison import read_comparison
-from topmass.evaluation.score import baselines_not_beaten, read_metrics
+from topmass.evaluation.score import baselines_not_beaten, inclusive, read_metrics
+from topmass.files import BadInput, write_atomically
 from topmass.report import provenance
-from topmass.report.comparison_tables import comparison_tables
-from topmass.report.cost_table import timings
+from topmass.report.cost_table import cost_table, stage_costs
 from topmass.report.embedded_figures import SizeBudget, by_run, load_figure
-from topmass.report.interval_tables import interval_tables
-from topmass.report.page import MAX_REPORT_BYTES, TEXT, render
-from topmass.report.score_tables import DEFINITIONS, name_of, score_tables
+from topmass.report.score_tables import DEFINITIONS, comparison_tables, interval_tables, name_of, score_tables
 from topmass.report.settings import configured_inputs, experiments_of, merge, read_config, setting_differences
-from topmass.report.summary import run_title
 from topmass.report.tables import Table, report_parse_errors
-from topmass.report.training_history import history_table, training_table
+from topmass.report.training_tables import history_table, training_table
+
+MAX_REPORT_BYTES = 10_000_000
+"""Largest size of the report in bytes."""
+TEXT_BYTES = 1_000_000
+"""Bytes of the report reserved for everything except figures."""
 
 
 def write_report(
@@ -52,40 +56,69 @@ def write_report(
     runs = [read_run(path) for path in metrics]
     config = merge([*map(read_config, trainings), *map(evaluation_settings, runs)])
     inputs = configured_inputs(config)
-    room = SizeBudget(MAX_REPORT_BYTES - TEXT)
-    captions = repository / "workflow/report"
-    shown = {name: [load_figure(path, page, captions, room) for path in paths] for name, paths in figures.items()}
-    linked = sum(figure.source is None for section in shown.values() for figure in section)
+    budget = SizeBudget(MAX_REPORT_BYTES - TEXT_BYTES)
+    templates = repository / "workflow/report"
+    sections = {name: [load_figure(path, page, templates, budget) for path in paths] for name, paths in figures.items()}
+    linked = sum(figure.source is None for section in sections.values() for figure in section)
     if linked:
-        log_info(
-            f"{linked} figures are linked: with them the page would have more than {MAX_REPORT_BYTES / 1e6:.0f} MB"
-        )
+        log_info(f"{linked} figures are linked, because the report is limited to {MAX_REPORT_BYTES / 1e6:.0f} MB")
     # The job of the report itself has not finished.
-    costs = [cost for cost in timings(page.parent / "benchmark") if cost.stage != page.stem]
+    costs = stage_costs(page.parent / "benchmark").drop(page.stem, errors="ignore")
     parts = {
-        "summary": run_title(runs, experiments_of(config)),
+        "summary": summary_sentence(runs, experiments_of(config)),
         "scores": [*score_tables(runs), *interval_tables(runs)],
-        "meanings": DEFINITIONS,
+        "definitions": list(DEFINITIONS.values()),
         "shortfalls": [f"{name_of(run)}: {line}" for run in runs if (line := baselines_not_beaten(run))],
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
         "cards": [(name_of(run), f"train/{run['experiment']}/{run['seed']}/MODEL.md") for run in runs],
-        "comparison": [table for path in comparison for table in tables_of(path)],
+        "comparison": [table for path in comparison for table in read_comparison_tables(path)],
         "histories": history_table(histories),
-        "figures": {name: list(by_run(section)) for name, section in shown.items()},
+        "figures": {name: list(by_run(section)) for name, section in sections.items()},
         "linked": linked,
         "settings": provenance.settings_table(setting_differences(config, default)),
         "inputs": provenance.input_table(inputs, page.parent),
-        "simulations": [each for each in inputs if each["simulation"]],
-        "packages": provenance.packages(packages),
+        "simulations": [row for row in inputs if row["simulation"]],
+        "packages": [(name, provenance.package_version(name, pin)) for name, pin in packages.items()],
         "trainings": training_table(trainings),
         "models": [(name_of(run), run["model"]) for run in runs],
-        "costs": provenance.cost_table(costs),
+        "costs": cost_table(costs),
         "machine": provenance.machine(),
         "commit": provenance.commit(repository),
-        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
-    size = render(page, captions, parts)
+    environment = Environment(
+        loader=FileSystemLoader(templates), autoescape=select_autoescape(("jinja",)), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    text = environment.get_template("page.html.jinja").render(parts)
+    size = len(text.encode())
+    if size > MAX_REPORT_BYTES:
+        limit = f"{size / 1e6:.1f} MB, more than {MAX_REPORT_BYTES / 1e6:.0f}"
+        raise BadInput(f"{page}: {limit}; to fix: run fewer experiments or seeds at once")
+    write_atomically(page, text)
     log_info(f"{page}, {size / 1e6:.1f} MB")
+
+
+def summary_sentence(runs: Sequence[Mapping], experiments: Mapping[str, Mapping]) -> str:
+    """Return a sentence on the trained networks, their data and the number of test jets.
+
+    Args:
+        runs: Contents of the runs' metrics.json.
+        experiments: `network`, `sample`, `layers` and `epochs` of each experiment.
+    """
+    seeds = len({run["seed"] for run in runs})
+    jets = {inclusive(run)["jets"] for run in runs}
+    test_jets = f"{min(jets):,}" if len(jets) == 1 else f"{min(jets):,} to {max(jets):,}"
+    if len(experiments) == 1:
+        (experiment,) = experiments.values()
+        trained = f"the network {experiment['network']} was trained on the layers {', '.join(experiment['layers'])}"
+        trained += f" of the sample {experiment['sample']} for {experiment['epochs']} epochs at most"
+        trained += f", with {seeds} random seeds," if seeds > 1 else ""
+    else:
+        trained = f"{len(experiments)} experiments ({', '.join(experiments)}) were trained"
+        trained += f" with {seeds} random seeds each" if seeds > 1 else ""
+    purpose = "To regress the mass of boosted top quarks from images of their jets"
+    return f"{purpose}, {trained} and evaluated on {test_jets} test jets."
 
 
 def read_run(path: Path) -> dict:
@@ -103,7 +136,7 @@ def evaluation_settings(run: Mapping) -> dict:
     return {"evaluate": {**bins, "min_mass": run["min_mass"], "bootstrap": run["bootstrap"]}}
 
 
-def tables_of(comparison: Path) -> list[Table]:
+def read_comparison_tables(comparison: Path) -> list[Table]:
     """Return the tables of `comparison.json`; BadInput if it has another form."""
     with report_parse_errors(comparison, "a comparison of experiments"):
         return comparison_tables(read_comparison(comparison))
@@ -111,16 +144,15 @@ def tables_of(comparison: Path) -> list[Table]:
 
 if __name__ == "__main__":
     with stage("report", snakemake.log[0]):
-        given = snakemake.input
         write_report(
             Path(snakemake.output[0]),
             Path(snakemake.params.repository),
-            [Path(path) for path in given.metrics],
-            [Path(path) for path in given.histories],
-            [Path(path) for path in given.trainings],
-            [Path(path) for path in given.comparison],
+            [Path(path) for path in snakemake.input.metrics],
+            [Path(path) for path in snakemake.input.histories],
+            [Path(path) for path in snakemake.input.trainings],
+            [Path(path) for path in snakemake.input.comparison],
             {
-                name: [Path(path) for path in given[f"{name}_figures"]]
+                name: [Path(path) for path in snakemake.input[f"{name}_figures"]]
                 for name in ("comparison", "jets", "results", "history")
             },
             snakemake.params.default,

@@ -82,6 +82,12 @@ def atomic_write(path: Path, ending: str = "") -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, atomically."""
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def is_running(process: int) -> bool:
     """Return whether a process with this ID runs on this machine."""
     try:

@@ -6,8 +6,15 @@ from pathlib import Path
 
 from topmass.console import log_info
 from topmass.evaluation.score import read_metrics
-from topmass.files import atomic_write
-from topmass.report.model_card import card_files, card_text, layer_table, score_context, trained_on, training_context
+from topmass.files import write_atomically
+from topmass.report.model_card import (
+    card_files,
+    card_text,
+    distribution_table,
+    layer_table,
+    score_context,
+    training_context,
+)
 from topmass.report.provenance import commit
 from topmass.report.settings import configured_inputs, leaves, read_config
 from topmass.report.tables import report_parse_errors
@@ -47,11 +54,10 @@ def write_model_card(
         "training": training_context(history, training),
         "model": run["model"],
     }
-    parts["trained_on"] = trained_on(training)
+    parts["trained_on"] = distribution_table(training)
     parts |= {"files": card_files(card), "commit": commit(repository)}
     text = card_text(repository / "workflow/report/model_card.md.jinja", parts)
-    with atomic_write(card) as part:
-        part.write_text(text, encoding="utf-8")
+    write_atomically(card, text)
     log_info(f"{card}")
 
 

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of metrics, resampled by event."""
+"""Bootstrap intervals of metrics and of paired differences, resampled by event."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from topmass.evaluation.metrics import Metric
+from topmass.evaluation.metrics import METRICS, Metric
 
-RESAMPLES_PER_CHUNK = 50_000_000
-"""Jet weights in memory at a time, one byte each; limits the number of draws per chunk."""
+WEIGHTS_PER_CHUNK = 50_000_000
+"""Number of jet weights in memory at a time, one byte each; limits the number of resamples per chunk."""
 IntervalDict = dict[str, float] | None
 """A `value` and its interval from `low` to `high`; None if the metric is undefined."""
 
@@ -22,8 +22,13 @@ class Bootstrap:
     level: float
     seed: int
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Quantile levels of the ends of an interval."""
+        return (1 - self.level) / 2, (1 + self.level) / 2
+
     def draws(self, event: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield jet weights (N, draws), uint8, for consecutive chunks of the resamples.
+        """Yield jet weights (N, resamples), uint8, for consecutive chunks of the resamples.
 
         All jets of an event have the same weight, a Poisson number with mean one. The draws depend only on the events
         and the seed. All estimators of the same jets are thus resampled alike and can be compared.
@@ -31,12 +36,12 @@ class Bootstrap:
         Args:
             event: Event number of each jet, (N,).
         """
-        known, group = np.unique(event, return_inverse=True)
+        events, group = np.unique(event, return_inverse=True)
         rng = np.random.default_rng(self.seed)
-        piece = max(1, RESAMPLES_PER_CHUNK // len(event))
-        for first in range(0, self.resamples, piece):
-            drawn = rng.poisson(1, (min(piece, self.resamples - first), len(known))).astype(np.uint8)
-            yield np.ascontiguousarray(drawn.T)[group]
+        chunk = max(1, WEIGHTS_PER_CHUNK // len(event))
+        for first in range(0, self.resamples, chunk):
+            weights = rng.poisson(1, (min(chunk, self.resamples - first), len(events))).astype(np.uint8)
+            yield np.ascontiguousarray(weights.T)[group]
 
     def score(
         self, metrics: Mapping[str, Metric], columns: Mapping[str, Sequence[np.ndarray]],
@@ -46,25 +51,25 @@ class Bootstrap:
 
         Args:
             metrics: Metrics by name.
-            columns: Arguments (N,) of `Metric.of` for each estimator.
+            columns: Arguments (N,) of `Metric.per_jet` for each estimator.
             regions: Indices of the jets of each region. A region with fewer than two events has only None.
             event: Event number of each jet, (N,).
         """
-        measured = [
-            {name: BootstrapEstimator(metrics, *(column[region] for column in each)) for name, each in columns.items()}
-            if len(np.unique(event[region])) > 1 else {}
-            for region in regions
+        estimators = [
+            {name: BootstrapEstimator(metrics, *(values[jets] for values in columns[name])) for name in columns}
+            if len(np.unique(event[jets])) > 1 else {}
+            for jets in regions
         ]  # fmt: skip
         for weights in self.draws(event):
-            for region, estimators in zip(regions, measured, strict=True):
-                if estimators:
-                    draws = Resamples(weights[region])
-                    for each in estimators.values():
-                        each.resample(draws)
-        nothing = dict.fromkeys(metrics)
+            for jets, by_name in zip(regions, estimators, strict=True):
+                if by_name:
+                    draws = Resamples(weights[jets])
+                    for estimator in by_name.values():
+                        estimator.resample(draws)
+        undefined = dict.fromkeys(metrics)
         return [
-            {name: estimators[name].numbers(self.level) if estimators else nothing for name in columns}
-            for estimators in measured
+            {name: by_name[name].scores(self.ends) if by_name else undefined for name in columns}
+            for by_name in estimators
         ]
 
 
@@ -97,59 +102,103 @@ class Resamples:
         weights = np.zeros((blocks * size, len(self.total)), np.uint8)
         np.take(self.weights, order, axis=0, out=weights[: len(order)])
         ends = weights.reshape(blocks, size, -1).sum(axis=1, dtype=np.int32).cumsum(axis=0)
-        found = np.full((len(levels), len(self.total)), np.nan)
+        quantiles = np.full((len(levels), len(self.total)), np.nan)
         drawn = np.flatnonzero(self.total)
-        for row, level in zip(found, levels, strict=True):
-            wanted = level * self.total[drawn]
-            block = (ends[:, drawn] < wanted).sum(axis=0)
+        for row, level in zip(quantiles, levels, strict=True):
+            target = level * self.total[drawn]
+            block = (ends[:, drawn] < target).sum(axis=0)
             before = np.where(block, ends[block - 1, drawn], 0)
             within = weights[block * size + np.arange(size)[:, None], drawn].cumsum(axis=0, dtype=np.int32)
-            row[drawn] = values[order[block * size + (before + within < wanted).sum(axis=0)]]
-        return found
+            row[drawn] = values[order[block * size + (before + within < target).sum(axis=0)]]
+        return quantiles
 
 
 class BootstrapEstimator:
     """Metrics of one estimator on a set of jets, with their values in each resample so far."""
 
     def __init__(self, metrics: Mapping[str, Metric], *columns: np.ndarray) -> None:
-        numbers = [column.astype(np.float64) for column in columns]
+        columns = [column.astype(np.float64) for column in columns]
         self.metrics = metrics
-        self.rows = {of: of(*numbers) for of in {metric.of for metric in metrics.values()}}
-        sorted_kinds = {metric.of for metric in metrics.values() if metric.levels}
-        self.order = {of: np.argsort(self.rows[of][0], kind="stable") for of in sorted_kinds}
-        self.drawn: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
+        self.rows = {per_jet: per_jet(*columns) for per_jet in {metric.per_jet for metric in metrics.values()}}
+        sorted_kinds = {metric.per_jet for metric in metrics.values() if metric.levels}
+        self.order = {per_jet: np.argsort(self.rows[per_jet][0], kind="stable") for per_jet in sorted_kinds}
+        self.chunks: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
 
     def resample(self, draws: Resamples) -> None:
         """Compute all metrics for each draw."""
-        means = {of: draws.means(rows) for of, rows in self.rows.items()}
+        means = {per_jet: draws.means(rows) for per_jet, rows in self.rows.items()}
         for name, metric in self.metrics.items():
-            found = means[metric.of]
+            statistics = means[metric.per_jet]
             if metric.levels:
-                found = draws.quantiles(self.rows[metric.of][0], self.order[metric.of], metric.levels)
-            self.drawn[name].append(combined(metric, found))
+                statistics = draws.quantiles(self.rows[metric.per_jet][0], self.order[metric.per_jet], metric.levels)
+            self.chunks[name].append(combine(metric, statistics))
 
-    def numbers(self, level: float) -> dict[str, IntervalDict]:
-        """Return each metric with its interval of this level; None where undefined."""
-        return {name: self.number(name, level) for name in self.metrics}
+    def sample(self, name: str) -> np.ndarray:
+        """Return the values (draws,) of one metric in all resamples."""
+        return np.concatenate(self.chunks[name])
 
     def value(self, name: str) -> float:
         """Return one metric of the original sample; NaN where undefined."""
         metric = self.metrics[name]
-        rows = self.rows[metric.of]
-        return float(combined(metric, np.quantile(rows[0], metric.levels) if metric.levels else rows.mean(axis=1)))
+        rows = self.rows[metric.per_jet]
+        return float(combine(metric, np.quantile(rows[0], metric.levels) if metric.levels else rows.mean(axis=1)))
 
-    def number(self, name: str, level: float) -> IntervalDict:
-        """Return one metric with its interval of this level; None where undefined."""
-        value, sample = self.value(name), np.concatenate(self.drawn[name])
-        # A draw may contain no event of a small region; such draws are ignored.
-        sample = sample[np.isfinite(sample)]
-        if not np.isfinite(value) or not len(sample):
-            return None
-        low, high = np.quantile(sample, [(1 - level) / 2, (1 + level) / 2])
-        return {"value": value, "low": float(low), "high": float(high)}
+    def scores(self, ends: tuple[float, float]) -> dict[str, IntervalDict]:
+        """Return each metric with its interval between these quantile levels; None where undefined."""
+        scores = {}
+        for name in self.metrics:
+            value, sample = self.value(name), self.sample(name)
+            # A draw may contain no event of a small region; such draws are ignored.
+            sample = sample[np.isfinite(sample)]
+            defined = np.isfinite(value) and len(sample)
+            scores[name] = interval_dict(value, np.quantile(sample, ends)) if defined else None
+        return scores
 
 
-def combined(metric: Metric, found: np.ndarray) -> np.ndarray:
+def paired_differences(
+    mass: np.ndarray, event: np.ndarray, first: Sequence[np.ndarray], second: Sequence[np.ndarray],
+    names: Sequence[str], bootstrap: Bootstrap,
+) -> dict[str, IntervalDict]:  # fmt: skip
+    """Return the metrics of `second` minus those of `first`, averaged over seeds, with intervals.
+
+    All predictions are resampled with the same draws of events, so that common fluctuations cancel. Seeds are
+    resampled, too.
+
+    Args:
+        mass: Generated mass (N,) in GeV.
+        event: Event number of each jet, (N,).
+        first: Predictions (N,) in GeV for each seed.
+        second: Predictions (N,) in GeV for each seed.
+        names: Metrics to compare, keys of `METRICS`.
+        bootstrap: Bootstrap settings.
+    """
+    sides = [[BootstrapEstimator(METRICS, mass, predicted) for predicted in seeds] for seeds in (first, second)]
+    for weights in bootstrap.draws(event):
+        draws = Resamples(weights)
+        for estimator in (*sides[0], *sides[1]):
+            estimator.resample(draws)
+    rng = np.random.default_rng(bootstrap.seed)
+    draw = np.arange(bootstrap.resamples)
+    picks = [rng.integers(len(seeds), size=(len(seeds), bootstrap.resamples)) for seeds in sides]
+    differences = {}
+    for name in names:
+        values = [np.mean([estimator.value(name) for estimator in seeds]) for seeds in sides]
+        samples = [
+            np.stack([estimator.sample(name) for estimator in seeds])[pick, draw].mean(axis=0)
+            for seeds, pick in zip(sides, picks, strict=True)
+        ]
+        ends = np.nanquantile(samples[1] - samples[0], bootstrap.ends)
+        differences[name] = interval_dict(values[1] - values[0], ends)
+    return differences
+
+
+def combine(metric: Metric, statistics: np.ndarray) -> np.ndarray:
     """Return a metric computed from its means or quantiles; NaN where undefined."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return metric.combine(found)
+        return metric.combine(statistics)
+
+
+def interval_dict(value: float, ends: Sequence[float]) -> dict[str, float]:
+    """Return a value and its interval, as in `metrics.json`."""
+    low, high = map(float, ends)
+    return {"value": float(value), "low": low, "high": high}

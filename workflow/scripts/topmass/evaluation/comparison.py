@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from topmass.evaluation.bootstrap import Bootstrap
-from topmass.evaluation.paired import paired_differences
+from topmass.evaluation.bootstrap import Bootstrap, paired_differences
+from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import Predictions
-from topmass.evaluation.score import inclusive
+from topmass.evaluation.score import MAIN_METRICS, inclusive
+from topmass.evaluation.score_frame import format_difference
 from topmass.files import BadInput
 
 COMPARISON_VERSION = 3
-COMPARED = ("mae", "mre", "resolution", "bias")
-"""Compared metrics."""
 TRAINING_COST = ("jets", "epochs", "seconds", "jets_per_second")
 """Training statistics that are averaged over seeds; `jets` is included to show that it does not vary."""
 KEY = ("event", "mass", "pt")
 """Columns that identify a jet; the event number alone may repeat between samples."""
+HEADS = ("experiment", "seeds", "jets", "epochs", "seconds", "MAE (GeV)", "MRE (%)", "resolution (%)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class Experiment:
     def row(self) -> dict:
         """Return the experiment's own entries of its row in comparison.json."""
         first, scores = self.trainings[0], [inclusive(metrics)["scores"] for metrics in self.metrics]
+        # All seeds share one GBDT fit.
+        gbdt = {
+            kind: {name: scores[0][kind][name]["value"] for name in MAIN_METRICS}
+            for kind in ("trees_image", "trees_subjets")
+            if kind in scores[0]
+        }
         return {
             "experiment": self.name,
             "seeds": list(self.seeds),
@@ -43,25 +50,19 @@ class Experiment:
                 **{name: first[name] for name in ("network", "layers", "parameters")},
                 **{name: mean_std([training[name] for training in self.trainings]) for name in TRAINING_COST},
             },
-            "scores": {name: mean_std([found["network"][name]["value"] for found in scores]) for name in COMPARED},
+            "scores": {name: mean_std([seed["network"][name]["value"] for seed in scores]) for name in MAIN_METRICS},
             "by_mass": list(responses_by_mass(self.metrics)),
-            # All seeds share one GBDT fit.
-            "trees": point_estimates(scores[0], "trees_image"),
-            **({"trees_subjets": point_estimates(scores[0], "trees_subjets")} if "trees_subjets" in scores[0] else {}),
+            "trees": gbdt.get("trees_image"),
+            **({"trees_subjets": gbdt["trees_subjets"]} if "trees_subjets" in gbdt else {}),
         }
-
-
-def point_estimates(scores: Mapping, estimator: str) -> dict[str, float] | None:
-    """Return the metrics of one estimator without intervals; None if it was not scored."""
-    return {name: scores[estimator][name]["value"] for name in COMPARED} if estimator in scores else None
 
 
 def responses_by_mass(metrics: Sequence[Mapping]) -> Iterator[dict]:
     """Yield for each mass bin its edges in GeV and the response (median of predicted / generated) over seeds."""
-    of_seeds = ([region for region in each["regions"] if region["by"] == "mass"] for each in metrics)
-    for regions in zip(*of_seeds, strict=True):
-        found = mean_std([region["scores"]["network"]["response"]["value"] for region in regions])
-        yield {"mass": regions[0]["mass"], "response": found}
+    seeds = ([region for region in run["regions"] if region["by"] == "mass"] for run in metrics)
+    for regions in zip(*seeds, strict=True):
+        response = mean_std([region["scores"]["network"]["response"]["value"] for region in regions])
+        yield {"mass": regions[0]["mass"], "response": response}
 
 
 def mean_std(values: Sequence[float]) -> dict:
@@ -82,9 +83,14 @@ def compare_experiments(experiments: Sequence[Experiment]) -> dict:
     min_mass, bootstrap = first.metrics[0]["min_mass"], Bootstrap(**first.metrics[0]["bootstrap"])
     rows = [first.row() | {"shared_jets": None, "difference": None}]
     for other in experiments[1:]:
-        mine, theirs = common_jets(first, other, min_mass)
-        found = paired_difference(first, other, mine, theirs, bootstrap)
-        rows.append(other.row() | {"shared_jets": len(mine), "difference": found})
+        common = common_jets(first, other, min_mass)
+        event, mass = (getattr(first.predictions[0], name)[common[0]] for name in ("event", "mass"))
+        predicted = (
+            [seed.predicted[jets] for seed in experiment.predictions]
+            for experiment, jets in zip((first, other), common, strict=True)
+        )
+        difference = paired_differences(mass, event, *predicted, MAIN_METRICS, bootstrap)
+        rows.append(other.row() | {"shared_jets": len(common[0]), "difference": difference})
     return {"version": COMPARISON_VERSION, "reference": first.name, "level": bootstrap.level, "rows": rows}
 
 
@@ -99,29 +105,12 @@ def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[
     Raises:
         BadInput: If the common jets are of fewer than two events.
     """
-    jets = [np.rec.fromarrays([getattr(each.predictions[0], name) for name in KEY]) for each in (first, other)]
-    _, mine, theirs = np.intersect1d(*jets, return_indices=True)
-    used = first.predictions[0].mass[mine] > min_mass
-    if len(np.unique(first.predictions[0].event[mine[used]])) < 2:
+    keys = [np.rec.fromarrays([getattr(run.predictions[0], name) for name in KEY]) for run in (first, other)]
+    _, rows, other_rows = np.intersect1d(*keys, return_indices=True)
+    used = first.predictions[0].mass[rows] > min_mass
+    if len(np.unique(first.predictions[0].event[rows[used]])) < 2:
         raise BadInput(f"experiments '{first.name}' and '{other.name}' do not share the test jets of two events")
-    return mine[used], theirs[used]
-
-
-def paired_difference(
-    first: Experiment, other: Experiment, mine: np.ndarray, theirs: np.ndarray, bootstrap: Bootstrap
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of `other` minus those of `first`, averaged over seeds, with intervals.
-
-    Args:
-        first: Reference experiment.
-        other: Compared experiment.
-        mine: Rows of the common jets in the predictions of `first`.
-        theirs: Rows of the same jets in the predictions of `other`.
-        bootstrap: Bootstrap settings.
-    """
-    event, mass = (getattr(first.predictions[0], name)[mine] for name in ("event", "mass"))
-    predicted = ([each.predicted[rows] for each in one.predictions] for one, rows in ((first, mine), (other, theirs)))
-    return paired_differences(mass, event, *predicted, COMPARED, bootstrap)
+    return rows[used], other_rows[used]
 
 
 def read_comparison(path: Path) -> dict:
@@ -131,9 +120,52 @@ def read_comparison(path: Path) -> dict:
         BadInput: If the file is not a comparison of this version.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["version"] != COMPARISON_VERSION:
-            raise BadInput(f"{path}: comparison of version {found['version']}, this code reads {COMPARISON_VERSION}")
+        comparison = json.loads(path.read_text(encoding="utf-8"))
+        version = comparison["version"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: not a comparison ({type(error).__name__}: {error})") from None
-    return found
+    if version != COMPARISON_VERSION:
+        raise BadInput(f"{path}: comparison of version {version}, this code reads {COMPARISON_VERSION}")
+    return comparison
+
+
+def comparison_csv(comparison: Mapping) -> str:
+    """Return a comparison as CSV, one row per experiment; mean, deviation and interval ends are separate columns."""
+    rows = [flatten_row(row) for row in comparison["rows"]]
+    return pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def flatten_row(row: Mapping) -> dict:
+    """Return an experiment's row as a flat dictionary."""
+    training, difference = row["training"], row["difference"] or {}
+    columns = {"experiment": row["experiment"], "seeds": len(row["seeds"]), "test_jets": row["test_jets"]}
+    columns |= {"network": training["network"], "layers": " ".join(training["layers"])}
+    columns |= {"parameters": training["parameters"]}
+    for name, over_seeds in ({name: training[name] for name in TRAINING_COST} | row["scores"]).items():
+        columns |= {name: over_seeds["mean"], f"{name}_deviation": over_seeds["deviation"]}
+    columns["shared_jets"] = row["shared_jets"]
+    for name in MAIN_METRICS:
+        for end, suffix in {"value": "", "low": "_low", "high": "_high"}.items():
+            columns[f"{name}_difference{suffix}"] = difference.get(name, {}).get(end)
+    return columns
+
+
+def comparison_text(comparison: Mapping) -> str:
+    """Return a comparison as a text table: training cost, MAE, MRE, resolution and the paired difference in MAE."""
+    lines = [[*HEADS, f"ΔMAE to {comparison['reference']} (GeV)"], *map(format_row, comparison["rows"])]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    level = f"{comparison['level']:.0%} intervals of paired differences: bootstrap over events and seeds"
+    return "\n".join([*rows, f"± standard deviation over seeds; {level}"]) + "\n"
+
+
+def format_row(row: Mapping) -> list[str]:
+    """Return the cells of an experiment; the difference of the reference is empty."""
+    jets, epochs, seconds = (row["training"][name]["mean"] for name in ("jets", "epochs", "seconds"))
+    cells = [row["experiment"], f"{len(row['seeds'])}", f"{jets:,.0f}", f"{epochs:.3g}", f"{seconds:,.0f}"]
+    for name in ("mae", "mre", "resolution"):
+        mean, deviation, factor = row["scores"][name]["mean"], row["scores"][name]["deviation"], METRICS[name].factor
+        cells.append(f"{mean * factor:.2f}" + ("" if deviation is None else f" ± {deviation * factor:.2f}"))
+    if not row["difference"]:
+        return [*cells, ""]
+    return [*cells, f"{format_difference(row['difference']['mae'], 1)} on {row['shared_jets']:,} jets"]

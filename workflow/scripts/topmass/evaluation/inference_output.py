@@ -18,11 +18,11 @@ SUMMARY = "topmass_jets"
 WRITE_OPTIONS = {"compression": "zstd", "write_page_checksum": True}
 
 
-def output_schema(kept: pa.Schema, quantiles: Sequence[float], path: Path) -> pa.Schema:
+def output_schema(columns: pa.Schema, quantiles: Sequence[float], path: Path) -> pa.Schema:
     """Return the schema of the output: the copied columns, then `predicted`, and with quantiles `low` and `high`.
 
     Args:
-        kept: Schema of the columns copied from the input.
+        columns: Schema of the columns copied from the input.
         quantiles: Quantiles that `low` and `high` are; empty for a model without intervals.
         path: Input file, for the error message.
 
@@ -31,9 +31,9 @@ def output_schema(kept: pa.Schema, quantiles: Sequence[float], path: Path) -> pa
     """
     added = ("predicted", *(INTERVAL_COLUMNS if quantiles else ()))
     for name in added:
-        if name in kept.names:
-            raise BadInput(f"{path}: it has a column '{name}', which is what the prediction is called: rename it")
-    fields = [*kept, *(pa.field(name, pa.float32()) for name in added)]
+        if name in columns.names:
+            raise BadInput(f"{path}: column '{name}' has the name of a column of the output; to fix: rename it")
+    fields = [*columns, *(pa.field(name, pa.float32()) for name in added)]
     return pa.schema(fields, {"quantiles": json.dumps(quantiles)} if quantiles else None)
 
 
@@ -53,22 +53,24 @@ def write_part(
         about: Everything that the predictions depend on; stored in the metadata for `is_written`.
         summary: Returns a JSON-serialisable summary of the jets; called after the last jet is written.
     """
-    told = (schema.metadata or {}) | {b"topmass_part": json.dumps(about, sort_keys=True).encode()}
-    with atomic_write(path) as part, pq.ParquetWriter(part, schema.with_metadata(told), **WRITE_OPTIONS) as writer:
-        for kept, masses in parts:
+    metadata = (schema.metadata or {}) | {b"topmass_part": json.dumps(about, sort_keys=True).encode()}
+    with (
+        atomic_write(path) as temporary,
+        pq.ParquetWriter(temporary, schema.with_metadata(metadata), **WRITE_OPTIONS) as writer,
+    ):
+        for copied, masses in parts:
             outputs = masses.shape[1]
             chosen = [outputs // 2, *([0, outputs - 1] if outputs > 1 else [])]
             added = [pa.array(masses[:, output].astype("f4")) for output in chosen]
-            writer.write_table(pa.Table.from_arrays([*kept.columns, *added], schema=writer.schema))
+            writer.write_table(pa.Table.from_arrays([*copied.columns, *added], schema=writer.schema))
         writer.add_key_value_metadata({SUMMARY: json.dumps(summary())})
 
 
 def is_written(path: Path, about: dict) -> bool:
     """Return whether a complete part exists whose `about` is the same."""
     try:
-        told = (open_parquet(path).schema_arrow.metadata or {}).get(b"topmass_part", b"{}")
-        return json.loads(told) == about
-    except (BadInput, OSError, ValueError):
+        return json.loads((open_parquet(path).schema_arrow.metadata or {})[b"topmass_part"]) == about
+    except (BadInput, OSError, KeyError, ValueError):
         return False
 
 
@@ -89,7 +91,7 @@ def join_parts(parts: Sequence[Path], out: Path, schema: pa.Schema) -> int:
         BadInput: If a part is damaged.
     """
     jets = 0
-    with atomic_write(out) as part, pq.ParquetWriter(part, schema, **WRITE_OPTIONS) as writer:
+    with atomic_write(out) as temporary, pq.ParquetWriter(temporary, schema, **WRITE_OPTIONS) as writer:
         for path in parts:
             try:
                 for rows in open_parquet(path).iter_batches(50 * ROW_GROUP, use_threads=False):
@@ -108,11 +110,9 @@ def check_output(out: Path) -> None:
     """
     if out.is_dir():
         raise BadInput(f"{out}: this is a folder; name a file for the predictions")
-    if not out.exists():
-        return
     try:
-        ours = "predicted" in open_parquet(out).schema_arrow.names
+        has_predictions = not out.exists() or "predicted" in open_parquet(out).schema_arrow.names
     except BadInput:
-        ours = False
-    if not ours:
-        raise BadInput(f"{out}: this file is there already and has no predictions in it: it is not written over")
+        has_predictions = False
+    if not has_predictions:
+        raise BadInput(f"{out}: this file exists and contains no predictions, so it is not overwritten")

@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 
 from topmass.evaluation.bootstrap import Bootstrap
-from topmass.evaluation.metrics import HALF, Metric, absolute
+from topmass.evaluation.metrics import MEDIAN, Metric, absolute
 from topmass.evaluation.predictions import Predictions
-from topmass.evaluation.regions import INTERVAL_BIN_VARIABLES, Region, bin_of, equal_parts, eta_regions
+from topmass.evaluation.regions import INTERVAL_BIN_VARIABLES, Region, bin_index, equal_parts, eta_regions
 
 WIDTHS = 8
 """Number of bins in the half width, with equal numbers of jets."""
@@ -36,14 +36,14 @@ def absolute_error(mass: np.ndarray, predicted: np.ndarray, low: np.ndarray, hig
 INTERVAL_METRICS = {
     "coverage": Metric("jets whose mass lies in the interval", "%", covered),
     "mean_width": Metric("mean width of the intervals", "GeV", width),
-    "median_width": Metric("median width of the intervals", "GeV", width, HALF),
-    "median_error": Metric("median absolute error", "GeV", absolute_error, HALF),
+    "median_width": Metric("median width of the intervals", "GeV", width, MEDIAN),
+    "median_error": Metric("median absolute error", "GeV", absolute_error, MEDIAN),
 }
 """Interval metrics by their names in `metrics.json`."""
 
 
 def score_intervals(
-    jets: Predictions, divided: Sequence[Region], bins: Mapping[str, Sequence[float]], bootstrap: Bootstrap
+    jets: Predictions, mass_regions: Sequence[Region], bins: Mapping[str, Sequence[float]], bootstrap: Bootstrap
 ) -> dict | None:
     """Return coverage and widths in each region; None if the network predicts no intervals.
 
@@ -51,26 +51,20 @@ def score_intervals(
 
     Args:
         jets: Test jets.
-        divided: Regions from `make_regions`; those from `more_regions` are added.
+        mass_regions: Regions from `make_regions`; those from `more_regions` are added.
         bins: Edges of "mass" and "pt" in GeV.
         bootstrap: Bootstrap settings.
     """
     if not jets.intervals:
         return None
-    regions = [*divided, *more_regions(jets, divided[0].jets, bins)]
+    regions = [*mass_regions, *more_regions(jets, mass_regions[0].jets, bins)]
     columns = {"network": (jets.mass, jets.predicted, jets.intervals.low, jets.intervals.high)}
     scores = bootstrap.score(INTERVAL_METRICS, columns, [region.jets for region in regions], jets.event)
     return {
         "quantiles": list(jets.intervals.quantiles),
         "level": jets.intervals.level,
         "regions": [
-            {
-                "by": region.by,
-                **{name: getattr(region, name) for name in INTERVAL_BIN_VARIABLES},
-                "jets": len(region.jets),
-            }
-            | {"scores": found}
-            for region, found in zip(regions, scores, strict=True)
+            region.to_dict(INTERVAL_BIN_VARIABLES, by_name) for region, by_name in zip(regions, scores, strict=True)
         ],
     }
 
@@ -87,15 +81,15 @@ def more_regions(jets: Predictions, used: np.ndarray, bins: Mapping[str, Sequenc
         bins: Edges of "mass" and "pt" in GeV.
     """
     inside = np.clip(jets.predicted[used], bins["mass"][0], bins["mass"][-1])
-    of_mass, of_pt = bin_of("mass", inside, bins["mass"]), bin_of("pt", jets.pt[used], bins["pt"])
+    mass_index, pt_index = bin_index("mass", inside, bins["mass"]), bin_index("pt", jets.pt[used], bins["pt"])
     for i, span in enumerate(pairwise(bins["mass"])):
-        yield Region("predicted", used[of_mass == i], predicted=span)
+        yield Region("predicted", used[mass_index == i], predicted=span)
         for k, pt_span in enumerate(pairwise(bins["pt"])):
-            yield Region("predicted and pt", used[(of_mass == i) & (of_pt == k)], pt=pt_span, predicted=span)
+            yield Region("predicted and pt", used[(mass_index == i) & (pt_index == k)], pt=pt_span, predicted=span)
     yield from eta_regions(jets, used)
     half_width = (jets.intervals.high - jets.intervals.low) / 2
-    for span, here in equal_parts(half_width, used, WIDTHS):
-        yield Region("half_width", here, half_width=span)
+    for span, chosen in equal_parts(half_width, used, WIDTHS):
+        yield Region("half_width", chosen, half_width=span)
 
 
 def worst_coverage_bin(intervals: Mapping, by: str) -> Mapping | None:
@@ -107,23 +101,26 @@ def worst_coverage_bin(intervals: Mapping, by: str) -> Mapping | None:
         intervals: Entry `intervals` of metrics.json.
         by: Binning, a key of `CELLS`.
     """
-    cells = [each for each in intervals["regions"] if each["by"] == by and each["jets"] >= MIN_JETS_PER_BIN]
-    known = [cell for cell in cells if coverage_of(cell)]
-    return max(known, key=lambda cell: abs(coverage_of(cell)["value"] - intervals["level"]), default=None)
+    cells = [
+        region
+        for region in intervals["regions"]
+        if region["by"] == by and region["jets"] >= MIN_JETS_PER_BIN and coverage(region)
+    ]
+    return max(cells, key=lambda cell: abs(coverage(cell)["value"] - intervals["level"]), default=None)
 
 
-def coverage_of(region: Mapping) -> Mapping | None:
+def coverage(region: Mapping) -> Mapping | None:
     """Return the coverage of the network's intervals in a region."""
     return region["scores"]["network"]["coverage"]
 
 
 def interval_summary_line(intervals: Mapping) -> str:
     """Return a line on coverage and width for all jets, and on the bins with the worst coverage."""
-    scores, level = intervals["regions"][0]["scores"]["network"], intervals["level"]
-    coverage, mean, median = (scores[name] for name in ("coverage", "mean_width", "median_width"))
-    ends = f"{coverage['value']:.1%} [{coverage['low']:.1%}, {coverage['high']:.1%}]"
-    widths = f"width mean {mean['value']:.1f}, median {median['value']:.1f} GeV"
-    cells = {name: cell for by, name in CELLS.items() if (cell := worst_coverage_bin(intervals, by))}
-    worst = [f"{coverage_of(cell)['value']:.1%} ({name})" for name, cell in cells.items()]
-    line = f"{level:.0%} intervals: coverage {ends}; {widths}"
-    return f"{line}; worst coverage in bins with ≥ {MIN_JETS_PER_BIN} jets: {', '.join(worst)}" if worst else line
+    scores = intervals["regions"][0]["scores"]["network"]
+    value, low, high = (scores["coverage"][end] for end in ("value", "low", "high"))
+    mean, median = (scores[name]["value"] for name in ("mean_width", "median_width"))
+    line = f"{intervals['level']:.0%} intervals: coverage {value:.1%} [{low:.1%}, {high:.1%}]"
+    line += f"; width mean {mean:.1f}, median {median:.1f} GeV"
+    cells = {title: cell for by, title in CELLS.items() if (cell := worst_coverage_bin(intervals, by))}
+    worst = ", ".join(f"{coverage(cell)['value']:.1%} ({title})" for title, cell in cells.items())
+    return f"{line}; worst coverage in bins with ≥ {MIN_JETS_PER_BIN} jets: {worst}" if worst else line

@@ -87,8 +87,8 @@ class Predictions:
             table = file.read(use_threads=False)
         except DAMAGED as error:
             raise classify_read_error(error, f"{path}: damaged") from None
-        with_ends = any(name in table.column_names for name in INTERVAL_COLUMNS)
-        for name, dtype in (PREDICTION_COLUMNS | (INTERVAL_COLUMNS if with_ends else {})).items():
+        has_intervals = any(name in table.column_names for name in INTERVAL_COLUMNS)
+        for name, dtype in (PREDICTION_COLUMNS | (INTERVAL_COLUMNS if has_intervals else {})).items():
             if name not in table.column_names:
                 raise BadInput(f"{path}: no column '{name}'")
             if table[name].type != pa.from_numpy_dtype(dtype) or (dtype.kind == "i" and table[name].null_count):
@@ -96,17 +96,17 @@ class Predictions:
         predictions = cls(**{name: table[name].to_numpy() for name in PREDICTION_COLUMNS})
         predictions.model = (table.schema.metadata or {}).get(b"model", b"").decode()
         for name in ("mass", "predicted"):
-            wrong = ~np.isfinite(getattr(predictions, name))
-            if wrong.any():
-                raise BadInput(f"{path}: row {int(np.argmax(wrong))}: {name} is not finite")
+            invalid = ~np.isfinite(getattr(predictions, name))
+            if invalid.any():
+                raise BadInput(f"{path}: row {int(np.argmax(invalid))}: {name} is not finite")
         if not len(predictions.mass):
             raise BadInput(f"{path}: no jet")
-        if with_ends:
-            predictions.intervals = intervals_of(table, path)
+        if has_intervals:
+            predictions.intervals = read_intervals(table, path)
         return predictions
 
 
-def intervals_of(table: pa.Table, path: Path) -> Intervals:
+def read_intervals(table: pa.Table, path: Path) -> Intervals:
     """Return the intervals of a table.
 
     Args:
@@ -119,27 +119,26 @@ def intervals_of(table: pa.Table, path: Path) -> Intervals:
     try:
         first, last = map(float, json.loads((table.schema.metadata or {})[b"quantiles"]))
     except (KeyError, TypeError, ValueError):
-        raise BadInput(f"{path}: 'quantiles' of the metadata does not say which two 'low' and 'high' are") from None
+        raise BadInput(f"{path}: the metadata lacks 'quantiles', the two quantiles of 'low' and 'high'") from None
     low, high = (table[name].to_numpy() for name in INTERVAL_COLUMNS)
-    wrong = ~(np.isfinite(low) & np.isfinite(high) & (low <= high))
-    if wrong.any():
-        raise BadInput(f"{path}: row {int(np.argmax(wrong))}: low and high are no interval")
+    invalid = ~(np.isfinite(low) & np.isfinite(high) & (low <= high))
+    if invalid.any():
+        raise BadInput(f"{path}: row {int(np.argmax(invalid))}: low and high are no interval")
     if not 0 < first < last < 1:
         raise BadInput(f"{path}: quantiles {first:g} and {last:g} are no interval")
     return Intervals(low, high, (first, last))
 
 
-def predicted_for(jets: Predictions, path: Path) -> np.ndarray:
+def load_predicted(jets: Predictions, path: Path) -> np.ndarray:
     """Return the predictions (N,) in GeV of another file for the same jets.
 
     Raises:
         BadInput: If the file has other jets or another order.
     """
-    found = Predictions.load(path)
-    if not found.same_jets(jets):
-        jets_meant = f"the {len(jets.mass):,} jets, in their order, that the network's predictions are of"
-        raise BadInput(f"{path}: not of {jets_meant}")
-    return found.predicted
+    other = Predictions.load(path)
+    if not other.same_jets(jets):
+        raise BadInput(f"{path}: expected the same {len(jets.mass):,} jets, in the same order, as for the network")
+    return other.predicted
 
 
 def write_predictions(
@@ -154,13 +153,13 @@ def write_predictions(
         model: Digest of the model file, as in `Predictions`.
     """
     types = PREDICTION_COLUMNS | (INTERVAL_COLUMNS if quantiles else {})
-    about = {"model": model} | ({"quantiles": json.dumps(quantiles)} if quantiles else {})
-    schema = pa.schema({name: pa.from_numpy_dtype(dtype) for name, dtype in types.items()}, about)
+    metadata = {"model": model} | ({"quantiles": json.dumps(quantiles)} if quantiles else {})
+    schema = pa.schema({name: pa.from_numpy_dtype(dtype) for name, dtype in types.items()}, metadata)
     options, jets = {"compression": "zstd", "write_page_checksum": True}, 0
-    with atomic_write(path) as part, pq.ParquetWriter(part, schema, **options) as writer:
-        for each in parts:
-            known = vars(each) | (vars(each.intervals) if quantiles else {})
-            columns = {name: np.asarray(known[name], dtype) for name, dtype in types.items()}
+    with atomic_write(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+        for part in parts:
+            values = vars(part) | (vars(part.intervals) if quantiles else {})
+            columns = {name: np.asarray(values[name], dtype) for name, dtype in types.items()}
             writer.write_table(pa.table(columns))
             jets += len(columns["event"])
     return jets

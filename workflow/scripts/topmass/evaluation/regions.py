@@ -1,8 +1,8 @@
 """Evaluation regions: all jets, and bins of mass, pT, quark containment and |η|."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,8 +46,13 @@ class Region:
     eta: tuple[float, float] | None = None
     half_width: tuple[float, float] | None = None
 
+    def to_dict(self, variables: Sequence[str], scores: Mapping) -> dict:
+        """Return the region with its scores as in `metrics.json`, with the edges in these variables."""
+        edges = {name: getattr(self, name) for name in variables}
+        return {"by": self.by, **edges, "jets": len(self.jets), "scores": scores}
 
-def bin_of(name: str, values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+
+def bin_index(name: str, values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
     """Return the bin index (N,) of each value; the last bin includes its upper edge.
 
     The last pT bin also includes all values above it, because the length of the tail depends on the number of jets.
@@ -67,75 +72,63 @@ def bin_of(name: str, values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
     return np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
 
 
-def make_regions(jets: Predictions, above: float, bins: dict[str, Sequence[float]]) -> list[Region]:
+def make_regions(jets: Predictions, min_mass: float, bins: Mapping[str, Sequence[float]]) -> list[Region]:
     """Return all regions of these jets; there are no quark regions where the number of quarks is unknown.
 
     Args:
         jets: Test jets.
-        above: Minimum mass in GeV; jets up to this mass are only in "uncut".
+        min_mass: Minimum mass in GeV; jets up to this mass are only in "uncut".
         bins: Edges of "mass" and "pt" in GeV.
 
     Raises:
         BadInput: If a jet is in no bin, or a bin of mass or of pT has fewer than two events.
     """
-    regions = list(bin_regions(jets, above, bins))
-    parts = [by_quarks(region, jets.quarks_in_window) for region in regions if region.by in ("all", "mass")]
-    return [*regions, *chain(*parts)]
-
-
-def bin_regions(jets: Predictions, above: float, bins: dict[str, Sequence[float]]) -> Iterator[Region]:
-    """Yield the regions of `make_regions` that depend only on mass and pT.
-
-    Args:
-        jets: Test jets.
-        above: Minimum mass in GeV.
-        bins: Edges of "mass" and "pt" in GeV.
-
-    Raises:
-        BadInput: If a jet is in no bin, or a bin of mass or of pT has fewer than two events.
-    """
-    used = np.flatnonzero(jets.mass > above)
+    used = np.flatnonzero(jets.mass > min_mass)
     if len(np.unique(jets.event[used])) < 2:
-        raise BadInput(f"fewer than two events have a jet with a mass above {above:g} GeV")
-    yield Region("all", used)
-    if len(used) < len(jets.mass):
-        yield Region("uncut", np.arange(len(jets.mass)))
-    place = {name: bin_of(name, getattr(jets, name)[used], edges) for name, edges in bins.items()}
+        raise BadInput(f"fewer than two events have a jet with a mass above {min_mass:g} GeV")
+    everything, uncut = Region("all", used), Region("uncut", np.arange(len(jets.mass)))
+    index = {name: bin_index(name, getattr(jets, name)[used], edges) for name, edges in bins.items()}
     spans = {name: list(pairwise(edges)) for name, edges in bins.items()}
-    for name, found in place.items():
-        for i, span in enumerate(spans[name]):
-            here = used[found == i]
-            if len(np.unique(jets.event[here])) < 2:
-                raise BadInput(
-                    f"evaluate.{name}_bins: fewer than two events in {span[0]:g} to {span[1]:g} GeV; make it wider"
-                )
-            yield Region(name, here, **{name: span})
-    for i, mass_span in enumerate(spans["mass"]):
-        for k, pt_span in enumerate(spans["pt"]):
-            yield Region("mass and pt", used[(place["mass"] == i) & (place["pt"] == k)], mass_span, pt_span)
+    by_variable = [
+        Region(name, used[index[name] == i], **{name: span}) for name in bins for i, span in enumerate(spans[name])
+    ]
+    for region in by_variable:
+        if len(np.unique(jets.event[region.jets])) < 2:
+            low, high = getattr(region, region.by)
+            raise BadInput(
+                f"evaluate.{region.by}_bins: fewer than two events in {low:g} to {high:g} GeV; make it wider"
+            )
+    cells = [
+        Region("mass and pt", used[(index["mass"] == i) & (index["pt"] == k)], mass_span, pt_span)
+        for i, mass_span in enumerate(spans["mass"])
+        for k, pt_span in enumerate(spans["pt"])
+    ]
+    regions = [everything, *([uncut] if len(used) < len(jets.mass) else []), *by_variable, *cells]
+    to_divide = [everything, *(region for region in by_variable if region.by == "mass")]
+    return regions + [part for region in to_divide for part in quark_regions(region, jets.quarks_in_window)]
 
 
-def by_quarks(region: Region, quarks: np.ndarray) -> Iterator[Region]:
+def quark_regions(region: Region, quarks: np.ndarray) -> Iterator[Region]:
     """Yield the non-empty parts of a region by number of quarks.
 
     Args:
         region: Region of all jets or of a mass bin.
         quarks: Number of quarks in the window for each jet, (N,); NaN if unknown.
     """
-    of_any_mass = region.by == "all"
-    parts = [*CONTAINMENT.items(), *(("quarks", (number, number)) for number in range(4) if of_any_mass)]
-    for name, (low, high) in parts:
-        here = region.jets[(quarks[region.jets] >= low) & (quarks[region.jets] <= high)]
-        if len(here):
-            yield replace(region, by=name if of_any_mass else f"{name} and mass", jets=here, quarks=(low, high))
+    inclusive = region.by == "all"
+    by_number = [("quarks", (number, number)) for number in range(4)] if inclusive else []
+    for name, (low, high) in [*CONTAINMENT.items(), *by_number]:
+        jets = region.jets[(quarks[region.jets] >= low) & (quarks[region.jets] <= high)]
+        if len(jets):
+            yield replace(region, by=name if inclusive else f"{name} and mass", jets=jets, quarks=(low, high))
 
 
 def eta_regions(jets: Predictions, used: np.ndarray) -> Iterator[Region]:
     """Yield `ETA_BINS` regions in |η| of the jets with indices `used`; none unless η is known for all jets."""
     eta = np.abs(jets.ieta + 0.5) * PIXEL_ETA
     if np.isfinite(eta).all():
-        for span, here in equal_parts(eta, used, ETA_BINS):
-            yield Region("eta", here, eta=span)
+        for span, chosen in equal_parts(eta, used, ETA_BINS):
+            yield Region("eta", chosen, eta=span)
 
 
 def equal_parts(values: np.ndarray, used: np.ndarray, parts: int) -> Iterator[tuple[tuple[float, float], np.ndarray]]:
@@ -150,6 +143,6 @@ def equal_parts(values: np.ndarray, used: np.ndarray, parts: int) -> Iterator[tu
         parts: Number of bins.
     """
     edges = np.unique([0, *np.quantile(values[used], np.linspace(0, 1, parts + 1)[1:])])
-    place = np.maximum(np.searchsorted(edges, values[used]), 1)
+    index = np.maximum(np.searchsorted(edges, values[used]), 1)
     for i, (low, high) in enumerate(pairwise(edges), 1):
-        yield (float(low), float(high)), used[place == i]
+        yield (float(low), float(high)), used[index == i]

@@ -1,22 +1,17 @@
-"""Metrics of the network and of all baselines in all regions, with a summary table."""
+"""Scores of the network and of all baselines in all regions: metrics.json."""
 
-import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
-from topmass.evaluation.baselines import baselines
-from topmass.evaluation.bootstrap import Bootstrap
-from topmass.evaluation.intervals import INTERVAL_METRICS as OF_INTERVALS
-from topmass.evaluation.intervals import interval_summary_line, score_intervals
-from topmass.evaluation.metrics import METRICS, Metric
-from topmass.evaluation.paired import paired_differences
+from topmass.evaluation.bootstrap import Bootstrap, paired_differences
+from topmass.evaluation.intervals import score_intervals
+from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import Predictions
-from topmass.evaluation.regions import BIN_VARIABLES, INTERVAL_BIN_VARIABLES, make_regions
+from topmass.evaluation.regions import BIN_VARIABLES, make_regions
 from topmass.files import BadInput
 
 METRICS_VERSION = 6
@@ -31,14 +26,14 @@ TITLES = {
     "constant_mre": "best constant for MRE",
 }
 """Titles of the estimators, in the order of tables and figures."""
-SHORT = ("mae", "mre", "resolution", "bias")
-"""Metrics of the summary table."""
+MAIN_METRICS = ("mae", "mre", "resolution", "bias")
+"""Metrics of the summary table, and of comparisons."""
 STRONGEST_BASELINE = "trees_subjets"
 """Baseline with the same subjet features as the networks; if fitted, it is compared with them jet by jet."""
 
 
 def score(
-    jets: Predictions, others: Mapping[str, np.ndarray], min_mass: float, bins: dict[str, Sequence[float]],
+    jets: Predictions, others: Mapping[str, np.ndarray], min_mass: float, bins: Mapping[str, Sequence[float]],
     bootstrap: Bootstrap,
 ) -> dict:  # fmt: skip
     """Return metrics.json: metrics with intervals of all estimators in each region.
@@ -56,42 +51,49 @@ def score(
         BadInput: If a jet is in no bin, or a bin of mass or of pT has fewer than two events.
     """
     regions = make_regions(jets, min_mass, bins)
-    known = {"network": jets.predicted, **others, **baselines(jets, min_mass)}
-    columns = {name: (jets.mass, known[name]) for name in TITLES if name in known}
+    estimates = {"network": jets.predicted, **others, **baselines(jets, min_mass)}
+    columns = {name: (jets.mass, estimates[name]) for name in TITLES if name in estimates}
     scores = bootstrap.score(METRICS, columns, [region.jets for region in regions], jets.event)
-    return {
+    metrics = {
         "version": METRICS_VERSION,
         "min_mass": min_mass,
         "bootstrap": asdict(bootstrap),
-        "regions": [
-            {"by": region.by, **{name: getattr(region, name) for name in BIN_VARIABLES}, "jets": len(region.jets)}
-            | {"scores": found}
-            for region, found in zip(regions, scores, strict=True)
-        ],
+        "regions": [region.to_dict(BIN_VARIABLES, by_name) for region, by_name in zip(regions, scores, strict=True)],
         "intervals": score_intervals(jets, regions, bins, bootstrap),
-        **(
-            {"differences": estimator_differences(jets, known, regions[0].jets, bootstrap)}
-            if STRONGEST_BASELINE in known
-            else {}
-        ),
     }
+    if STRONGEST_BASELINE in estimates:
+        used = regions[0].jets
+        first, second = ([values[used]] for values in (estimates[STRONGEST_BASELINE], jets.predicted))
+        differences = paired_differences(jets.mass[used], jets.event[used], first, second, MAIN_METRICS, bootstrap)
+        metrics["differences"] = {STRONGEST_BASELINE: differences}
+    return metrics
 
 
-def estimator_differences(
-    jets: Predictions, known: Mapping[str, np.ndarray], rows: np.ndarray, bootstrap: Bootstrap
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the `SHORT` metrics of the network minus those of the strongest baseline, with intervals.
+def baselines(jets: Predictions, min_mass: float) -> dict[str, np.ndarray]:
+    """Return the predictions (N,) in GeV of each baseline that needs no image.
+
+    The two constants minimise the MAE and the MRE on the test jets themselves, so no other constant does better.
+    A baseline is omitted if the source of the jets does not provide it.
 
     Args:
-        jets: Predictions of the network.
-        known: Predictions (N,) in GeV of all estimators by name.
-        rows: Indices of the jets to compare.
-        bootstrap: Bootstrap settings.
+        jets: Test jets.
+        min_mass: Generated mass in GeV above which jets determine the constants.
     """
-    mass, event, network, other = (
-        each[rows] for each in (jets.mass, jets.event, jets.predicted, known[STRONGEST_BASELINE])
-    )
-    return {STRONGEST_BASELINE: paired_differences(mass, event, [other], [network], SHORT, bootstrap)}
+    mass = jets.mass[jets.mass > min_mass]
+    estimates = {
+        "constant_mae": np.full_like(jets.mass, np.median(mass)),
+        "constant_mre": np.full_like(jets.mass, weighted_median(mass, 1 / mass)),
+        "jet_mass": jets.jet_mass,
+        "softdrop_mass": jets.softdrop_mass,
+    }
+    return {name: values for name, values in estimates.items() if np.isfinite(values).all()}
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Return the value that minimises the weighted sum of distances to all values."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
 def read_metrics(path: Path) -> dict:
@@ -101,13 +103,13 @@ def read_metrics(path: Path) -> dict:
         BadInput: If the file is not a metrics.json of this version.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["version"] != METRICS_VERSION:
-            raise BadInput(f"{path}: metrics of version {found['version']}, this code reads {METRICS_VERSION}")
-        inclusive(found)["scores"]["network"]["mae"]["value"]
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["version"] != METRICS_VERSION:
+            raise BadInput(f"{path}: metrics of version {metrics['version']}, this code reads {METRICS_VERSION}")
+        inclusive(metrics)["scores"]["network"]["mae"]["value"]
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise BadInput(f"{path}: not the metrics of a network ({type(error).__name__}: {error})") from None
-    return found
+    return metrics
 
 
 def inclusive(metrics: Mapping) -> Mapping:
@@ -117,75 +119,10 @@ def inclusive(metrics: Mapping) -> Mapping:
 
 def baselines_not_beaten(metrics: Mapping) -> str | None:
     """Return a line on the baselines whose MAE is not above the network's MAE interval; None if there are none."""
-    scores = {name: found["mae"] for name, found in inclusive(metrics)["scores"].items()}
-    network = scores.pop("network")
-    lost = [f"{TITLES[name]} ({mae['value']:.2f})" for name, mae in scores.items() if mae["value"] <= network["high"]]
+    maes = {name: scores["mae"] for name, scores in inclusive(metrics)["scores"].items()}
+    network = maes.pop("network")
+    lost = [f"{TITLES[name]} ({mae['value']:.2f})" for name, mae in maes.items() if mae["value"] <= network["high"]]
     if not lost:
         return None
     mae = f"{network['value']:.2f} [{network['low']:.2f}, {network['high']:.2f}]"
     return f"the network (MAE {mae} GeV) is not better than {', '.join(lost)}"
-
-
-def metric_rows(metrics: Mapping) -> Iterator[dict]:
-    """Yield the values of metrics.json, one row per region, estimator and metric."""
-    for region in metrics["regions"]:
-        yield from rows_of(region, METRICS)
-    for name, found in metrics.get("differences", {}).items():
-        minus = {"scores": {f"network minus {name}": found}}
-        yield from rows_of(inclusive(metrics) | minus, {short: METRICS[short] for short in SHORT})
-    # Metrics in METRICS are already in the rows above.
-    more = {name: metric for name, metric in OF_INTERVALS.items() if name not in METRICS}
-    for region in metrics["intervals"]["regions"] if metrics["intervals"] else ():
-        yield from rows_of(region, more)
-
-
-def rows_of(region: Mapping, metrics: Mapping[str, Metric]) -> Iterator[dict]:
-    """Yield a row for each estimator and metric of a region."""
-    spans = {name: region.get(name) or ("", "") for name in INTERVAL_BIN_VARIABLES}
-    place = {f"{name}_{end}": spans[name][i] for name in spans for i, end in enumerate(("low", "high"))}
-    for estimator, scores in region["scores"].items():
-        for name, metric in metrics.items():
-            values = scores[name] or dict.fromkeys(("value", "low", "high"), "")
-            about = {"estimator": estimator, "metric": name, "unit": metric.unit.replace("%", "1")}
-            yield {"by": region["by"], **place, "jets": region["jets"], **about, **values}
-
-
-def metrics_csv(metrics: Mapping) -> str:
-    """Return the rows of `metric_rows` as CSV."""
-    text, found = StringIO(), list(metric_rows(metrics))
-    writer = csv.DictWriter(text, found[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue()
-
-
-def metrics_table(title: str, metrics: Mapping) -> str:
-    """Return a text table of the `SHORT` metrics with intervals, one line per estimator."""
-    level, region = metrics["bootstrap"]["level"], inclusive(metrics)
-    lines = [f"{title}: {region['jets']:,} test jets; intervals: {level:.0%}, bootstrap over events"]
-    units = {name: METRICS[name].unit for name in SHORT}
-    heads = {"mae": "MAE", "mre": "MRE", "resolution": "resolution", "bias": "bias"}
-    lines.append(" " * 30 + "".join(f"{f'{heads[name]} ({unit})':26}" for name, unit in units.items()).rstrip())
-    for estimator, scores in region["scores"].items():
-        numbers = (f"{interval(scores[name], 100 if unit == '%' else 1):26}" for name, unit in units.items())
-        lines.append(f"{TITLES[estimator]:30}{''.join(numbers)}".rstrip())
-    for name, found in metrics.get("differences", {}).items():
-        mae, mre = (signed(found[short], factor) for short, factor in (("mae", 1), ("mre", 100)))
-        lines.append(f"network − {TITLES[name]}, on the same jets: MAE {mae} GeV, MRE {mre} %")
-    lines += [interval_summary_line(metrics["intervals"])] if metrics["intervals"] else []
-    lines.append(baselines_not_beaten(metrics) or "")
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def signed(number: Mapping[str, float], factor: float) -> str:
-    """Return a difference and its interval as text with signs, multiplied by `factor`."""
-    value, low, high = (number[key] * factor for key in ("value", "low", "high"))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
-
-
-def interval(number: Mapping[str, float] | None, factor: float) -> str:
-    """Return a value and its interval as text, multiplied by `factor`; a dash if undefined."""
-    if number is None:
-        return "     –"
-    value, low, high = (number[key] * factor for key in ("value", "low", "high"))
-    return f"{value:z6.2f} [{low:z6.2f}, {high:z6.2f}]"

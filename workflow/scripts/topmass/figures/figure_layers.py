@@ -4,15 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from topmass.console import log_info
 from topmass.files import BadInput, file_digest
 from topmass.jets import JetBatch, JetTable
-from topmass.layers import find_layers
-from topmass.plotting.layer_values import layer_values as draw_layer_values
-from topmass.plotting.style import save, style_context
+from topmass.layers import Layer, find_layers
+from topmass.plotting.style import LABEL, FigureData, save, style_context
 from topmass.preprocessing.shards import Shard, require_statistics
 from topmass.preprocessing.statistics import Statistics
+
+BINS = 60
+OUTER = 0.001
+"""Fraction of the values of a signed layer beyond the outermost bins; these values count in the outermost bins."""
 
 
 def draw_layers(
@@ -38,7 +44,7 @@ def draw_layers(
     before = [jets.value[jets.layer == names.index(layer.name)] for layer in layers]
     after = [shard.arrays["value"][shard.arrays["layer"] == i].astype(np.float64) for i in range(len(layers))]
     with style_context(colours):
-        save(draw_layer_values(layers, before, after, known.scales, (len(jets), len(shard))), layer_values)
+        save(layer_panels(layers, before, after, known.scales, (len(jets), len(shard))), layer_values)
 
 
 def first_jets(tables: Sequence[Path]) -> tuple[JetBatch, list[str]]:
@@ -57,3 +63,65 @@ def first_shard(paths: Sequence[Path], statistics: str) -> Shard:
         if len(shard):
             return shard
     raise BadInput(f"{paths[0].parent}: no jet in any shard")
+
+
+def layer_panels(
+    layers: Sequence[Layer], before: Sequence[np.ndarray], after: Sequence[np.ndarray], scales: Sequence[float],
+    jets: tuple[int, int],
+) -> FigureData:  # fmt: skip
+    """Draw two panels per layer: its non-zero values before and after preprocessing.
+
+    Args:
+        layers: Layers, from top to bottom.
+        before: Values of each layer in its unit.
+        after: Preprocessed values of each layer.
+        scales: Value of each layer that preprocessing maps to 1.
+        jets: Numbers of jets before and after, by which the counts are divided.
+    """
+    figure = Figure(figsize=(13, 2.9 * len(layers) + 1), layout="constrained")
+    panels = figure.subplots(len(layers), 2, squeeze=False)
+    histograms = []
+    for (left, right), layer, scale, physical, scaled in zip(panels, layers, scales, before, after, strict=True):
+        scaled_edges = np.linspace(-1.02 if layer.signed else 0, 1.02, BINS + 1)
+        histograms.append(draw_values(left, physical, physical_bins(physical, layer), jets[0]).assign(when="before"))
+        histograms.append(draw_values(right, scaled, scaled_edges, jets[1]).assign(when="after"))
+        for histogram in histograms[-2:]:
+            histogram["layer"] = layer.name
+        label_values(left, right, layer, scale)
+    panels[0, 0].set_title(f"before: {jets[0]:,} jets; dashed: scaled to 1", fontsize="small")
+    panels[0, 1].set_title(f"after: {jets[1]:,} training jets", fontsize="small")
+    figure.align_ylabels()
+    figure.suptitle(LABEL, x=0.01, horizontalalignment="left", fontsize="medium")
+    return FigureData(figure, pd.concat(histograms)[["layer", "when", "start", "end", "values_per_jet"]])
+
+
+def physical_bins(values: np.ndarray, layer: Layer) -> np.ndarray:
+    """Return edges `(BINS + 1,)`: logarithmic over all values; for a signed layer, linear and symmetric around zero."""
+    magnitude = np.abs(values[values != 0])
+    if not len(magnitude):
+        return np.linspace(-1, 1, BINS + 1) if layer.signed else np.geomspace(0.1, 10, BINS + 1)
+    if layer.signed:
+        high = np.quantile(magnitude, 1 - OUTER)
+        return np.linspace(-high, high, BINS + 1)
+    return np.geomspace(magnitude.min() / 1.1, magnitude.max() * 1.1, BINS + 1)
+
+
+def draw_values(axes: Axes, values: np.ndarray, edges: np.ndarray, jets: int) -> pd.DataFrame:
+    """Draw a histogram of values per jet; return the edges and the height of each bin."""
+    heights = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / jets
+    axes.stairs(heights, edges, fill=True, color="C0")
+    axes.set_xlim(edges[0], edges[-1])
+    if heights.any():
+        axes.set_yscale("log")
+    return pd.DataFrame({"start": edges[:-1], "end": edges[1:], "values_per_jet": heights})
+
+
+def label_values(left: Axes, right: Axes, layer: Layer, scale: float) -> None:
+    """Label the axes of both panels of a layer, and mark its scale."""
+    for side in (-1, 1) if layer.signed else (1,):
+        left.axvline(side * scale, color="C1", linestyle="--")
+    if not layer.signed:
+        left.set_xscale("log")
+    unit = layer.unit if layer.signed else f"{layer.unit} / pixel"
+    left.set(xlabel=f"{layer.title} ({unit})", ylabel="Values / jet")
+    right.set_xlabel(f"{layer.title}, scaled")

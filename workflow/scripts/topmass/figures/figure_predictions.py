@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from topmass.console import log_info
-from topmass.evaluation.baselines import baselines
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.metrics import METRICS
-from topmass.evaluation.predictions import Predictions, predicted_for
+from topmass.evaluation.predictions import Predictions, load_predicted
 from topmass.evaluation.regions import eta_regions
-from topmass.evaluation.score import inclusive, read_metrics
-from topmass.plotting.binned_metrics import dependence, metric_points
-from topmass.plotting.estimators import ESTIMATORS
+from topmass.evaluation.score import baselines, inclusive, read_metrics
+from topmass.evaluation.score_frame import score_frame
+from topmass.plotting.binned_metrics import X_AXES, dependence, metric_points
 from topmass.plotting.predicted_vs_true import predicted_against_true
 from topmass.plotting.spectra import spectra
-from topmass.plotting.style import save, style_context
+from topmass.plotting.style import ESTIMATORS, save, style_context
 
 
 def draw_predictions(
@@ -38,41 +37,38 @@ def draw_predictions(
     Raises:
         BadInput: Other estimators have predictions for different jets.
     """
-    jets, scores = Predictions.load(predictions), read_metrics(metrics)
-    known = {"network": jets.predicted, **{path.stem: predicted_for(jets, path) for path in others}}
-    known |= baselines(jets, scores["min_mass"])
-    guesses = {name: known[name] for name in ESTIMATORS if name in known}
-    log_info(f"{len(jets.mass):,} jets; {', '.join(ESTIMATORS[name].title for name in guesses)}")
-    points = metric_points([*scores["regions"], *regions_by_eta(jets, guesses, scores)])
-    guesses.pop("constant_mae")
+    jets, content = Predictions.load(predictions), read_metrics(metrics)
+    estimates = {"network": jets.predicted, **{path.stem: load_predicted(jets, path) for path in others}}
+    estimates |= baselines(jets, content["min_mass"])
+    masses = {name: estimates[name] for name in ESTIMATORS if name in estimates}
+    log_info(f"{len(jets.mass):,} jets; {', '.join(ESTIMATORS[name].title for name in masses)}")
+    points = metric_points(score_frame([*content["regions"], *scores_by_eta(jets, masses, content)]), X_AXES)
+    masses.pop("constant_mae")
     with style_context(colours):
-        save(predicted_against_true(jets.mass, jets.predicted, errors_of(scores)), predicted)
-        save(spectra(jets.mass, guesses, falling_slope), spectrum)
-        save(dependence(points, ["median_error"], scores["bootstrap"]["level"]), median_error)
+        save(predicted_against_true(jets.mass, jets.predicted, error_lines(content)), predicted)
+        save(spectra(jets.mass, masses, falling_slope), spectrum)
+        save(dependence(points, ["median_error"], content["bootstrap"]["level"]), median_error)
 
 
-def regions_by_eta(jets: Predictions, guesses: Mapping[str, np.ndarray], metrics: Mapping) -> Iterator[dict]:
-    """Yield scores in bins of |η|, which the metrics lack; log a line if |η| is not known for all jets."""
+def scores_by_eta(jets: Predictions, masses: Mapping[str, np.ndarray], metrics: Mapping) -> Iterator[dict]:
+    """Yield scores in bins of |η|, which the metrics lack; log a line if |η| is unknown for some jets."""
     regions = list(eta_regions(jets, np.flatnonzero(jets.mass > metrics["min_mass"])))
     if not regions:
-        log_info("no errors by |η|: it is not known where in the detector the jets are")
-    columns = {name: (jets.mass, guess) for name, guess in guesses.items()}
-    scores = Bootstrap(**metrics["bootstrap"]).score(METRICS, columns, [each.jets for each in regions], jets.event)
-    for region, found in zip(regions, scores, strict=True):
-        yield {"by": region.by, "eta": region.eta, "scores": found}
+        log_info("no errors by |η|: the position in the detector is unknown for some jets")
+    columns = {name: (jets.mass, predicted) for name, predicted in masses.items()}
+    bootstrap = Bootstrap(**metrics["bootstrap"])
+    scores = bootstrap.score(METRICS, columns, [region.jets for region in regions], jets.event)
+    for region, by_name in zip(regions, scores, strict=True):
+        yield region.to_dict(["eta"], by_name)
 
 
-def errors_of(metrics: Mapping) -> list[str]:
-    """Return MAE and MRE of the network with their intervals, as lines of text."""
-    network = inclusive(metrics)["scores"]["network"]
-    return [
-        describe("MAE", network["mae"], "GeV"),
-        describe("MRE", {key: 100 * value for key, value in network["mre"].items()}, "%"),
-        f"({metrics['bootstrap']['level']:.0%} intervals)",
-    ]
-
-
-def describe(name: str, number: Mapping[str, float], unit: str) -> str:
-    """Return a value with the distances to the ends of its interval, as text."""
-    up, down = number["high"] - number["value"], number["value"] - number["low"]
-    return f"{name} = ${number['value']:.1f}^{{+{up:.1f}}}_{{-{down:.1f}}}$ {unit}"
+def error_lines(metrics: Mapping) -> list[str]:
+    """Return MAE and MRE of the network with the distances to the ends of their intervals, as lines of text."""
+    lines = []
+    for name in ("mae", "mre"):
+        score, factor = inclusive(metrics)["scores"]["network"][name], METRICS[name].factor
+        value, low, high = (factor * score[key] for key in ("value", "low", "high"))
+        lines.append(
+            f"{name.upper()} = ${value:.1f}^{{+{high - value:.1f}}}_{{-{value - low:.1f}}}$ {METRICS[name].unit}"
+        )
+    return [*lines, f"({metrics['bootstrap']['level']:.0%} intervals)"]

@@ -1,15 +1,14 @@
 """Figures of metrics against jet variables."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from topmass.plotting.estimators import ESTIMATORS, add_legend
-from topmass.plotting.style import LABEL, FigureData
+from topmass.plotting.style import ESTIMATORS, LABEL, FigureData, add_legend
 
 
 class Scale(NamedTuple):
@@ -63,47 +62,25 @@ AXES = X_AXES | BY_QUARKS
 """Axes by the variable that divides regions, in the order of the panels."""
 
 
-class MetricPoint(NamedTuple):
-    """Metric of an estimator and its interval in one region; NaN where it is undefined.
-
-    Attributes:
-        against: Key of `AXES` that divides the regions.
-        start: Lower edge of the region.
-        end: Upper edge of the region.
-        estimator: Key of `ESTIMATORS`.
-        metric: Name of the metric.
-        value: Value of the metric.
-        low: Lower end of its interval.
-        high: Upper end of its interval.
-    """
-
-    against: str
-    start: float
-    end: float
-    estimator: str
-    metric: str
-    value: float
-    low: float
-    high: float
-
-
-def metric_points(regions: Iterable[Mapping], against: Collection[str] = X_AXES) -> list[MetricPoint]:
-    """Return the points of all estimators and metrics in some regions.
+def metric_points(scores: pd.DataFrame, axes: Mapping[str, Axis]) -> pd.DataFrame:
+    """Return the scores of the drawn estimators in the regions of some axes, with the edges on these axes.
 
     Args:
-        regions: Regions with scores, as in `metrics.json`.
-        against: Keys of `AXES`; regions divided by other variables are skipped.
+        scores: Scores in long form, as from `score_frame`.
+        axes: Axis by binning (column `by`); regions of other binnings are skipped.
+
+    Returns:
+        Columns `against` (key of `axes`), `start` and `end` (edges), `estimator`, `metric`, `value`, `low`, `high`.
     """
-    nothing = dict.fromkeys(("value", "low", "high"), np.nan)
-    return [
-        MetricPoint(region["by"], *region[AXES[region["by"]].span], estimator, metric, **(number or nothing))
-        for region in regions if region["by"] in against
-        for estimator in ESTIMATORS
-        for metric, number in region["scores"].get(estimator, {}).items()
-    ]  # fmt: skip
+    points = scores[scores["by"].isin(axes) & scores["estimator"].isin(ESTIMATORS)].rename(columns={"by": "against"})
+    spans = points["against"].map(lambda name: axes[name].span)
+    for edge, end in (("start", "low"), ("end", "high")):
+        columns = {span: points[f"{span}_{end}"] for span in set(spans)}
+        points[edge] = [columns[span][row] for row, span in spans.items()]
+    return points[["against", "start", "end", "estimator", "metric", "value", "low", "high"]]
 
 
-def dependence(points: Sequence[MetricPoint], metrics: Sequence[str], level: float) -> FigureData:
+def dependence(points: pd.DataFrame, metrics: Sequence[str], level: float) -> FigureData:
     """Draw one row of panels per metric and one column per variable.
 
     Args:
@@ -111,41 +88,54 @@ def dependence(points: Sequence[MetricPoint], metrics: Sequence[str], level: flo
         metrics: Names of the metrics, from top to bottom.
         level: Confidence level of the intervals, drawn as bands.
     """
-    chosen = [point for point in points if point.metric in metrics]
-    columns = [name for name in AXES if any(point.against == name for point in chosen)]
+    points = points[points["metric"].isin(metrics)]
+    variables = [name for name in AXES if name in set(points["against"])]
     height = 3.2 if len(metrics) > 1 else 4.6
-    figure = Figure(figsize=(max(13, 5 * len(columns)), height * len(metrics) + 1.3), layout="constrained")
-    panels = figure.subplots(len(metrics), len(columns), squeeze=False, sharex="col", sharey="row")
+    figure = Figure(figsize=(max(13, 5 * len(variables)), height * len(metrics) + 1.3), layout="constrained")
+    panels = figure.subplots(len(metrics), len(variables), squeeze=False, sharex="col", sharey="row")
     for metric, row in zip(metrics, panels, strict=True):
-        for against, axes in zip(columns, row, strict=True):
-            draw_panel(axes, [each for each in chosen if (each.metric, each.against) == (metric, against)])
+        for variable, axes in zip(variables, row, strict=True):
+            in_panel = (points["metric"] == metric) & (points["against"] == variable)
+            draw_panel(axes, points[in_panel], PANEL_METRICS[metric], AXES[variable])
         scale = PANEL_METRICS[metric]
         row[0].set_ylabel(f"{scale.title} ({scale.unit})" if scale.unit else scale.title)
-    for against, first, last in zip(columns, panels[0], panels[-1], strict=True):
-        first.set_title(AXES[against].jets)
-        last.set_xlabel(AXES[against].title)
+    for variable, first, last in zip(variables, panels[0], panels[-1], strict=True):
+        first.set_title(AXES[variable].jets)
+        last.set_xlabel(AXES[variable].title)
     figure.align_ylabels()
     figure.suptitle(f"{LABEL}, bands: {level:.0%} intervals", x=0.01, horizontalalignment="left", fontsize="medium")
-    present = [look for name, look in ESTIMATORS.items() if any(point.estimator == name for point in chosen)]
-    add_legend(figure, [Line2D([], [], label=look.title, **look.marked) for look in present])
-    units = [PANEL_METRICS[point.metric].unit.replace("%", "1") for point in chosen]
-    return FigureData(figure, {**dict(zip(MetricPoint._fields, zip(*chosen, strict=True), strict=True)), "unit": units})
+    styles = [style for name, style in ESTIMATORS.items() if name in set(points["estimator"])]
+    add_legend(figure, [Line2D([], [], label=style.title, **style.marked) for style in styles])
+    units = {name: scale.unit.replace("%", "1") for name, scale in PANEL_METRICS.items()}
+    return FigureData(figure, points.assign(unit=points["metric"].map(units)))
 
 
-def draw_panel(axes: Axes, points: Sequence[MetricPoint]) -> None:
+def draw_panel(axes: Axes, points: pd.DataFrame, scale: Scale, axis: Axis) -> None:
     """Draw one metric against one variable: a line and its band for each estimator."""
-    scale = PANEL_METRICS[points[0].metric]
-    for name, look in ESTIMATORS.items():
-        shown = [(p.start, p.end, p.value, p.low, p.high) for p in points if p.estimator == name]
-        if shown:
-            start, end, *numbers = np.array(shown).T
-            value, low, high = (each * (100 if scale.unit == "%" else 1) for each in numbers)
-            axes.fill_between((start + end) / 2, low, high, color=look.color, alpha=0.25, linewidth=0)
-            axes.plot((start + end) / 2, value, **look.marked)
+    for name, style in ESTIMATORS.items():
+        estimator = points[points["estimator"] == name]
+        if len(estimator):
+            draw_band(axes, estimator, 100 if scale.unit == "%" else 1, **style.marked)
     if scale.ideal is not None:
         axes.axhline(scale.ideal, color="0.4", linewidth=1, zorder=0)
-    axes.set_xlim(min(point.start for point in points), max(point.end for point in points))
-    if values := AXES[points[0].against].values:
-        axes.set_xlim(values[0] - 0.5, values[-1] + 0.5)
-        axes.set_xticks(values)
+    axes.set_xlim(points["start"].min(), points["end"].max())
+    if axis.values:
+        axes.set_xlim(axis.values[0] - 0.5, axis.values[-1] + 0.5)
+        axes.set_xticks(axis.values)
         axes.tick_params(axis="x", which="minor", length=0)
+
+
+def draw_band(axes: Axes, points: pd.DataFrame, factor: float, color: str = "C0", **style: str) -> None:
+    """Draw points of one estimator and metric, times a factor, at the bin centres, with their band.
+
+    Args:
+        axes: Axes to draw on.
+        points: Points, as from `metric_points`.
+        factor: Factor from the metric to the axis.
+        color: Colour of line and band.
+        **style: More arguments of `Axes.plot`.
+    """
+    centre = (points["start"].to_numpy(float) + points["end"].to_numpy(float)) / 2
+    value, low, high = (factor * points[name].to_numpy(float) for name in ("value", "low", "high"))
+    axes.fill_between(centre, low, high, color=color, alpha=0.25, linewidth=0)
+    axes.plot(centre, value, color=color, **style)

@@ -1,9 +1,9 @@
 """Event displays of single jets."""
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
@@ -40,14 +40,14 @@ def energies(jet: JetBatch, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
 
 
 def event_displays(
-    images: Sequence[Mapping[str, np.ndarray]], titles: Sequence[str], known: Mapping[str, np.ndarray], columns: int
+    images: Sequence[Mapping[str, np.ndarray]], titles: Sequence[str], variables: Mapping[str, np.ndarray], columns: int
 ) -> FigureData:
     """Draw one panel per jet with its HCAL towers, ECAL crystals and tracks.
 
     Args:
         images: Images of each jet, as from `energies`; the layers `track_pt`, `ecal` and `hcal` are drawn if present.
         titles: Titles of the panels.
-        known: Jet variables `(jets,)` that are added to the data of the figure.
+        variables: Jet variables `(jets,)` that are added to the data of the figure.
         columns: Number of panels per row.
     """
     rows = -(-len(images) // columns)
@@ -67,19 +67,20 @@ def event_displays(
     label_window(figure, panels[0, 0])
     figure.suptitle(LABEL, x=0.01, horizontalalignment="left")
     figure.legend(loc="upper right", borderaxespad=0, ncols=len(TRACK_EXAMPLES))
-    return FigureData(figure, cells_shown(images, known))
+    return FigureData(figure, cell_table(images, variables))
 
 
-def cells_shown(images: Sequence[Mapping[str, np.ndarray]], known: Mapping[str, np.ndarray]) -> dict[str, Sequence]:
+def cell_table(images: Sequence[Mapping[str, np.ndarray]], variables: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return the non-zero cells of all jets, one row each, with the variables of the jet."""
-    found = []
+    tables = [pd.DataFrame(columns=["jet", *variables, "layer", "delta_eta", "delta_phi", "GeV"])]
     for i, layers in enumerate(images):
-        of_jet = [repeat(values[i]) for values in known.values()]
+        jet = {"jet": i + 1} | {name: values[i] for name, values in variables.items()}
         for name, image in layers.items():
             row, column = np.nonzero(image)
-            found += zip(repeat(i + 1), *of_jet, repeat(name), *centres(row, column, len(image)), image[row, column])
-    names = ("jet", *known, "layer", "delta_eta", "delta_phi", "GeV")
-    return {name: [each[i] for each in found] for i, name in enumerate(names)}
+            eta, phi = centres(row, column, len(image))
+            cells = {"layer": name, "delta_eta": eta, "delta_phi": phi, "GeV": image[row, column]}
+            tables.append(pd.DataFrame(jet | cells))
+    return pd.concat(tables).infer_objects()
 
 
 def draw_jet(axes: Axes, layers: Mapping[str, np.ndarray]) -> dict:
@@ -90,8 +91,8 @@ def draw_jet(axes: Axes, layers: Mapping[str, np.ndarray]) -> dict:
         ("ecal", "ECAL energy (GeV / crystal)", "viridis_r", ECAL_RANGE),
     ):
         if name in layers:
-            shown = np.ma.masked_less_equal(layers[name], 0)
-            pictures[title] = axes.imshow(shown, cmap=cmap, norm=LogNorm(*limits), **WINDOW)
+            positive = np.ma.masked_less_equal(layers[name], 0)
+            pictures[title] = axes.imshow(positive, cmap=cmap, norm=LogNorm(*limits), **WINDOW)
     if "track_pt" in layers:
         row, column = np.nonzero(layers["track_pt"] > 0)
         eta, phi = centres(row, column, SIDE)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,14 +25,14 @@ def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Seque
     low, high = mass.min(), max(mass.max(), mass.min() + 1)
     bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
     edges = np.linspace(low, high, bins + 1)
-    below, above = np.quantile(predicted, (0.001, 0.999))
-    rows = np.linspace(min(low, below), max(high, above), bins + 1)
+    smallest, largest = np.quantile(predicted, (0.001, 0.999))
+    rows = np.linspace(min(low, smallest), max(high, largest), bins + 1)
     figure = Figure(figsize=(9.5, 9), layout="constrained")
     axes = figure.subplots()
     counts = np.histogram2d(mass, predicted, (edges, rows))[0]
-    share = 100 * counts / (np.maximum(np.histogram(mass, edges)[0], 1)[:, None] * np.diff(rows))
-    shown = np.ma.masked_equal(share.T, 0)
-    picture = axes.pcolormesh(edges, rows, shown, cmap="Blues", vmin=0, rasterized=True)
+    density = 100 * counts / (np.maximum(np.histogram(mass, edges)[0], 1)[:, None] * np.diff(rows))
+    masked = np.ma.masked_equal(density.T, 0)
+    picture = axes.pcolormesh(edges, rows, masked, cmap="Blues", vmin=0, rasterized=True)
     figure.colorbar(picture, ax=axes, label="Jets of the same generated mass (% / GeV)", aspect=30, pad=0.02)
     axes.plot([low, high], [low, high], "--", color="black", linewidth=1.5, label="predicted = generated")
     quantiles = draw_quantiles(axes, mass, predicted, edges)
@@ -40,28 +41,27 @@ def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Seque
     axes.set_ylabel("Predicted top mass (GeV)")
     axes.legend(title=LABEL, alignment="left", loc="upper left")
     axes.text(0.97, 0.97, "\n".join(notes), transform=axes.transAxes, ha="right", va="top", linespacing=1.6)
-    return FigureData(figure, cells(edges, rows, share, quantiles))
+    return FigureData(figure, density_table(edges, rows, density, quantiles))
 
 
 def draw_quantiles(axes: Axes, mass: np.ndarray, predicted: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Draw median and 16–84 % interval of the predicted mass per mass bin; return them, `(3, bins)`, low to high."""
-    bin_of = np.clip(np.searchsorted(edges, mass, side="right") - 1, 0, len(edges) - 2)
-    filled = np.unique(bin_of)
+    index = np.clip(np.searchsorted(edges, mass, side="right") - 1, 0, len(edges) - 2)
+    filled = np.unique(index)
     quantiles = np.full((3, len(edges) - 1), np.nan)
-    quantiles[:, filled] = np.array([np.quantile(predicted[bin_of == i], (0.16, 0.5, 0.84)) for i in filled]).T
+    quantiles[:, filled] = np.array([np.quantile(predicted[index == i], (0.16, 0.5, 0.84)) for i in filled]).T
     low, median, high = quantiles[:, filled]
-    middle = (edges[:-1] + edges[1:])[filled] / 2
-    axes.plot(middle, median, color="C1", label="median")
-    axes.plot(middle, low, ":", color="C1", label="16% and 84%")
-    axes.plot(middle, high, ":", color="C1")
+    centre = (edges[:-1] + edges[1:])[filled] / 2
+    axes.plot(centre, median, color="C1", label="median")
+    axes.plot(centre, low, ":", color="C1", label="16% and 84%")
+    axes.plot(centre, high, ":", color="C1")
     return quantiles
 
 
-def cells(edges: np.ndarray, rows: np.ndarray, share: np.ndarray, quantiles: np.ndarray) -> dict[str, np.ndarray]:
+def density_table(edges: np.ndarray, rows: np.ndarray, density: np.ndarray, quantiles: np.ndarray) -> pd.DataFrame:
     """Return the density of each cell (% / GeV) with the quantiles (GeV) of its bin of generated mass."""
-    columns, lines = share.shape
-    of_column = {"mass_start": edges[:-1], "mass_end": edges[1:]}
-    of_column |= dict(zip(("quantile_16", "median", "quantile_84"), quantiles, strict=True))
-    of_line = {"predicted_start": rows[:-1], "predicted_end": rows[1:]}
-    repeated = {name: np.repeat(values, lines) for name, values in of_column.items()}
-    return repeated | {name: np.tile(values, columns) for name, values in of_line.items()} | {"density": share.ravel()}
+    low, median, high = quantiles
+    generated = {"mass_start": edges[:-1], "mass_end": edges[1:]}
+    generated = pd.DataFrame(generated | {"quantile_16": low, "median": median, "quantile_84": high})
+    predicted = pd.DataFrame({"predicted_start": rows[:-1], "predicted_end": rows[1:]})
+    return generated.merge(predicted, how="cross").assign(density=density.ravel())

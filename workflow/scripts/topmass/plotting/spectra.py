@@ -1,16 +1,15 @@
 """Spectra of estimated and generated masses."""
 
 from collections.abc import Mapping
-from itertools import repeat
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from topmass.plotting.estimators import ESTIMATORS, add_legend
-from topmass.plotting.style import LABEL, FigureData
+from topmass.plotting.style import ESTIMATORS, LABEL, FigureData, add_legend
 
 JETS_PER_BIN = 100
 """Mean number of jets per bin."""
@@ -22,33 +21,33 @@ RATIOS = (0.06, 16)
 TRUTH = "generated"
 
 
-def spectra(mass: np.ndarray, guesses: Mapping[str, np.ndarray], slope: float) -> FigureData:
+def spectra(mass: np.ndarray, estimates: Mapping[str, np.ndarray], slope: float) -> FigureData:
     """Draw the mass spectra of all estimators, and below them their ratios to the generated spectrum.
 
     On the left all jets have weight 1, on the right exp(−mass / slope).
 
     Args:
         mass: Generated masses `(N,)`, GeV.
-        guesses: Masses `(N,)` in GeV by estimator.
+        estimates: Masses `(N,)` in GeV by estimator.
         slope: Slope of the falling spectrum, GeV.
     """
     edges = bins_around(mass)
     weights = {"alike": np.ones(len(mass)), "falling": np.exp((mass.min() - mass.astype(np.float64)) / slope)}
     figure = Figure(figsize=(14, 8.6), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, height_ratios=(2.4, 1))
-    rows = []
-    for (kind, weight), (upper, lower) in zip(weights.items(), panels.T, strict=True):
-        found = {name: density(guess, weight, edges) for name, guess in {TRUTH: mass, **guesses}.items()}
-        draw_spectra(upper, lower, edges, found)
-        for name, numbers in found.items():
-            rows += zip(repeat(kind), edges[:-1], edges[1:], repeat(name), *numbers, strict=False)
-    dress(panels, edges, slope)
+    tables = []
+    for (weighting, weight), (upper, lower) in zip(weights.items(), panels.T, strict=True):
+        densities = {name: density(values, weight, edges) for name, values in {TRUTH: mass, **estimates}.items()}
+        draw_spectra(upper, lower, edges, densities)
+        for name, (values, error) in densities.items():
+            bins = {"weighting": weighting, "start": edges[:-1], "end": edges[1:], "estimator": name}
+            tables.append(pd.DataFrame({**bins, "density": values, "error": error}))
+    set_axes(panels, edges, slope)
     figure.align_ylabels(panels[:, 0])
     figure.suptitle(f"{LABEL}, {len(mass):,} test jets", x=0.01, horizontalalignment="left", fontsize="medium")
-    lines = [Line2D([], [], label=ESTIMATORS[name].title, **ESTIMATORS[name].line) for name in guesses]
+    lines = [Line2D([], [], label=ESTIMATORS[name].title, **ESTIMATORS[name].line) for name in estimates]
     add_legend(figure, [Patch(color="0.8", label=TRUTH), *lines])
-    names = ("weighting", "start", "end", "estimator", "density", "error")
-    return FigureData(figure, dict(zip(names, zip(*rows, strict=True), strict=True)))
+    return FigureData(figure, pd.concat(tables))
 
 
 def bins_around(mass: np.ndarray) -> np.ndarray:
@@ -67,23 +66,23 @@ def density(values: np.ndarray, weight: np.ndarray, edges: np.ndarray) -> tuple[
     return sums * unit, np.sqrt(squares) * unit
 
 
-def draw_spectra(upper: Axes, lower: Axes, edges: np.ndarray, found: Mapping) -> None:
+def draw_spectra(upper: Axes, lower: Axes, edges: np.ndarray, densities: Mapping) -> None:
     """Draw densities with errors, and their ratios to the generated density where that is not zero."""
-    truth, _ = found[TRUTH]
+    truth, _ = densities[TRUTH]
     upper.stairs(truth, edges, fill=True, color="0.8")
-    middle = (edges[:-1] + edges[1:]) / 2
+    centre = (edges[:-1] + edges[1:]) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        for name, look in ESTIMATORS.items():
-            if name in found:
-                value, error = found[name]
-                upper.stairs(value, edges, linewidth=2, **look.line)
-                upper.errorbar(middle, value, error, fmt="none", color=look.color, linewidth=1)
-                lower.stairs(np.where(truth > 0, value / truth, np.nan), edges, linewidth=2, **look.line)
+        for name, style in ESTIMATORS.items():
+            if name in densities:
+                value, error = densities[name]
+                upper.stairs(value, edges, linewidth=2, **style.line)
+                upper.errorbar(centre, value, error, fmt="none", color=style.color, linewidth=1)
+                lower.stairs(np.where(truth > 0, value / truth, np.nan), edges, linewidth=2, **style.line)
     lower.axhline(1, color="0.4", linewidth=1, zorder=0)
     upper.set_ylim(bottom=truth[truth > 0].min() / 10)
 
 
-def dress(panels: np.ndarray, edges: np.ndarray, slope: float) -> None:
+def set_axes(panels: np.ndarray, edges: np.ndarray, slope: float) -> None:
     """Set titles, units and ranges of the panels `(2, 2)`."""
     flat, falling = panels[0]
     flat.set_title("all jets alike")

@@ -1,6 +1,5 @@
-"""Common style of all figures, and their output files."""
+"""Common style of all figures and estimators, and the output files of figures."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import NamedTuple
 
 import matplotlib.style
 import mplhep
-import numpy as np
+import pandas as pd
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 
@@ -34,6 +34,36 @@ ADJUSTED = {
 """Changes to mplhep's style, which is made for single figures of 10 × 10 inches."""
 
 
+class EstimatorStyle(NamedTuple):
+    """Title and line style of an estimator; line and marker are unique even without colour."""
+
+    title: str
+    color: str
+    marker: str
+    linestyle: str
+
+    @property
+    def line(self) -> dict:
+        """Keyword arguments of a line without markers."""
+        return {"color": self.color, "linestyle": self.linestyle}
+
+    @property
+    def marked(self) -> dict:
+        """Keyword arguments of a line with markers."""
+        return {"marker": self.marker, **self.line}
+
+
+ESTIMATORS = {
+    "network": EstimatorStyle("network", "C0", "o", "-"),
+    "trees_subjets": EstimatorStyle("GBDT with subjets", "C1", "P", "-."),
+    "trees_image": EstimatorStyle("GBDT", "C1", "s", "-"),
+    "softdrop_mass": EstimatorStyle("soft-drop mass", "C2", "^", "--"),
+    "jet_mass": EstimatorStyle("jet mass", "C3", "v", "--"),
+    "constant_mae": EstimatorStyle("constant", "C4", "D", ":"),
+}
+"""Styles by the name of the estimator in scores, in colour order; both kinds of GBDTs share a colour."""
+
+
 @contextmanager
 def style_context(colours: Sequence[str]) -> Iterator[None]:
     """Apply the common style to figures made and saved in this block.
@@ -47,8 +77,8 @@ def style_context(colours: Sequence[str]) -> Iterator[None]:
     for colour in colours:
         if not is_color_like(colour):
             raise BadInput(f"colours of the figures: '{colour}' is not a colour")
-    look = {**ADJUSTED, "axes.prop_cycle": cycler(color=list(colours))}
-    with matplotlib.style.context([mplhep.style.ROOT, look]):
+    settings = {**ADJUSTED, "axes.prop_cycle": cycler(color=list(colours))}
+    with matplotlib.style.context([mplhep.style.ROOT, settings]):
         yield
 
 
@@ -57,17 +87,23 @@ class FigureData(NamedTuple):
 
     Attributes:
         figure: The figure.
-        numbers: Columns of equal length by name; NaN for a missing value.
+        data: Table, or columns of equal length by name; NaN for a missing value.
     """
 
     figure: Figure
-    numbers: Mapping[str, Sequence]
+    data: pd.DataFrame | Mapping[str, Sequence]
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Add one legend for all panels, below them."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def save(drawn: FigureData, png: Path) -> None:
     """Write the figure as PNG and PDF and its data as CSV, next to each other.
 
-    The bytes depend only on the content: the files record neither date nor program.
+    The bytes depend only on the content: the files record neither date nor program. Numbers in the CSV have six digits,
+    more than a figure shows.
     """
     figure = drawn.figure
     figure.draw_without_rendering()
@@ -77,12 +113,5 @@ def save(drawn: FigureData, png: Path) -> None:
         figure.savefig(part, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     with atomic_write(png.with_suffix(".pdf")) as part:
         figure.savefig(part, format="pdf", metadata={"CreationDate": None})
-    with atomic_write(png.with_suffix(".csv")) as part, part.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(drawn.numbers)
-        rows.writerows(map(written, zip(*drawn.numbers.values(), strict=True)))
-
-
-def written(row: Sequence) -> list:
-    """Return a row with six digits per number, more than a figure shows, and empty fields for NaN."""
-    return [("" if each != each else f"{each:.6g}") if isinstance(each, float | np.floating) else each for each in row]
+    with atomic_write(png.with_suffix(".csv")) as part:
+        pd.DataFrame(drawn.data).to_csv(part, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,56 +1,54 @@
 """Computing cost of each stage, from Snakemake's benchmark files."""
 
-import csv
-from dataclasses import dataclass
 from pathlib import Path
 
-from topmass.report.tables import report_parse_errors
+import pandas as pd
+
+from topmass.report.tables import Cell, Column, Table, report_parse_errors
+
+BENCHMARK_COLUMNS = ["s", "cpu_time", "max_rss"]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Computing cost of a stage in the last run of each of its jobs.
+def stage_costs(benchmarks: Path) -> pd.DataFrame:
+    """Return the cost of each stage in the last run of each of its jobs.
 
-    Attributes:
-        stage: Name of the stage.
-        jobs: Number of jobs.
-        seconds: Wall time of all jobs in seconds.
-        cpu_seconds: CPU time of all jobs in seconds.
-        peak: Largest peak resident memory of a job in MB.
-    """
+    The columns are the number of `jobs`, their wall time `seconds` and CPU time `cpu_seconds`, and the largest resident
+    memory `peak` of a job in MB. The index is the name of the stage. A job too short to be measured counts as zero.
 
-    stage: str
-    jobs: int
-    seconds: float
-    cpu_seconds: float
-    peak: float
-
-
-def timings(benchmarks: Path) -> list[Cost]:
-    """Return the cost of each stage with a benchmark in this folder, sorted by name.
+    Args:
+        benchmarks: Folder with a file or a folder of each stage.
 
     Raises:
         BadInput: If a file is not a benchmark.
     """
-    found = []
-    for stage in sorted(benchmarks.iterdir()) if benchmarks.is_dir() else ():
-        jobs = [
-            job
-            for file in ([stage] if stage.is_file() else sorted(stage.rglob("*.tsv")))
-            for job in read_benchmark(file)
-        ]
-        if jobs:
-            seconds, cpu_seconds, peak = zip(*jobs, strict=True)
-            found.append(Cost(stage.stem, len(jobs), sum(seconds), sum(cpu_seconds), max(peak)))
-    return found
+    paths = sorted(benchmarks.rglob("*.tsv"))
+    jobs = [read_benchmark(path).assign(stage=path.relative_to(benchmarks).parts[0]) for path in paths]
+    stages = pd.concat([pd.DataFrame(columns=[*BENCHMARK_COLUMNS, "stage"]), *jobs]).infer_objects().groupby("stage")
+    costs = stages.agg(
+        jobs=("s", "size"), seconds=("s", "sum"), cpu_seconds=("cpu_time", "sum"), peak=("max_rss", "max")
+    )
+    return costs.rename(lambda name: name.removesuffix(".tsv"))
 
 
-def read_benchmark(file: Path) -> list[tuple[float, float, float]]:
-    """Return seconds, CPU seconds and peak MB of each job; a job too short to be measured counts as zero.
+def read_benchmark(path: Path) -> pd.DataFrame:
+    """Return seconds, CPU seconds and peak MB of each job.
 
     Raises:
         BadInput: If the file is not a benchmark.
     """
-    with report_parse_errors(file, "a benchmark"):
-        rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines(), delimiter="\t")
-        return [tuple(float(row[name].replace("-", "0")) for name in ("s", "cpu_time", "max_rss")) for row in rows]
+    with report_parse_errors(path, "a benchmark"):
+        jobs = pd.read_csv(path, sep="\t", na_values="-")
+        return jobs[BENCHMARK_COLUMNS].astype(float).fillna(0)
+
+
+def cost_table(costs: pd.DataFrame) -> Table:
+    """Return a table of `stage_costs`, longest stage first."""
+    columns = [Column(title) for title in ("stage", "jobs", "seconds", "CPU seconds")]
+    rows = [
+        [
+            cost.Index,
+            *map(Cell, (f"{cost.jobs:,}", f"{cost.seconds:,.1f}", f"{cost.cpu_seconds:,.1f}", f"{cost.peak:,.0f}")),
+        ]
+        for cost in costs.sort_values("seconds", ascending=False, kind="stable").itertuples()
+    ]
+    return Table("The last run of each job in this folder", [*columns, Column("peak memory", "MB")], rows)

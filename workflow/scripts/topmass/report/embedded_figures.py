@@ -13,7 +13,7 @@ from topmass.files import BadInput
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 WIDE = 1900
 """Width in pixels above which a figure has several panels and needs a full row of the report."""
-BESIDE = {".pdf": "PDF", ".csv": "numbers"}
+OTHER_FORMATS = {".pdf": "PDF", ".csv": "CSV"}
 """Other formats of a figure in the same folder."""
 
 
@@ -26,21 +26,21 @@ class Figure:
         source: Content as a data URI; None if the figure is only linked.
         width: Width in pixels.
         height: Height in pixels.
-        seen: First sentence of the caption, used as alternative text.
+        alt: First sentence of the caption, used as alternative text.
         caption: Caption.
-        beside: Path and name of each other format.
+        others: Path and name of each other format.
     """
 
     path: str
     source: str | None
     width: int
     height: int
-    seen: str
+    alt: str
     caption: str
-    beside: Sequence[tuple[str, str]]
+    others: Sequence[tuple[str, str]]
 
     @property
-    def of(self) -> str:
+    def subject(self) -> str:
         """Experiment and seed, dataset, or sample that the figure shows; empty if it shows all."""
         return ", seed ".join(Path(self.path).parent.parts[1:])
 
@@ -59,53 +59,48 @@ class SizeBudget:
     """Byte budget for embedded figures; once exhausted, figures are linked instead."""
 
     def __init__(self, size: int) -> None:
-        self.left = size
+        self.remaining = size
 
     def data_uri(self, content: bytes) -> str | None:
         """Return a PNG as a data URI and charge it to the budget; None if it does not fit."""
         text = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        if len(text) > self.left:
+        if len(text) > self.remaining:
             return None
-        self.left -= len(text)
+        self.remaining -= len(text)
         return text
 
 
-def load_figure(path: Path, page: Path, captions: Path, room: SizeBudget) -> Figure:
+def load_figure(path: Path, page: Path, captions: Path, budget: SizeBudget) -> Figure:
     """Load a figure and its caption.
 
     Args:
         path: PNG file.
         page: Path of the report.
         captions: Folder of the captions, `{name of the figure}.rst`.
-        room: Byte budget for embedded figures.
+        budget: Byte budget for embedded figures.
 
     Raises:
         BadInput: If the file is not a PNG or has no caption.
     """
-    content, about = path.read_bytes(), captions / f"{path.stem}.rst"
+    content, caption_file = path.read_bytes(), captions / f"{path.stem}.rst"
     if content[:8] != SIGNATURE or len(content) < 24:
         raise BadInput(f"{path}: not a PNG; remove it, and the same command draws it anew")
-    if not about.exists():
-        raise BadInput(f"{about}: no caption for the figure {path}")
-    caption = " ".join(about.read_text(encoding="utf-8").split())
-    others = [(relative_path(path.with_suffix(kind), page), name) for kind, name in BESIDE.items()]
+    if not caption_file.exists():
+        raise BadInput(f"{caption_file}: no caption for the figure {path}")
+    caption = " ".join(caption_file.read_text(encoding="utf-8").split())
+    first_sentence = re.split(r"(?<=\.) ", caption, maxsplit=1)[0]
+    others = {path.with_suffix(suffix): name for suffix, name in OTHER_FORMATS.items()}
     return Figure(
-        relative_path(path, page), room.data_uri(content), *struct.unpack(">II", content[16:24]),
-        first_sentence(caption), caption, [(other, name) for other, name in others if (page.parent / other).exists()],
-    )  # fmt: skip
-
-
-def relative_path(path: Path, page: Path) -> str:
-    """Return the path of a file relative to the report."""
-    return path.relative_to(page.parent).as_posix()
-
-
-def first_sentence(text: str) -> str:
-    """Return the first sentence of a text."""
-    return re.split(r"(?<=\.) ", text, maxsplit=1)[0]
+        path.relative_to(page.parent).as_posix(),
+        budget.data_uri(content),
+        *struct.unpack(">II", content[16:24]),
+        first_sentence,
+        caption,
+        [(other.relative_to(page.parent).as_posix(), name) for other, name in others.items() if other.exists()],
+    )
 
 
 def by_run(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Yield groups of consecutive figures of the same run, with `Figure.of`."""
-    for name, group in groupby(figures, lambda figure: figure.of):
+    """Yield groups of consecutive figures of the same run, with `Figure.subject`."""
+    for name, group in groupby(figures, lambda figure: figure.subject):
         yield name, list(group)

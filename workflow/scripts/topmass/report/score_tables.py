@@ -1,25 +1,37 @@
-"""Tables of scores of the networks and baselines."""
+"""Tables of scores: networks and baselines, differences, containment, intervals, comparisons of experiments."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+import pandas as pd
+
+from topmass.evaluation.intervals import CELLS, MIN_JETS_PER_BIN, worst_coverage_bin
 from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.regions import CONTAINMENT
-from topmass.evaluation.score import SHORT, TITLES, inclusive
-from topmass.report.tables import Cell, Column, Table, with_interval
+from topmass.evaluation.score import MAIN_METRICS, TITLES, inclusive
+from topmass.evaluation.score_frame import ALL_METRICS, score_frame
+from topmass.report.tables import Column, Table, count_cell, interval_cell, pivot, seeds_cell
 
-ORDER = (*SHORT, *(name for name in METRICS if name not in SHORT))
+ORDER = (*MAIN_METRICS, *(name for name in METRICS if name not in MAIN_METRICS))
 """Order of the metrics, most important first."""
 ACRONYMS = ("mae", "mre", "rmse")
+COST_COLUMNS = {"epochs": "epochs", "seconds": "seconds", "jets_per_second": "jets/s"}
+"""Titles of the training cost, by its names in comparison.json."""
 
 
-def title(metric: str) -> str:
-    """Return the column title of a metric."""
-    return metric.upper() if metric in ACRONYMS else metric.replace("_", " ")
+def column_of(metric: str, suffix: str = "") -> Column:
+    """Return the column of a metric, with a suffix of its title."""
+    title = metric.upper() if metric in ACRONYMS else metric.replace("_", " ")
+    return Column(title + suffix, ALL_METRICS[metric].unit)
 
 
-METRIC_COLUMNS = {name: Column(title(name), METRICS[name].unit) for name in ORDER}
-DEFINITIONS = [(title(name), METRICS[name].title) for name in ORDER]
+DEFINITIONS = {name: (column_of(name).title, METRICS[name].title) for name in ORDER}
+"""Title and definition of each metric."""
+
+
+def name_of(run: Mapping) -> str:
+    """Return the name of a run in text."""
+    return f"{run['experiment']}, seed {run['seed']}"
 
 
 def score_tables(runs: Sequence[Mapping]) -> list[Table]:
@@ -31,90 +43,152 @@ def score_tables(runs: Sequence[Mapping]) -> list[Table]:
     Args:
         runs: Contents of the runs' metrics.json.
     """
-    groups = [list(group) for _, group in groupby(runs, others)]
-    return [table for group in groups for table in tables_of(group)]
+    tables = []
+    for _, group in groupby(runs, baseline_scores):
+        same_jets = list(group)
+        caption = f"{inclusive(same_jets[0])['jets']:,} test jets; {intervals_by_bootstrap(same_jets)}"
+        tables += [score_table(caption, same_jets), *difference_tables(same_jets), *containment_tables(same_jets)]
+    return tables
 
 
-def tables_of(runs: Sequence[Mapping]) -> list[Table]:
-    """Return the tables of runs with the same baseline scores."""
-    return [score_table(runs), *difference_tables(runs), *containment_tables(runs)]
-
-
-def others(run: Mapping) -> list:
+def baseline_scores(run: Mapping) -> list:
     """Return the number of test jets and the baseline scores; equal for networks with the same test jets."""
     region = inclusive(run)
-    return [region["jets"], {name: found for name, found in region["scores"].items() if name != "network"}]
+    return [region["jets"], {name: scores for name, scores in region["scores"].items() if name != "network"}]
 
 
-def score_table(runs: Sequence[Mapping]) -> Table:
-    """Return the table of all metrics for runs with the same baseline scores."""
-    level = runs[0]["bootstrap"]["level"]
-    caption = (
-        f"{inclusive(runs[0])['jets']:,} test jets; in brackets the {level:.0%} interval, by bootstrap over events"
-    )
-    return Table(
-        caption,
-        [Column("estimator"), *METRIC_COLUMNS.values()],
-        score_rows(runs, [[inclusive(run)] for run in runs], ORDER),
-    )
+def intervals_by_bootstrap(runs: Sequence[Mapping]) -> str:
+    """Return the part of a caption on the intervals of scores."""
+    return f"in brackets the {runs[0]['bootstrap']['level']:.0%} interval, by bootstrap over events"
+
+
+def scores_of(runs: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the scores of each run's network, then those of the common baselines, with the column `row`."""
+    frames = [score_frame(run["regions"]) for run in runs]
+    networks = [
+        frame[frame["estimator"] == "network"].assign(row=f"network {name_of(run)}")
+        for run, frame in zip(runs, frames, strict=True)
+    ]
+    others = frames[0][frames[0]["estimator"] != "network"]
+    return pd.concat([*networks, others.assign(row=others["estimator"].map(TITLES))])
+
+
+def score_table(caption: str, runs: Sequence[Mapping], metrics: Sequence[str] = ORDER) -> Table:
+    """Return the table of metrics for all jets; all runs have the same baseline scores."""
+    return pivot(caption, "estimator", scores_of(runs), {("all", name): column_of(name) for name in metrics})
 
 
 def difference_tables(runs: Sequence[Mapping]) -> list[Table]:
     """Return the table of differences between each network and the strongest baseline; an empty list without any."""
-    found = [
-        [
-            f"network {name_of(run)} − {TITLES[name]}",
-            *(with_interval(scores[each], METRIC_COLUMNS[each].unit) for each in SHORT),
-        ]
+    differences = [
+        score_frame([inclusive(run) | {"scores": {name: scores}}]).assign(
+            row=f"network {name_of(run)} − {TITLES[name]}"
+        )
         for run in runs
         for name, scores in run.get("differences", {}).items()
     ]
-    level = runs[0]["bootstrap"]["level"]
-    caption = f"Differences on the same jets; in brackets the {level:.0%} interval, by bootstrap over events"
-    heads = [Column("difference"), *(METRIC_COLUMNS[name] for name in SHORT)]
-    return [Table(caption, heads, found)] if found else []
+    if not differences:
+        return []
+    caption = f"Differences on the same jets; {intervals_by_bootstrap(runs)}"
+    columns = {("all", name): column_of(name) for name in MAIN_METRICS}
+    return [pivot(caption, "difference", pd.concat(differences), columns)]
 
 
 def containment_tables(runs: Sequence[Mapping]) -> list[Table]:
-    """Return the table of the `SHORT` metrics by containment category; an empty list if containment is unknown."""
-    parts = [[region for region in run["regions"] if region["by"] in CONTAINMENT] for run in runs]
-    if not parts[0]:
+    """Return the table of `MAIN_METRICS` by containment category; an empty list if containment is unknown."""
+    counts = {region["by"]: region["jets"] for region in runs[0]["regions"] if region["by"] in CONTAINMENT}
+    if not counts:
         return []
-    counts = ", ".join(f"{region['jets']:,} {region['by']}" for region in parts[0])
-    heads = [
-        Column(f"{METRIC_COLUMNS[name].title}, {region['by']}", METRIC_COLUMNS[name].unit)
-        for region in parts[0]
-        for name in SHORT
-    ]
-    caption = f"The same by containment: all three quarks of the top in the window ({counts})"
-    return [Table(caption, [Column("estimator"), *heads], score_rows(runs, parts, SHORT))]
+    sizes = ", ".join(f"{jets:,} {by}" for by, jets in counts.items())
+    caption = f"The same by containment: all three quarks of the top in the window ({sizes})"
+    columns = {(by, name): column_of(name, f", {by}") for by in counts for name in MAIN_METRICS}
+    return [pivot(caption, "estimator", scores_of(runs), columns)]
 
 
-def score_rows(runs: Sequence[Mapping], regions: Sequence[Sequence[Mapping]], metrics: Sequence[str]) -> list[list]:
-    """Return a row for each network and each baseline.
+def interval_tables(runs: Sequence[Mapping]) -> list[Table]:
+    """Return one table with a row for each network that predicts intervals; an empty list if there is none.
 
     Args:
         runs: Contents of the runs' metrics.json.
-        regions: Regions of each run to show.
-        metrics: Metrics to show in each region.
     """
-    networks = [
-        [f"network {name_of(run)}", *metric_cells("network", each, metrics)]
-        for run, each in zip(runs, regions, strict=True)
+    frames = [interval_frame(run) for run in runs if run["intervals"]]
+    if not frames:
+        return []
+    scores = pd.concat(frames)
+    parts = [
+        ("all", ("coverage", "mean_width", "median_width")),
+        *((by, ("coverage", "mean_width")) for by in CONTAINMENT),
     ]
-    known = [name for name in regions[0][0]["scores"] if name != "network"]
-    return networks + [[TITLES[name], *metric_cells(name, regions[0], metrics)] for name in known]
-
-
-def name_of(run: Mapping) -> str:
-    """Return the name of a run in text."""
-    return f"{run['experiment']}, seed {run['seed']}"
-
-
-def metric_cells(estimator: str, regions: Sequence[Mapping], metrics: Sequence[str]) -> list[Cell]:
-    """Return the cells of one estimator."""
-    return [
-        with_interval(each["scores"][estimator][name], METRIC_COLUMNS[name].unit)
-        for each in regions
+    columns = {("nominal", "coverage"): Column("nominal coverage", "%")}
+    columns |= {
+        (by, name): column_of(name, "" if by == "all" else f", {by}")
+        for by, metrics in parts
+        if by in set(scores["by"])
         for name in metrics
+    }
+    columns |= {(f"worst {by}", "coverage"): Column(f"worst coverage, {title}", "%") for by, title in CELLS.items()}
+    caption = "Predicted intervals of the mass; worst coverage: that of the bin which differs most from the nominal one"
+    return [pivot(f"{caption}, of bins with at least {MIN_JETS_PER_BIN} jets", "estimator", scores, columns)]
+
+
+def interval_frame(run: Mapping) -> pd.DataFrame:
+    """Return the scores of a run's intervals; the nominal coverage and the worst bins are additional regions."""
+    intervals = run["intervals"]
+    worst = [cell | {"by": f"worst {by}"} for by in CELLS if (cell := worst_coverage_bin(intervals, by))]
+    scores = score_frame([*intervals["regions"], *worst])
+    nominal = {"by": "nominal", "metric": "coverage", "value": intervals["level"]}
+    return pd.concat([scores, pd.DataFrame([nominal])]).assign(row=f"network {name_of(run)}")
+
+
+def comparison_tables(comparison: Mapping) -> list[Table]:
+    """Return tables of scores, differences to the first experiment, responses and trainings from comparison.json."""
+    rows = comparison["rows"]
+    metrics = {name: column_of(name) for name in MAIN_METRICS}
+    scores = Table(
+        "Means over seeds ± standard deviation",
+        [Column("experiment"), Column("seeds"), Column("test jets"), *metrics.values()],
+        [
+            [
+                *(row["experiment"], count_cell(len(row["seeds"])), count_cell(row["test_jets"])),
+                *(seeds_cell(row["scores"][name], column.unit) for name, column in metrics.items()),
+            ]
+            for row in rows
+        ],
+    )
+    differences = Table(
+        "Differences on the same jets; in brackets the interval, by bootstrap over events and seeds",
+        [Column("difference"), Column("shared test jets"), *metrics.values()],
+        [
+            [
+                *(f"{row['experiment']} − {comparison['reference']}", count_cell(row["shared_jets"])),
+                *(interval_cell(row["difference"][name], column.unit) for name, column in metrics.items()),
+            ]
+            for row in rows
+            if row["difference"]
+        ],
+    )
+    return [scores, *([differences] if differences.rows else []), response_table(rows), trainings_table(rows)]
+
+
+def response_table(rows: Sequence[Mapping]) -> Table:
+    """Return the table of the median of predicted / generated mass minus one, in bins of generated mass."""
+    spans = [Column(f"{low:g} to {high:g} GeV", "%") for low, high in (part["mass"] for part in rows[0]["by_mass"])]
+    cells = [
+        [
+            row["experiment"],
+            *(seeds_cell(part["response"] | {"mean": part["response"]["mean"] - 1}, "%") for part in row["by_mass"]),
+        ]
+        for row in rows
     ]
+    return Table("Median of predicted / generated − 1, by generated mass", [Column("experiment"), *spans], cells)
+
+
+def trainings_table(rows: Sequence[Mapping]) -> Table:
+    """Return the table of layers, networks, training jets and training cost."""
+    heads = ("experiment", "layers", "network", "parameters", "training jets", *COST_COLUMNS.values())
+    cells = []
+    for row in rows:
+        training = row["training"]
+        numbers = (count_cell(training[name]) for name in ("parameters", "jets", *COST_COLUMNS))
+        cells.append([row["experiment"], ", ".join(training["layers"]), training["network"], *numbers])
+    return Table("What was trained, and how fast", list(map(Column, heads)), cells)

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from topmass.report.tables import report_parse_errors
-
-MISSING = ""
+from topmass.report.training_tables import read_training
 
 
 def read_config(training: Path) -> dict:
@@ -15,10 +14,10 @@ def read_config(training: Path) -> dict:
     Raises:
         BadInput: If the file records no experiment with its dataset and sample.
     """
+    config = read_training(training, ["config"])["config"]
     with report_parse_errors(training, "about a training"):
-        config = json.loads(training.read_text(encoding="utf-8"))["config"]
         experiments_of(config), configured_inputs(config)
-        return config
+    return config
 
 
 def merge(configs: Sequence[Mapping]) -> dict:
@@ -30,9 +29,7 @@ def merge(configs: Sequence[Mapping]) -> dict:
 def setting_differences(config: Mapping, default: Mapping) -> list[list[str]]:
     """Return key, value in `default` and value in `config` as text for each setting of `config` that differs."""
     expected = dict(leaves(default))
-    return [
-        [key, expected.get(key, MISSING), value] for key, value in leaves(config) if expected.get(key, MISSING) != value
-    ]
+    return [[key, expected.get(key, ""), value] for key, value in leaves(config) if expected.get(key, "") != value]
 
 
 def leaves(content: object, key: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -49,12 +46,12 @@ def leaves(content: object, key: tuple[str, ...] = ()) -> Iterator[tuple[str, st
 
 def experiments_of(config: Mapping) -> dict[str, dict]:
     """Return `network`, `epochs`, `sample` and `layers` for each experiment."""
-    found = {}
+    experiments = {}
     for name, experiment in config["experiments"].items():
         dataset = config["datasets"][experiment["dataset"]]
-        found[name] = {"network": experiment["network"]["name"], "epochs": experiment["recipe"]["epochs"]}
-        found[name] |= {"sample": dataset["sample"], "layers": dataset["layers"]}
-    return found
+        entry = {"network": experiment["network"]["name"], "epochs": experiment["recipe"]["epochs"]}
+        experiments[name] = entry | {"sample": dataset["sample"], "layers": dataset["layers"]}
+    return experiments
 
 
 def configured_inputs(config: Mapping) -> list[dict]:
@@ -63,14 +60,14 @@ def configured_inputs(config: Mapping) -> list[dict]:
     The keys are `sample`, `source`, the configured `checksum`, the path of the `download` in the results folder and the
     settings of the `simulation`. The last three are None where they do not apply.
     """
-    unknown = {"checksum": None, "download": None, "simulation": None}
-    found = []
+    rows = []
     for name, sample in config["samples"].items():
+        row = {"sample": name, "source": None, "checksum": None, "download": None, "simulation": None}
         for file in sample.get("files", []):
-            about = {"source": file.get("url") or file["path"], "checksum": file.get("checksum")}
-            about["download"] = f"download/{name}/{file['name']}" if "url" in file else None
-            found.append({"sample": name, **unknown, **about})
+            download = f"download/{name}/{file['name']}" if "url" in file else None
+            source, checksum = file.get("url") or file["path"], file.get("checksum")
+            rows.append(row | {"source": source, "checksum": checksum, "download": download})
         if "files" not in sample:
-            about = {"source": f"{sample['jets']:,} jets simulated with seed {sample['seed']}"}
-            found.append({"sample": name, **unknown, **about, "simulation": list(leaves(sample["simulate"]))})
-    return found
+            source = f"{sample['jets']:,} jets simulated with seed {sample['seed']}"
+            rows.append(row | {"source": source, "simulation": list(leaves(sample["simulate"]))})
+    return rows

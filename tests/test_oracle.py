@@ -1,4 +1,4 @@
-"""The floor: what the quarks in a window tell of the mass, from Pythia to the tables."""
+"""The parton-level oracle: what the quarks in a window tell of the mass, from Pythia to the tables."""
 
 import os
 import subprocess
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import measure_floor as study
+import oracle as study
 from conftest import FLATTEN, REPOSITORY
-from measure_floor import measure_floor
+from oracle import measure_oracle
 from simulate import produce
 from simulation_settings import SETTINGS as SIMULATION
 from topmass.files import BadInput
@@ -53,10 +53,10 @@ def simulated() -> Partons:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> tuple[pd.DataFrame, str, bytes]:
-    folder = tmp_path_factory.mktemp("floor")
-    text = measure_floor(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE, COARSE], 1, folder)
-    assert (folder / "floor.md").read_text(encoding="utf-8") == text
-    return pd.read_csv(folder / "floor.csv"), text, (folder / "floor.csv").read_bytes()
+    folder = tmp_path_factory.mktemp("oracle")
+    text = measure_oracle(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE, COARSE], 1, folder)
+    assert (folder / "oracle.md").read_text(encoding="utf-8") == text
+    return pd.read_csv(folder / "oracle.csv"), text, (folder / "oracle.csv").read_bytes()
 
 
 def test_the_jets_are_those_that_the_workflow_simulates(simulated):
@@ -137,15 +137,15 @@ def test_the_tables_have_each_smearing_in_each_region_with_its_interval(measured
 
 
 def test_the_numbers_do_not_depend_on_how_many_processes_there_are(measured, tmp_path):
-    measure_floor(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE], 2, tmp_path)
-    assert measured[2].startswith((tmp_path / "floor.csv").read_bytes())
+    measure_oracle(SETTINGS, "flat", 1600, 1, [AS_THEY_ARE], 2, tmp_path)
+    assert measured[2].startswith((tmp_path / "oracle.csv").read_bytes())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "flaat"}, "there is no dataset 'flaat'; known are flat, theirs"),
-        ({"dataset": "theirs"}, "--dataset theirs: sample 'files' is not simulated here"),
+        ({"dataset": "flaat"}, "--dataset flaat: no such dataset; expected one of flat, theirs"),
+        ({"dataset": "theirs"}, "--dataset theirs: sample 'files' is from files"),
         ({"jets": 0}, "--jets 0: must be at least 1"),
         ({"seed": -1}, "--seed -1: must be at least 0"),
         ({"workers": 0}, "--workers 0: must be at least 1"),
@@ -157,7 +157,7 @@ def test_the_numbers_do_not_depend_on_how_many_processes_there_are(measured, tmp
 def test_what_cannot_be_measured_is_refused_with_a_line(change, message, tmp_path):
     asked = {"dataset": "flat", "jets": 100, "seed": 1, "smearings": [AS_THEY_ARE], "workers": 1} | change
     with pytest.raises(BadInput, match=message):
-        measure_floor(SETTINGS, out=tmp_path, **asked)
+        measure_oracle(SETTINGS, out=tmp_path, **asked)
     assert not list(tmp_path.iterdir())
 
 
@@ -167,12 +167,12 @@ def end_here(*_) -> None:
 
 def test_a_process_that_is_killed_ends_the_study_with_a_line(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "partons_of_block", end_here)
-    with pytest.raises(BadInput, match=r"a process that simulates was killed, .* fewer --workers"):
-        measure_floor(SETTINGS, "flat", 100, 1, [AS_THEY_ARE], 1, tmp_path)
+    with pytest.raises(BadInput, match=r"a simulating process was killed, .* fewer --workers"):
+        measure_oracle(SETTINGS, "flat", 100, 1, [AS_THEY_ARE], 1, tmp_path)
 
 
 def test_the_command_says_what_is_wrong_with_it_and_ends(tmp_path):
-    command = [sys.executable, REPOSITORY / "workflow/scripts/measure_floor.py", "--out", tmp_path]
+    command = [sys.executable, REPOSITORY / "studies/oracle.py", "--out", tmp_path]
     ended = subprocess.run([*command, "--smearing", "0.1", "0", "-1", "0"], capture_output=True, encoding="utf-8")
     assert ended.returncode == 1
-    assert ended.stderr == "measure_floor: error: --smearing 0.1 0 -1 0: must be four finite numbers, none below 0\n"
+    assert ended.stderr == "oracle: error: --smearing 0.1 0 -1 0: must be four finite numbers, none below 0\n"

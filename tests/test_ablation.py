@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablation import measure_ablation
 from benchmarks.synthetic import make_synthetic_shard
-from measure_shortcuts import measure_shortcuts
 from topmass.data.augmentation import ETA, PHI
 from topmass.data.perturbations import drop_layer, flip_jets, jet_index_of_values, shuffle_pixels
 from topmass.files import BadInput
@@ -100,17 +100,17 @@ def trained(dataset, tmp_path):
 
 
 def test_the_same_seed_makes_the_same_table(trained, tmp_path):
-    texts = [measure_shortcuts(*trained, seed, SETTINGS, 1, tmp_path / f"{i}") for i, seed in enumerate((1, 1, 2))]
-    assert texts[0] == texts[1] == (tmp_path / "0/shortcuts.md").read_text(encoding="utf-8")
-    tables = [pd.read_csv(tmp_path / f"{i}/shortcuts.csv", index_col="jets") for i in range(3)]
+    texts = [measure_ablation(*trained, seed, SETTINGS, 1, tmp_path / f"{i}") for i, seed in enumerate((1, 1, 2))]
+    assert texts[0] == texts[1] == (tmp_path / "0/ablation.md").read_text(encoding="utf-8")
+    tables = [pd.read_csv(tmp_path / f"{i}/ablation.csv", index_col="jets") for i in range(3)]
     assert tables[0].equals(tables[1])
     differing = (tables[0]["mae"] != tables[2]["mae"]).groupby(level=0).any()
     assert set(differing[differing].index) == {"shuffled within each layer", "trees fitted to shuffled jets"}
 
 
 def test_the_table_has_a_row_for_each_change_and_its_paired_difference(trained, tmp_path):
-    text = measure_shortcuts(*trained, 1, SETTINGS, 1, tmp_path / "out")
-    table = pd.read_csv(tmp_path / "out/shortcuts.csv", index_col="jets")
+    text = measure_ablation(*trained, 1, SETTINGS, 1, tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/ablation.csv", index_col="jets")
     assert len(table) == 5 + len(LAYERS) + 2 == len(text.splitlines()) - 4
     assert table["lost"].tolist() == pytest.approx((table["mae"] - table["mae"]["as they are"]).tolist(), abs=1e-3)
     assert table.loc["as they are", ["lost", "lost_low", "lost_high"]].tolist() == [0, 0, 0]
@@ -120,11 +120,11 @@ def test_the_table_has_a_row_for_each_change_and_its_paired_difference(trained, 
 
 def test_a_folder_without_the_splits_is_refused(trained, tmp_path):
     with pytest.raises(BadInput, match=r"nothing/train: no shards; SHARDS is a folder with train, validation, test"):
-        measure_shortcuts(trained[0], tmp_path / "nothing", 1, SETTINGS, 1, tmp_path / "out")
+        measure_ablation(trained[0], tmp_path / "nothing", 1, SETTINGS, 1, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_jets_of_another_dataset_are_refused(trained, tmp_path):
     make_synthetic_shard(9, NAMES).save(tmp_path / "test" / "0.npz")
     with pytest.raises(BadInput, match=r"test/0\.npz: a shard of other scales"):
-        measure_shortcuts(*trained, 1, SETTINGS, 1, tmp_path / "out")
+        measure_ablation(*trained, 1, SETTINGS, 1, tmp_path / "out")
