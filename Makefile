@@ -13,7 +13,7 @@ endif
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-data benchmark-training benchmark-inference benchmark-busy oracle ablation docs clean
+.PHONY: help ready .venv/ready run test test-lab lint format timings benchmark-data benchmark-training benchmark-inference benchmark-busy oracle ablation validate-detector docs clean
 
 help:
 	@echo "make ready    set up .venv if it is missing or from another machine"
@@ -29,6 +29,7 @@ help:
 	@echo "make benchmark-busy         measure the throughput of training next to busy processes, relative to idle"
 	@echo "make oracle   estimate the best possible MAE, from the quarks inside the window; some minutes"
 	@echo "make ablation measure the errors of make run's network on perturbed test jets; some minutes"
+	@echo "make validate-detector    compare the detector simulation with published properties of CMS; some minutes"
 	@echo "make docs     build the documentation in docs/_build/html; after its set-up it needs no network"
 	@echo "make clean    remove results/ and .snakemake/, the records of Snakemake"
 
@@ -72,6 +73,9 @@ oracle: ready
 
 ablation: ready
 	@$(IN) studies/ablation.py results/train/fast/1/model.safetensors results/shards/all_layers
+
+validate-detector: ready
+	@$(IN) studies/validate_detector.py
 
 # Only the first call installs Sphinx.
 docs: ready

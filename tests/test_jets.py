@@ -218,7 +218,7 @@ def test_what_cannot_be_used_is_refused_with_its_file_and_row(tmp_path, wrong, m
     path = tmp_path / "jets.parquet"
     damage(path, **wrong)
     with pytest.raises(BadInput, match=rf"jets\.parquet: row 1: {message}"):
-        list(JetTable(path).batches())
+        list(JetTable(path, "mass").batches())
 
 
 @pytest.mark.parametrize("name", ["mass", "value"])
@@ -229,7 +229,21 @@ def test_rows_are_counted_over_all_row_groups(tmp_path, monkeypatch, name):
     write_jets(tmp_path / "jets.parquet", [good, good, wrong], LAYERS, SOURCE)
     row = 4 if name == "mass" else 5
     with pytest.raises(BadInput, match=f"row {row}: {name}"):
-        list(JetTable(tmp_path / "jets.parquet").batches())
+        list(JetTable(tmp_path / "jets.parquet", "mass").batches())
+
+
+def test_a_generated_mass_as_target_is_read_as_mass_and_jets_without_it_are_left_out(tmp_path):
+    jets = random_jets([2, 0, 3, 1])
+    jets.gen_softdrop_mass = np.array([100, np.nan, 200, 300], "f4")
+    jets.mass[:] = np.nan
+    write_jets(tmp_path / "jets.parquet", [jets], LAYERS, SOURCE)
+    table = JetTable(tmp_path / "jets.parquet", "gen_softdrop_mass")
+    read = concat_jets(list(table.batches()))
+    assert read.mass.tolist() == [100, 200, 300] and np.array_equal(read.event, jets.event[[0, 2, 3]])
+    (columns,) = table.columns(["mass", "event"])
+    assert columns["mass"].tolist() == [100, 200, 300] and np.array_equal(columns["event"], jets.event[[0, 2, 3]])
+    with pytest.raises(BadInput, match="row 0: mass is not finite"):
+        list(JetTable(tmp_path / "jets.parquet", "mass").batches())
 
 
 def test_a_writer_that_fails_leaves_the_old_table_as_it_was(table):

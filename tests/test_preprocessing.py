@@ -51,6 +51,21 @@ def test_a_given_scale_is_taken(tables, tmp_path):
     assert Statistics.load(tmp_path / "s.json").scales[1] == 7.5
 
 
+def test_the_target_of_a_dataset_is_the_mass_of_its_shards(tables, tmp_path):
+    jets = all_jets(tables)
+    jets.gen_softdrop_mass = np.where(np.arange(len(jets)) % 10 == 0, np.nan, jets.mass + 1).astype("f4")
+    jets.mass[:] = np.nan
+    table, statistics = tmp_path / "jets.parquet", tmp_path / "s.json"
+    write_jets(table, [jets], LAYERS, {})
+    compute_statistics([table], statistics, "made_up", SPLIT, ["ecal"], {}, 0.99, FLATTEN, "gen_softdrop_mass")
+    shards = {split: tmp_path / f"{split}.npz" for split in SPLITS}
+    make_shards(table, statistics, shards, 1e-5, "log")
+    masses = np.concatenate([Shard.load(path).arrays["mass"] for path in shards.values()])
+    assert len(masses) > 50 and np.isin(masses, jets.gen_softdrop_mass[np.isfinite(jets.gen_softdrop_mass)]).all()
+    with refused("mass is not finite"):
+        compute_statistics([table], statistics, "made_up", SPLIT, ["ecal"], {}, 0.99, FLATTEN)
+
+
 def test_every_jet_that_is_kept_is_in_the_shard_of_its_split_and_nowhere_else(dataset, tables):
     statistics, shards = dataset
     known, jets = Statistics.load(statistics), all_jets(tables)

@@ -191,7 +191,7 @@ def test_a_single_mass_of_ttbar_has_the_natural_width():
 
 def test_qcd_has_no_top_quark_and_all_its_jets(tmp_path):
     stage.simulate(tmp_path / "qcd.parquet", 0, 40, 1, change(SETTINGS, {"process": "qcd", "mass": None}))
-    jets = concat_jets([*JetTable(tmp_path / "qcd.parquet").batches(needed=["pt"])])
+    jets = concat_jets([*JetTable(tmp_path / "qcd.parquet").batches()])
     for name in ("mass", "top_pt", "quarks_in_window", "quarks_in_jet"):
         assert np.isnan(getattr(jets, name)).all(), name
     assert np.isfinite(jets.gen_softdrop_mass).mean() > 0.9

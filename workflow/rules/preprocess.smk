@@ -18,7 +18,7 @@ rule compute_statistics:
     conda:
         "../../envs/preprocess.yaml"
     params:
-        **settings("datasets/{dataset}", "sample", "split", "layers", "scales", "scale_quantile", "flatten"),
+        **settings("datasets/{dataset}", "sample", "split", "layers", "scales", "scale_quantile", "flatten", "target"),
         code=code_hash("compute_statistics.py"),
     script:
         "../scripts/compute_statistics.py"

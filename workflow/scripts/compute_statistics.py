@@ -16,4 +16,5 @@ if __name__ == "__main__":
             snakemake.params.scales,
             snakemake.params.scale_quantile,
             snakemake.params.flatten,
+            snakemake.params.target,
         )

@@ -29,7 +29,8 @@ def make_shards(
         zero_suppression: Threshold on |value / scale| below which values are dropped.
         compression: Compression of the values, as in `normalize`.
     """
-    dataset, jets = Statistics.load(statistics), JetTable(table)
+    dataset = Statistics.load(statistics)
+    jets = JetTable(table, dataset.target)
     meta = ShardMeta(
         layers=tuple(dataset.layers),
         cells=tuple(dataset.cells),

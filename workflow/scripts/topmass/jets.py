@@ -35,6 +35,8 @@ REQUIRED_COLUMNS = ("mass", "pt")
 """Columns that must be finite for training and evaluation."""
 GENERATED_COLUMNS = ("gen_jet_pt", "gen_jet_mass", "gen_softdrop_mass", "pileup", "weight")
 """Properties of the generated event; null if the source does not provide them."""
+GENERATED_JET_MASSES = ("gen_jet_mass", "gen_softdrop_mass")
+"""Targets apart from `mass`."""
 POSITION_COLUMNS = ("ieta", "iphi")
 """Null in all rows of a table whose source has no jet positions."""
 
@@ -204,6 +206,11 @@ def _to_arrow(batch: JetBatch, schema: pa.Schema) -> pa.Table:
 class JetTable:
     """A jet table opened for reading.
 
+    Args:
+        path: The file.
+        target: Column that is read as `mass`, the target of the regression; None to read the columns as they are.
+            Jets without a generated jet are left out if it is the target.
+
     Attributes:
         layers: Layers of the table.
         position: Whether `ieta` and `iphi` are known.
@@ -212,8 +219,8 @@ class JetTable:
         BadInput: The file is not a jet table, or not complete.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, target: str | None = None) -> None:
+        self.path, self.target = path, target
         self.file = open_parquet(path)
         about = (self.file.schema_arrow.metadata or {}).get(b"topmass")
         if about is None:
@@ -248,23 +255,24 @@ class JetTable:
         source = self.about.get("source")
         return source if isinstance(source, dict) else {}
 
-    def batches(self, needed: Sequence[str] = REQUIRED_COLUMNS) -> Iterator[JetBatch]:
+    def batches(self) -> Iterator[JetBatch]:
         """Yield all jets in batches of at most one row group.
 
-        Args:
-            needed: Columns that must be finite.
-
         Raises:
-            BadInput: The file is damaged, or a jet is invalid.
+            BadInput: The file is damaged, or a jet is invalid or without `mass` although it is the target.
         """
         first_row = 0
+        needed = REQUIRED_COLUMNS if self.target == "mass" else ("pt",)
         try:
             for rows in self.file.iter_batches(ROW_GROUP, use_threads=False):
                 batch = _from_arrow(rows, self.schema)
                 for at, flaw in structural_errors(batch, self.layers, needed):
                     raise BadInput(f"{self.path}: row {first_row + at[0]}: {flaw}")
-                yield batch
                 first_row += len(batch)
+                if self.target in GENERATED_JET_MASSES:
+                    batch.mass = getattr(batch, self.target)
+                    batch = batch.take(np.flatnonzero(np.isfinite(batch.mass)))
+                yield batch
         except DAMAGED as error:
             raise unreadable(error, self.path, f"damaged after row {first_row}") from None
 
@@ -275,8 +283,13 @@ class JetTable:
             BadInput: The file is damaged.
         """
         try:
-            for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(names), use_threads=False):
-                yield {name: _numbers(rows, name, self.schema) for name in names}
+            source = {name: self.target if name == "mass" and self.target else name for name in names}
+            for rows in self.file.iter_batches(50 * ROW_GROUP, columns=list(source.values()), use_threads=False):
+                values = {name: _numbers(rows, column, self.schema) for name, column in source.items()}
+                if self.target in GENERATED_JET_MASSES and "mass" in values:
+                    matched = np.isfinite(values["mass"])
+                    values = {name: column[matched] for name, column in values.items()}
+                yield values
         except DAMAGED as error:
             raise unreadable(error, self.path, f"damaged in the columns {', '.join(names)}") from None
 

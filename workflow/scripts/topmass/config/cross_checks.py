@@ -131,7 +131,9 @@ def wrong_file(key: tuple[str, ...], file: Mapping) -> Iterator[Problem]:
 
 
 def dataset_problems(key: tuple[str, ...], dataset: Mapping, sample: Mapping) -> Iterator[Problem]:
-    """Yield layers that the sample lacks, invalid split fractions and ranges, and scales of unused layers."""
+    """Yield a target or layers that the sample lacks, invalid split fractions and ranges, and unused scales."""
+    if dataset["target"] == "mass" and "files" not in sample and sample["simulate"]["generator"]["process"] == "qcd":
+        yield (*key, "target"), f"the sample '{dataset['sample']}' has no top quark: choose gen_softdrop_mass"
     layers = sample.get("layers") or dataset["layers"]
     for i, layer in enumerate(dataset["layers"]):
         if layer not in layers:

@@ -86,6 +86,7 @@ def compute_statistics(
     scales: Mapping[str, float],
     scale_quantile: float,
     flatten_config: Mapping,
+    target: str = "mass",
 ) -> None:
     """Compute the statistics of a dataset, and write them as JSON.
 
@@ -102,13 +103,14 @@ def compute_statistics(
         scales: Fixed scales of layers by name; the other layers use `scale_quantile`.
         scale_quantile: Quantile of the magnitudes of non-zero values that defines the scale of a layer.
         flatten_config: `method` ("reject" or "weights"), and the arguments of `bin_edges`.
+        target: Column of the tables that is the target.
 
     Raises:
         BadInput: If the tables are not usable: units, ranges, event numbers, duplicates, empty layers, bins or splits.
     """
     counts = Counts(layers, *bin_edges(flatten_config))
     for path in track(tables, "counting jets", "table"):
-        table = JetTable(path)
+        table = JetTable(path, target)
         counts.add_table(table, sample, split)
         check_units(table, counts.mass_edges, counts.pt_edges)
     counts.check(sample)
@@ -127,6 +129,7 @@ def compute_statistics(
         jets=dict(zip(SPLITS, counts.jets.tolist(), strict=True)),
         outside=int(counts.jets.sum() - counts.inside.sum()),
         kept={},
+        target=target,
     )
     statistics.kept = keep_fractions(tables, statistics)
     statistics.save(output)
@@ -176,7 +179,7 @@ def keep_fractions(tables: Sequence[Path], statistics: Statistics) -> dict[str, 
     sums = np.zeros((len(SPLITS), *statistics.flattening.keep_probability.shape))
     edges = statistics.flattening.mass_edges, statistics.flattening.pt_edges
     for path in tables:
-        for rows in JetTable(path).columns(("mass", "pt", "event")):
+        for rows in JetTable(path, statistics.target).columns(("mass", "pt", "event")):
             part = assign_split(statistics.sample, rows["event"], statistics.split)
             for i, name in enumerate(SPLITS):
                 mass, pt, event = (rows[column][part == i] for column in ("mass", "pt", "event"))

@@ -13,7 +13,7 @@ from topmass.preprocessing.flattening import Flattening
 from topmass.preprocessing.scaling import require_scales
 from topmass.preprocessing.split import SPLITS, hash_uniform
 
-STATISTICS_VERSION = 3
+STATISTICS_VERSION = 4
 METHODS = ("reject", "weights")
 
 
@@ -32,6 +32,7 @@ class Statistics:
         jets: Number of jets per split.
         outside: Number of jets outside the bins.
         kept: Output of `keep_fractions` per split.
+        target: Column of the jet tables that is the target: "mass" or one of `GENERATED_JET_MASSES`.
     """
 
     sample: str
@@ -44,6 +45,7 @@ class Statistics:
     jets: dict[str, int]
     outside: int
     kept: dict[str, dict[str, float]]
+    target: str = "mass"
 
     def __post_init__(self) -> None:
         find_layers(self.layers, self.cells)
