@@ -237,16 +237,11 @@ def ran(tmp_path_factory) -> Path:
     return copy
 
 
-NOT_SEEN = pytest.mark.xfail(reason="not seen to pass from its first command to its last yet", strict=False)
-NOT_SEEN_PAGES = ("README.md", "docs/quickstart.md", "docs/use-a-model.md", "docs/troubleshooting.md")
 WITH_COMMANDS = [page for page in TABLE if {RUN, DRY} & {*TABLE[page].values()}]
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=NOT_SEEN if page in NOT_SEEN_PAGES else ()) for page in WITH_COMMANDS],
-)
+@pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_the_commands_of_a_page_succeed(page, request, tmp_path):
     if page in ON_RESULTS:
         copy = shutil.copytree(request.getfixturevalue("ran"), tmp_path / "topmass", symlinks=True)

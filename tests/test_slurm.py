@@ -66,7 +66,8 @@ class Watch:
         """Note the state of all jobs; kill a training that has a checkpoint, in another way each time."""
         for number, job in jobs().items():
             self.jobs[number] = job
-            training = job["Comment"].startswith("rule_train") and job["JobState"] == "RUNNING"
+            # With its wildcards: the rule `train_gbdt` begins alike.
+            training = job["Comment"].startswith("rule_train_wildcards") and job["JobState"] == "RUNNING"
             if training and (number, job["Restarts"]) not in [
                 (one, seen["Restarts"]) for one, seen, _ in self.trainings
             ]:
