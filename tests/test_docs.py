@@ -54,6 +54,19 @@ def test_links_to_files_lead_somewhere(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_files_that_the_documentation_names_exist():
+    tracked = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("the names of the files come from git")
+    files = tracked.stdout.split()
+    missing = []
+    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(DOCS / page for page in PAGES)):
+        names = re.findall(r"`([\w./-]+\.(?:py|smk|jinja))`", page.read_text(encoding="utf-8"))
+        missing += [(page.name, name) for name in names if not any(f"/{file}".endswith(f"/{name}") for file in files)]
+    # Results of a deleted script keep its name.
+    assert missing == [("benchmarks.md", "gpu_run.py")]
+
+
 @pytest.mark.parametrize("name", SCHEMA["properties"])
 def test_the_reference_has_every_key_at_the_top(name):
     section = sections()[f"`{name}`"]

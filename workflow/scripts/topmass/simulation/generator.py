@@ -16,6 +16,7 @@ import pythia8mc
 from topmass.files import BadInput
 
 TOP, W = 6, 24
+"""PDG numbers."""
 CONFLICTING_ENV_VARS = ("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB")
 """Variables of software stacks; they override the data of the wheel with those of another Pythia version."""
 
@@ -23,9 +24,10 @@ COMMON = (
     "Print:quiet = on",
     "Random:setSeed = on",
     "6:mMin = 0",
+    # W bosons decay to quarks only.
     "24:onMode = off",
     "24:onIfAny = 1 2 3 4 5",
-    # Particles that leave this cylinder (mm), tracker and calorimeters, do not decay.
+    # Particles decay only inside this cylinder (mm), which contains tracker and calorimeters.
     "ParticleDecays:limitCylinder = on",
     "ParticleDecays:xyMax = 1100.",
     "ParticleDecays:zMax = 2900.",
@@ -38,7 +40,7 @@ class GeneratorSettings:
 
     Attributes:
         process: "gun" is g g → t t̄ with flat mass, pT and η, without a physical rate. "ttbar" is pp → t t̄ and "qcd"
-            is pp → two light partons. Both have all subprocesses of QCD and a pT spectrum biased to high values.
+            is pp → two partons other than top. Both have all subprocesses of QCD and a pT spectrum biased to high values.
         mass: Range of the top mass; a forced wide Breit–Wigner spreads the masses of "ttbar" over it. A number is the
             pole mass of "ttbar", with its natural width. None for "qcd".
         pt: Range of the top pT for "gun", of p̂T of the hard process otherwise.
@@ -76,7 +78,8 @@ class Particles(NamedTuple):
 class Tops(NamedTuple):
     """Top quarks (N,) just before their decay, ordered by event; GeV.
 
-    `event` is the index in the batch. The arrays `quark_*`, (N, 3), describe the decay quarks of `find_quarks`.
+    `event` is the index in the batch. The arrays `quark_*`, (N, 3), describe the b quark and the two quarks of the W
+    boson, directly after the decays.
     """
 
     event: np.ndarray
@@ -94,7 +97,7 @@ class TopGun(pythia8mc.LHAup):
     """Les Houches source of g g → t t̄ with flat top mass, pT and η, back to back in φ.
 
     Colour flows from the beams through the tops, so that Pythia showers and hadronises a complete event. The beams
-    only provide the gluons: their energy is just high enough to accept every combination.
+    only provide the gluons: their energy is 5 % above the largest that a gluon needs, mT · exp(η_max).
     """
 
     def __init__(self, settings: GeneratorSettings, rng: np.random.Generator) -> None:
@@ -121,7 +124,7 @@ class TopGun(pythia8mc.LHAup):
         px, py, pz = pt * math.cos(phi), pt * math.sin(phi), pt * np.sinh(etas)
         energies = np.sqrt(pt**2 + pz**2 + masses**2)
         forward, backward = (energies.sum() + pz.sum()) / 2, (energies.sum() - pz.sum()) / 2
-        # Electromagnetic and strong coupling at the scale of the process; Pythia uses its own values.
+        # α_em and α_s are ignored by Pythia. Particles have PDG number, status, mothers, colours, p4 and mass.
         self.setProcess(1, 1.0, max(pt, *masses), 0.0073, 0.1)
         self.addParticle(21, -1, 0, 0, 101, 102, 0, 0, forward, forward, 0)
         self.addParticle(21, -1, 0, 0, 102, 103, 0, 0, -backward, backward, 0)
@@ -136,7 +139,7 @@ class Events(NamedTuple):
     Attributes:
         particles: Final particles of the hard collisions.
         tops: Top quarks.
-        has_tops: Whether the process makes top quarks.
+        has_tops: Whether the process makes top quarks, so that jets must match one.
         weight: Weight (events,) that undoes the bias of the pT spectrum; 1 for "gun".
         pileup: Number (events,) of further collisions.
     """
@@ -164,18 +167,18 @@ class Generator:
             f"PartonLevel:ISR = {'on' if settings.initial_state_radiation else 'off'}",
             f"PartonLevel:MPI = {'on' if settings.multiparton_interactions else 'off'}",
         )
-        process = ("Beams:frameType = 5",) if self.gun else hard_process(settings)
-        self.pythia = start_pythia([*COMMON, *switches, *process, *settings.pythia], pythia_seed, self.gun)
+        process_lines = ("Beams:frameType = 5",) if self.gun else hard_process_settings(settings)
+        self.pythia = start_pythia([*COMMON, *switches, *process_lines, *settings.pythia], pythia_seed, self.gun)
 
-    def batch(self, events: int) -> Events:
-        """Return the next `events` events without pile-up and without those that Pythia cannot complete.
+    def batch(self, number: int) -> Events:
+        """Generate `number` events without pile-up; return those that Pythia completes, at least one.
 
         Raises:
             BadInput: If Pythia completes none of them.
         """
-        batch = self.pythia.nextBatch(events)
+        batch = self.pythia.nextBatch(number)
         if not len(batch.prt):
-            raise BadInput(f"Pythia completes none of {events:,} events with these settings: {self.settings}")
+            raise BadInput(f"Pythia completes none of {number:,} events with these settings: {self.settings}")
         particles, tops = read_out(batch.prt)
         weight = ak.to_numpy(batch.info.weights)[:, 0]
         return Events(particles, tops, self.settings.process != "qcd", weight, np.zeros(len(weight), int))
@@ -214,7 +217,10 @@ def start_pythia(
 
 @contextmanager
 def captured_output() -> Iterator[list[str]]:
-    """Collect the lines that C++ code prints: Pythia's errors, and the banner of Vincia, which no setting prevents."""
+    """Hide what C++ code prints, and collect its lines in a list that is filled when the block ends.
+
+    These are Pythia's errors, and the banner of Vincia, which no setting prevents.
+    """
     lines: list[str] = []
     sys.stdout.flush()
     stdout = os.dup(1)
@@ -229,13 +235,13 @@ def captured_output() -> Iterator[list[str]]:
             lines += file.read().splitlines()
 
 
-def hard_process(settings: GeneratorSettings) -> tuple[str, ...]:
+def hard_process_settings(settings: GeneratorSettings) -> tuple[str, ...]:
     """Return the Pythia settings of pp → t t̄ or pp → jets, with a p̂T spectrum that is biased to high values.
 
     The bias makes the spectrum nearly flat; the weights of the events undo it. An artificial width that spreads the
     top mass over a range has no weight: it produces a training spectrum, not a prediction.
     """
-    bias = (
+    common = (
         f"Beams:eCM = {settings.collision_energy}",
         f"PhaseSpace:pTHatMin = {settings.pt[0]}",
         f"PhaseSpace:pTHatMax = {settings.pt[1]}",
@@ -244,8 +250,8 @@ def hard_process(settings: GeneratorSettings) -> tuple[str, ...]:
         f"PhaseSpace:bias2SelectionRef = {settings.pt[0]}",
     )
     if settings.process == "qcd":
-        return (*bias, "HardQCD:all = on")
-    top_pair = (*bias, "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
+        return (*common, "HardQCD:all = on")
+    top_pair = (*common, "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
     if not isinstance(settings.mass, Sequence):
         return (*top_pair, f"6:m0 = {settings.mass}")
     low, high = settings.mass
@@ -266,6 +272,7 @@ def read_out(record: ak.Array) -> tuple[Particles, Tops]:
     pdg, status = ak.to_numpy(flat.id), ak.to_numpy(flat.status)
     px, py, pz = (ak.to_numpy(flat.p[axis]) for axis in ("px", "py", "pz"))
     final = np.flatnonzero(status > 0)
+    # The components of the vertex have the names of momenta, and are in mm.
     born = flat.vProd[final]
     vertex = (ak.to_numpy(ak.fill_none(born[axis], 0.0)) * 1e-3 for axis in ("px", "py", "pz"))
     particles = Particles(
@@ -281,8 +288,8 @@ def read_out(record: ak.Array) -> tuple[Particles, Tops]:
     event = np.searchsorted(offset, top, side="right") - 1
     quarks = find_quarks(top, pdg, daughters)
     mass = ak.to_numpy(flat.m)
-    of_top, of_quarks = (cylindrical(px[rows], py[rows], pz[rows]) for rows in (top, quarks))
-    return particles, Tops(event, mass[top], *of_top, *of_quarks, mass[quarks])
+    top_kinematics, quark_kinematics = (cylindrical(px[rows], py[rows], pz[rows]) for rows in (top, quarks))
+    return particles, Tops(event, mass[top], *top_kinematics, *quark_kinematics, mass[quarks])
 
 
 def cylindrical(px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

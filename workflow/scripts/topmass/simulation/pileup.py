@@ -15,12 +15,14 @@ POOL_EVENTS = 2000
 """Minimum-bias events of a block; each is used many times, in other company and rotated."""
 MINIMUM_BIAS = ("SoftQCD:inelastic = on",)
 VERTEX_DZ = 0.1
-"""Maximum |dz| in cm of a track from the hard collision: twenty times the resolution at 1 GeV."""
+"""Maximum |dz| in cm of a track from the hard collision: nine times the central resolution at 1 GeV.
+
+Soft forward tracks of the hard collision are lost, too: a fifth of them at |η| = 2 and 0.5 GeV."""
 PUPPI_RADIUS = 0.4
-"""Radius of the neighbourhood of a candidate (Bertolini, Harris, Low, Tran, JHEP 10 (2014) 059, section 3)."""
+"""Radius of the neighbourhood of a candidate. The method is that of JHEP 10 (2014) 059, the values are those of CMS."""
 PUPPI_MIN_WEIGHT = 0.01
 PUPPI_MIN_PT = (0.2, 0.015)
-"""Minimum weighted pT of a neutral candidate in GeV: constant, and slope per interaction (the same article)."""
+"""Minimum weighted pT of a neutral candidate in GeV: constant, and slope per interaction."""
 
 
 class PileupSettings(NamedTuple):
