@@ -40,7 +40,7 @@ class GeneratorSettings:
 
     Attributes:
         process: "gun" is g g → t t̄ with flat mass, pT and η, without a physical rate. "ttbar" is pp → t t̄ and "qcd"
-            is pp → two partons other than top. Both have all subprocesses of QCD and a pT spectrum biased to high values.
+            is pp → two partons other than top. Both have all QCD subprocesses and a pT spectrum biased to high values.
         mass: Range of the top mass; a forced wide Breit–Wigner spreads the masses of "ttbar" over it. A number is the
             pole mass of "ttbar", with its natural width. None for "qcd".
         pt: Range of the top pT for "gun", of p̂T of the hard process otherwise.
