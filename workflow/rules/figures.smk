@@ -86,7 +86,7 @@ FIGURES = {
 SETTINGS = {"predictions": ["falling_slope"], "learning_curve": ["oracle_mae"]}
 
 for family, (folder, inputs, figures) in FIGURES.items():
-    place = f"figure_{family}/{folder}".rstrip("/")
+    path = f"figure_{family}/{folder}".rstrip("/")
 
     rule:
         name:
@@ -96,9 +96,9 @@ for family, (folder, inputs, figures) in FIGURES.items():
         output:
             **{name: figure(f"{folder}/{name}".lstrip("/"), *titles) for name, titles in figures.items()},
         log:
-            f"results/log/{place}.log",
+            f"results/log/{path}.log",
         benchmark:
-            f"results/benchmark/{place}.tsv"
+            f"results/benchmark/{path}.tsv"
         conda:
             "../../envs/figures.yaml"
         params:

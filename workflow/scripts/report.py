@@ -12,7 +12,7 @@ from topmass.evaluation.score import baselines_not_beaten, inclusive, read_metri
 from topmass.files import BadInput, write_atomically
 from topmass.report import provenance
 from topmass.report.cost_table import cost_table, stage_costs
-from topmass.report.embedded_figures import SizeBudget, by_run, load_figure
+from topmass.report.embedded_figures import by_run, load_figure
 from topmass.report.score_tables import DEFINITIONS, comparison_tables, interval_tables, name_of, score_tables
 from topmass.report.settings import configured_inputs, experiments_of, merge, read_config, setting_differences
 from topmass.report.tables import Table, report_parse_errors
@@ -56,10 +56,14 @@ def write_report(
     runs = [read_run(path) for path in metrics]
     config = merge([*map(read_config, trainings), *map(evaluation_settings, runs)])
     inputs = configured_inputs(config)
-    budget = SizeBudget(MAX_REPORT_BYTES - TEXT_BYTES)
     templates = repository / "workflow/report"
-    sections = {name: [load_figure(path, page, templates, budget) for path in paths] for name, paths in figures.items()}
-    linked = sum(figure.source is None for section in sections.values() for figure in section)
+    remaining, linked, sections = MAX_REPORT_BYTES - TEXT_BYTES, 0, {name: [] for name in figures}
+    for name, paths in figures.items():
+        for path in paths:
+            figure = load_figure(path, page, templates, remaining)
+            sections[name].append(figure)
+            remaining -= len(figure.source or "")
+            linked += figure.source is None
     if linked:
         log_info(f"{linked} figures are linked, because the report is limited to {MAX_REPORT_BYTES / 1e6:.0f} MB")
     # The job of the report itself has not finished.

@@ -19,6 +19,8 @@ PREDICTION_COLUMNS = {
 }
 TRUTH_COLUMNS = tuple(name for name in PREDICTION_COLUMNS if name != "predicted")
 """Columns copied from the shards."""
+JET_KEY = ("event", "mass", "pt")
+"""Columns that identify a jet; the event number alone may repeat between samples."""
 INTERVAL_COLUMNS = {"low": np.dtype("f4"), "high": np.dtype("f4")}
 """Optional columns of intervals; the metadata of the table contains their two quantiles."""
 
@@ -73,7 +75,7 @@ class Predictions:
 
     def same_jets(self, other: "Predictions") -> bool:
         """Return whether the other predictions are for the same jets in the same order."""
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ("event", "mass", "pt"))
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in JET_KEY)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":

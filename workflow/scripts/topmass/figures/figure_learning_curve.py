@@ -84,9 +84,9 @@ def curve_points(rows: Sequence[Mapping]) -> pd.DataFrame:
 def label_jets(axes: Axes, jets: Sequence[float]) -> None:
     """Make the horizontal axis logarithmic, with ticks at the numbers of jets that are far enough apart."""
     axes.set_xscale("log")
-    shown = [number for i, number in enumerate(jets) if i == 0 or number > 1.3 * jets[i - 1]]
-    axes.set_xticks(shown, [f"{float(f'{number / 1000:.3g}'):,g}" for number in shown])
+    ticks = [number for i, number in enumerate(jets) if i == 0 or number > 1.3 * jets[i - 1]]
+    axes.set_xticks(ticks, [f"{float(f'{number / 1000:.3g}'):,g}" for number in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("Jets trained on (thousands)")
+    axes.set_xlabel("Training jets (thousands)")
     axes.grid(color="0.9")

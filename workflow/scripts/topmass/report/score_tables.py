@@ -127,8 +127,8 @@ def interval_tables(runs: Sequence[Mapping]) -> list[Table]:
         for name in metrics
     }
     columns |= {(f"worst {by}", "coverage"): Column(f"worst coverage, {title}", "%") for by, title in CELLS.items()}
-    caption = "Predicted intervals of the mass; worst coverage: that of the bin which differs most from the nominal one"
-    return [pivot(f"{caption}, of bins with at least {MIN_JETS_PER_BIN} jets", "estimator", scores, columns)]
+    caption = "Predicted intervals; the worst coverage is the one furthest from nominal among bins with at least"
+    return [pivot(f"{caption} {MIN_JETS_PER_BIN} jets", "estimator", scores, columns)]
 
 
 def interval_frame(run: Mapping) -> pd.DataFrame:
@@ -191,4 +191,4 @@ def trainings_table(rows: Sequence[Mapping]) -> Table:
         training = row["training"]
         numbers = (count_cell(training[name]) for name in ("parameters", "jets", *COST_COLUMNS))
         cells.append([row["experiment"], ", ".join(training["layers"]), training["network"], *numbers])
-    return Table("What was trained, and how fast", list(map(Column, heads)), cells)
+    return Table("Networks, training jets and speed", list(map(Column, heads)), cells)

@@ -34,7 +34,7 @@ def history_table(histories: Sequence[Path]) -> Table:
     """
     columns = [Column("training"), Column("epochs"), Column("best epoch"), Column("validation MAE", "GeV")]
     columns += [Column("validation MRE", "%"), Column("last learning rate")]
-    caption = "Validation errors of the best epoch, the one with the smallest MAE, whose weights are used"
+    caption = "Validation errors of the best epoch, which has the smallest MAE; its weights are saved"
     return Table(caption, columns, [[run_of(path), *best_epoch(path)] for path in histories])
 
 
