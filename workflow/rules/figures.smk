@@ -23,7 +23,7 @@ def tables_with_jets(wildcards):
 
 
 # For each module `topmass.figures.figure_…`: folder, inputs, and figures with category and title in Snakemake's report.
-# Names of inputs, figures and settings are argument names of its function `draw_…`.
+# Names of inputs and settings are argument names of its function `draw_…`, which returns the figures by name.
 FIGURES = {
     "images": (
         "{sample}",

@@ -12,22 +12,23 @@ from topmass.jets import JetBatch, JetTable, concat_jets
 from topmass.layers import Layer
 from topmass.plotting.event_displays import energies, event_displays
 from topmass.plotting.mean_images import image_panels, mean_images
-from topmass.plotting.style import save, style_context
+from topmass.plotting.style import FigureData
 
 MAX_JETS = 2000
 SINGLE_JETS = 6
 
 
-def draw_images(tables: Sequence[Path], average_images: Path, single_jets: Path, colours: Sequence[str]) -> None:
+def draw_images(tables: Sequence[Path]) -> dict[str, FigureData]:
     """Draw the mean image of the first jets of the tables in each layer, and six jets in order of mass."""
     jets, layers = first_jets(tables)
     log_info(f"{len(jets):,} jets, {len(layers)} layers")
     chosen = spread_in_mass(jets.mass)
     images = [energies(jets.take(np.array([i])), layers) for i in chosen]
     titles = [f"$m$ = {jets.mass[i]:.0f} GeV, $p_T$ = {jets.pt[i]:.0f} GeV" for i in chosen]
-    with style_context(colours):
-        save(image_panels(mean_images(jets, layers), layers, len(jets)), average_images)
-        save(event_displays(images, titles, {"mass": jets.mass[chosen], "pt": jets.pt[chosen]}, columns=3), single_jets)
+    return {
+        "average_images": image_panels(mean_images(jets, layers), layers, len(jets)),
+        "single_jets": event_displays(images, titles, {"mass": jets.mass[chosen], "pt": jets.pt[chosen]}, columns=3),
+    }
 
 
 def first_jets(tables: Sequence[Path]) -> tuple[JetBatch, tuple[Layer, ...]]:

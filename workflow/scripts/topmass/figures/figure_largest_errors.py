@@ -10,21 +10,17 @@ from topmass.evaluation.predictions import JET_KEY, Predictions
 from topmass.files import BadInput
 from topmass.jets import JetTable
 from topmass.plotting.event_displays import energies, event_displays
-from topmass.plotting.style import save, style_context
+from topmass.plotting.style import FigureData
 
 JETS = 8
 
 
-def draw_largest_errors(
-    predictions: Path, tables: Sequence[Path], largest_errors: Path, colours: Sequence[str]
-) -> None:
+def draw_largest_errors(predictions: Path, tables: Sequence[Path]) -> dict[str, FigureData]:
     """Draw the jets with the largest errors in descending order, with both masses.
 
     Args:
         predictions: Predictions for the test jets.
         tables: Jet tables that contain the images.
-        largest_errors: Figure to write.
-        colours: Colours of the figures.
 
     Raises:
         BadInput: No table contains one of the jets.
@@ -40,8 +36,7 @@ def draw_largest_errors(
         f"$m$ = {mass:.0f}, predicted {predicted:.0f} GeV\n$p_T$ = {pt:.0f} GeV"
         for mass, predicted, pt in zip(*variables.values(), strict=True)
     ]
-    with style_context(colours):
-        save(event_displays(images, titles, variables, columns=4), largest_errors)
+    return {"largest_errors": event_displays(images, titles, variables, columns=4)}
 
 
 def find_images(keys: Sequence[tuple], tables: Sequence[Path], predictions: Path) -> list[dict[str, np.ndarray]]:

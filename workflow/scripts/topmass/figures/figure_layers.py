@@ -12,7 +12,7 @@ from topmass.console import log_info
 from topmass.files import BadInput, file_digest
 from topmass.jets import JetBatch, JetTable
 from topmass.layers import Layer, find_layers
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 from topmass.preprocessing.shards import Shard, require_statistics
 from topmass.preprocessing.statistics import Statistics
 
@@ -21,17 +21,13 @@ OUTER = 0.001
 """Fraction of the values of a signed layer beyond the outermost bins; these values count in the outermost bins."""
 
 
-def draw_layers(
-    tables: Sequence[Path], shards: Sequence[Path], statistics: Path, layer_values: Path, colours: Sequence[str]
-) -> None:
+def draw_layers(tables: Sequence[Path], shards: Sequence[Path], statistics: Path) -> dict[str, FigureData]:
     """Draw the layer values of the first jets of the tables, and of the first shard with jets.
 
     Args:
         tables: Jet tables, before preprocessing.
         shards: Shards, after preprocessing.
         statistics: Statistics of the dataset.
-        layer_values: Figure to write.
-        colours: Colours of the figures.
 
     Raises:
         BadInput: There are no jets, or the shard was made with other statistics.
@@ -43,8 +39,7 @@ def draw_layers(
     log_info(f"{len(jets):,} jets before, {len(shard):,} after")
     before = [jets.value[jets.layer == names.index(layer.name)] for layer in layers]
     after = [shard.arrays["value"][shard.arrays["layer"] == i].astype(np.float64) for i in range(len(layers))]
-    with style_context(colours):
-        save(layer_panels(layers, before, after, dataset.scales, (len(jets), len(shard))), layer_values)
+    return {"layer_values": layer_panels(layers, before, after, dataset.scales, (len(jets), len(shard)))}
 
 
 def first_jets(tables: Sequence[Path]) -> tuple[JetBatch, list[str]]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from topmass.console import log_info
 from topmass.files import BadInput, file_digest
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 from topmass.preprocessing.shards import MASS_SCALE, read_jet_arrays
 from topmass.preprocessing.statistics import Statistics
 
@@ -20,18 +20,9 @@ MARKERS = "osD^v"
 
 
 def draw_masses(
-    train: Sequence[Path], validation: Sequence[Path], test: Sequence[Path], statistics: Path, masses: Path,
-    colours: Sequence[str],
-) -> None:  # fmt: skip
+    train: Sequence[Path], validation: Sequence[Path], test: Sequence[Path], statistics: Path
+) -> dict[str, FigureData]:
     """Draw the masses of the shards of each split, with the results of the flattening.
-
-    Args:
-        train: Shards of the training split.
-        validation: Shards of the validation split.
-        test: Shards of the test split.
-        statistics: Statistics of the dataset.
-        masses: Figure to write.
-        colours: Colours of the figures.
 
     Raises:
         BadInput: The statistics lack a split.
@@ -50,8 +41,7 @@ def draw_masses(
         before = (1 / dataset.flattening.keep_probability).sum(axis=1)
     else:
         edges, before = np.linspace(edges[0], edges[-1], BINS + 1), None
-    with style_context(colours):
-        save(mass_distribution(jets, edges, before), masses)
+    return {"masses": mass_distribution(jets, edges, before)}
 
 
 def flattening_note(jets: int, result: Mapping[str, float]) -> str:
