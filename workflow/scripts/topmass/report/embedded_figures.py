@@ -3,9 +3,8 @@
 import base64
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from topmass.files import BadInput
@@ -84,9 +83,3 @@ def load_figure(path: Path, page: Path, captions: Path, max_bytes: int) -> Figur
         caption,
         [(other.relative_to(page.parent).as_posix(), name) for other, name in others.items() if other.exists()],
     )
-
-
-def by_run(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Yield groups of consecutive figures of the same run, with `Figure.subject`."""
-    for name, group in groupby(figures, lambda figure: figure.subject):
-        yield name, list(group)
