@@ -19,11 +19,11 @@ def rates(names: Sequence[str], values: np.ndarray, spread: np.ndarray, title: s
     """
     figure = Figure(figsize=(11, 1.5 + 0.6 * len(names)), layout="constrained")
     axes = figure.subplots()
-    y = np.arange(len(names))
-    axes.barh(y, values, xerr=spread, color="C0", height=0.7)
-    for i, (value, end) in enumerate(zip(values, values + spread, strict=True)):
-        axes.annotate(f"{value:,.0f}", (end, i), (8, 0), textcoords="offset points", va="center")
-    axes.set_yticks(y, names)
+    places = np.arange(len(names))
+    axes.barh(places, values, xerr=spread, color="C0", height=0.7)
+    for place, value, end in zip(places, values, values + spread, strict=True):
+        axes.annotate(f"{value:,.0f}", (end, place), (8, 0), textcoords="offset points", va="center")
+    axes.set_yticks(places, names)
     axes.tick_params(axis="y", which="both", length=0)
     axes.invert_yaxis()
     axes.set_xscale("log")
