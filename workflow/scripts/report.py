@@ -104,12 +104,7 @@ def write_report(
 
 
 def summary_sentence(runs: Sequence[Mapping], experiments: Mapping[str, Mapping]) -> str:
-    """Return a sentence on the trained networks, their data and the number of test jets.
-
-    Args:
-        runs: Contents of the runs' metrics.json.
-        experiments: `network`, `sample`, `layers` and `epochs` of each experiment.
-    """
+    """Return a sentence on the trained networks (from `experiments_of`), their data and the number of test jets."""
     seeds = len({run["seed"] for run in runs})
     jets = {inclusive(run)["jets"] for run in runs}
     test_jets = f"{min(jets):,}" if len(jets) == 1 else f"{min(jets):,} to {max(jets):,}"

@@ -93,12 +93,7 @@ def compare_experiments(experiments: Sequence[Experiment]) -> dict:
 
 
 def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the common jets in the predictions of both experiments.
-
-    Args:
-        first: Reference experiment.
-        other: Compared experiment.
-        min_mass: Generated mass in GeV above which jets are used.
+    """Return the rows of the common jets above `min_mass` (GeV) in the predictions of both experiments.
 
     Raises:
         BadInput: If the common jets are of fewer than two events.
@@ -112,11 +107,7 @@ def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[
 
 
 def read_comparison(path: Path) -> dict:
-    """Load a comparison.json.
-
-    Raises:
-        BadInput: If the file is not a comparison of this version.
-    """
+    """Load a comparison.json; BadInput if the file is not a comparison of this version."""
     try:
         comparison = json.loads(path.read_text(encoding="utf-8"))
         version = comparison["version"]

@@ -109,11 +109,7 @@ class Predictions:
 
 
 def read_intervals(table: pa.Table, path: Path) -> Intervals:
-    """Return the intervals of a table.
-
-    Args:
-        table: Table with the columns `low` and `high`.
-        path: File of the table, for the error message.
+    """Return the intervals of a table with the columns `low` and `high`; `path` is its file.
 
     Raises:
         BadInput: If an interval is invalid or the metadata does not contain the two quantiles.
@@ -132,11 +128,7 @@ def read_intervals(table: pa.Table, path: Path) -> Intervals:
 
 
 def load_predicted(jets: Predictions, path: Path) -> np.ndarray:
-    """Return the predictions (N,) in GeV of another file for the same jets.
-
-    Raises:
-        BadInput: If the file has other jets or another order.
-    """
+    """Return the predictions (N,) in GeV of another file; BadInput if it has other jets or another order."""
     other = Predictions.load(path)
     if not other.same_jets(jets):
         raise BadInput(f"{path}: expected the same {len(jets.mass):,} jets, in the same order, as for the network")

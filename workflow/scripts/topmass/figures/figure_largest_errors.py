@@ -16,15 +16,7 @@ JETS = 8
 
 
 def draw_largest_errors(predictions: Path, tables: Sequence[Path]) -> dict[str, FigureData]:
-    """Draw the jets with the largest errors in descending order, with both masses.
-
-    Args:
-        predictions: Predictions for the test jets.
-        tables: Jet tables that contain the images.
-
-    Raises:
-        BadInput: No table contains one of the jets.
-    """
+    """Draw the jets with the largest errors in descending order, with both masses; `tables` contain the images."""
     jets = Predictions.load(predictions)
     error = np.abs(jets.predicted - jets.mass)
     chosen = np.argsort(-error, kind="stable")[:JETS]
@@ -40,15 +32,10 @@ def draw_largest_errors(predictions: Path, tables: Sequence[Path]) -> dict[str, 
 
 
 def find_images(keys: Sequence[tuple], tables: Sequence[Path], predictions: Path) -> list[dict[str, np.ndarray]]:
-    """Load the images of jets in the given order.
-
-    Args:
-        keys: Event, mass and pT of each jet.
-        tables: Jet tables to search.
-        predictions: File of the predictions, for messages.
+    """Load the images of jets in the order of their keys (`JET_KEY`).
 
     Raises:
-        BadInput: No table contains one of the jets.
+        BadInput: No table contains one of the jets in the file `predictions`.
     """
     images: dict[tuple, dict[str, np.ndarray]] = {}
     events = [event for event, _, _ in keys]

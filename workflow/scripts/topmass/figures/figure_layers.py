@@ -22,16 +22,7 @@ OUTER = 0.001
 
 
 def draw_layers(tables: Sequence[Path], shards: Sequence[Path], statistics: Path) -> dict[str, FigureData]:
-    """Draw the layer values of the first jets of the tables, and of the first shard with jets.
-
-    Args:
-        tables: Jet tables, before preprocessing.
-        shards: Shards, after preprocessing.
-        statistics: Statistics of the dataset.
-
-    Raises:
-        BadInput: There are no jets, or the shard was made with other statistics.
-    """
+    """Draw layer values before preprocessing (first jets of the tables) and after it (first shard with jets)."""
     dataset = Statistics.load(statistics)
     layers = find_layers(dataset.layers, dataset.cells)
     jets, names = first_jets(tables)

@@ -26,11 +26,8 @@ def draw_predictions(
     Args:
         predictions: Predictions of the network.
         metrics: Metrics of the network.
-        others: Predictions of other estimators, in files of their names.
+        others: Predictions of other estimators for the same jets, in files of their names.
         falling_slope: Slope of the falling spectrum, GeV.
-
-    Raises:
-        BadInput: Other estimators have predictions for different jets.
     """
     jets, content = Predictions.load(predictions), read_metrics(metrics)
     estimates = {"network": jets.predicted, **{path.stem: load_predicted(jets, path) for path in others}}

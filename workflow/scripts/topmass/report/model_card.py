@@ -40,26 +40,14 @@ def score_context(run: Mapping) -> dict:
 
 
 def training_context(history: Path, training: Path) -> Table:
-    """Return a table of a training's statistics, one per row.
-
-    Args:
-        history: Path of history.csv.
-        training: Path of training.json.
-
-    Raises:
-        BadInput: If a file is not of its kind.
-    """
+    """Return a table of a training's statistics, one per row, from its history.csv and training.json."""
     tables = [transpose_row(table) for table in (training_table([training]), history_table([history]))]
     rows = {row[0]: row for table in tables for row in table.rows}
     return Table("", tables[0].columns, list(rows.values()))
 
 
 def distribution_table(training: Path) -> Table:
-    """Return the table of the training jets' distributions from training.json.
-
-    Raises:
-        BadInput: If the file has no distributions.
-    """
+    """Return the table of the training jets' distributions from training.json."""
     heads = ["quantity", "jets with a hit", "hits per jet", *(f"{head} quantile" for head in SHIFT_COLUMNS[2:])]
     rows = read_training(training, ["distributions"])["distributions"]
     with report_parse_errors(training, "about a training"):

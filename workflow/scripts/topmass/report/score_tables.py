@@ -1,4 +1,4 @@
-"""Tables of scores: networks and baselines, differences, containment, intervals, comparisons of experiments."""
+"""Tables of scores and of comparisons of experiments; `run` is the content of a metrics.json."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -39,9 +39,6 @@ def score_tables(runs: Sequence[Mapping]) -> list[Table]:
 
     For each set there is a table for all jets. Tables of paired differences and of containment categories follow where
     available. Consecutive runs with the same baseline scores share a table.
-
-    Args:
-        runs: Contents of the runs' metrics.json.
     """
     tables = []
     for _, group in groupby(runs, baseline_scores):
@@ -106,11 +103,7 @@ def containment_tables(runs: Sequence[Mapping]) -> list[Table]:
 
 
 def interval_tables(runs: Sequence[Mapping]) -> list[Table]:
-    """Return one table with a row for each network that predicts intervals; an empty list if there is none.
-
-    Args:
-        runs: Contents of the runs' metrics.json.
-    """
+    """Return one table with a row for each network that predicts intervals; an empty list if there is none."""
     frames = [interval_frame(run) for run in runs if run["intervals"]]
     if not frames:
         return []
