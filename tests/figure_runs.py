@@ -11,6 +11,7 @@ from topmass.figures.figure_layers import draw_layers
 from topmass.figures.figure_masses import draw_masses
 from topmass.figures.figure_metrics import draw_metrics
 from topmass.figures.figure_predictions import draw_predictions
+from topmass.plotting.style import draw_and_save
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 FIGURES = {
@@ -30,7 +31,7 @@ FIGURES = {
 def run(stage, given: dict, folder: Path, colours: list[str] = COLOURS) -> list[bytes]:
     """What the stage writes into a folder: of each figure the PNG, the PDF and the numbers."""
     files = {name: folder / f"{name}.png" for name in FIGURES[stage]}
-    stage(**given, **files, colours=colours)
+    draw_and_save(stage, given, files, colours)
     return [file.with_suffix(kind).read_bytes() for file in files.values() for kind in (".png", ".pdf", ".csv")]
 
 

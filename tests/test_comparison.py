@@ -15,6 +15,7 @@ from topmass.evaluation.predictions import Predictions
 from topmass.figures.figure_comparison import draw_comparison, responses_side_by_side
 from topmass.figures.figure_learning_curve import draw_learning_curve, learning_curves
 from topmass.files import BadInput
+from topmass.plotting.style import draw_and_save
 from topmass.report.score_tables import comparison_tables
 
 BOOTSTRAP = {"resamples": 300, "level": 0.68, "seed": 1}
@@ -155,7 +156,8 @@ def test_the_figure_is_drawn_the_same_twice(tmp_path):
     kinds = ("png", "pdf", "csv")
     figures = [[tmp_path / f"{turn}{of}.{kind}" for of in ("", "_responses") for kind in kinds] for turn in range(2)]
     for png, *_ in figures:
-        draw_comparison(tmp_path / "comparison.json", png, png.with_stem(f"{png.stem}_responses"), COLOURS)
+        files = {"comparison": png, "responses": png.with_stem(f"{png.stem}_responses")}
+        draw_and_save(draw_comparison, {"scores": tmp_path / "comparison.json"}, files, COLOURS)
     for first, second in zip(*figures, strict=True):
         assert first.read_bytes() == second.read_bytes()
     assert figures[0][2].read_text().splitlines()[1].startswith("a,mae,15,7.07107,,,")
@@ -171,7 +173,8 @@ def test_a_learning_curve_has_a_point_for_each_network_and_number_of_jets(tmp_pa
             files[1].write_text(json.dumps(about | {"jets": number}))
             runs.append(files)
     put_side_by_side(tmp_path, runs, ["few", "many"], [1, 2])
-    draw_learning_curve(tmp_path / "comparison.json", tmp_path / "curve.png", None, COLOURS)
+    inputs = {"comparison": tmp_path / "comparison.json", "oracle_mae": None}
+    draw_and_save(draw_learning_curve, inputs, {"learning_curve": tmp_path / "curve.png"}, COLOURS)
     rows = pd.read_csv(tmp_path / "curve.csv")
     of_mae = rows[rows["metric"] == "mae"]
     assert of_mae[["jets", "value"]].to_numpy() == pytest.approx(np.array([[1000, 31.5], [8000, 21.5]]))

@@ -28,7 +28,6 @@ from topmass.report.score_tables import interval_tables
 
 BINS = {"mass": (85, 300, 500), "pt": (400, 700, 1000)}
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/metrics.schema.yaml").read_text(encoding="utf-8"))
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
 
 
 def honest(jets: int = 4000) -> Predictions:
@@ -180,7 +179,7 @@ def test_what_is_scored_of_the_masses_is_the_same_without_intervals(scored, tmp_
     assert "intervals: coverage" not in summary and "coverage" not in set(spreadsheet.metric)
     assert interval_tables([metrics]) == []
     with pytest.raises(BadInput, match=r"metrics\.json: the network predicts only the mass, without quantiles"):
-        draw_intervals(tmp_path / "metrics.json", tmp_path / "intervals.png", COLOURS)
+        draw_intervals(tmp_path / "metrics.json")
 
 
 def worst(metrics: dict, by: str) -> float:
@@ -218,5 +217,5 @@ def test_intervals_are_drawn_the_same_each_time_also_where_neither_quarks_nor_et
     assert {"predicted", "eta", "half_width", "contained and mass"} < set(numbers.against)
     unknown = np.full(400, np.nan)
     score(replace(honest(400), quarks_in_window=unknown, ieta=unknown), tmp_path)
-    draw_intervals(tmp_path / "metrics.json", tmp_path / "intervals.png", COLOURS)
-    assert set(pd.read_csv(tmp_path / "intervals.csv").against) == {"mass", "predicted", "pt", "half_width"}
+    drawn = draw_intervals(tmp_path / "metrics.json")["intervals"]
+    assert set(drawn.data["against"]) == {"mass", "predicted", "pt", "half_width"}

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from conftest import REPOSITORY
 from evaluate import evaluate
-from test_page import Run
+from test_report import Run
 from topmass.commands.write_card import write_model_card
 from topmass.config.config_sources import ConfigSource
 from topmass.config.configuration import configure

@@ -23,7 +23,7 @@ def tables_with_jets(wildcards):
 
 
 # For each module `topmass.figures.figure_…`: folder, inputs, and figures with category and title in Snakemake's report.
-# Names of inputs, figures and settings are argument names of its function `draw_…`.
+# Names of inputs and settings are argument names of its function `draw_…`, which returns the figures by name.
 FIGURES = {
     "images": (
         "{sample}",
@@ -86,7 +86,7 @@ FIGURES = {
 SETTINGS = {"predictions": ["falling_slope"], "learning_curve": ["oracle_mae"]}
 
 for family, (folder, inputs, figures) in FIGURES.items():
-    place = f"figure_{family}/{folder}".rstrip("/")
+    path = f"figure_{family}/{folder}".rstrip("/")
 
     rule:
         name:
@@ -96,9 +96,9 @@ for family, (folder, inputs, figures) in FIGURES.items():
         output:
             **{name: figure(f"{folder}/{name}".lstrip("/"), *titles) for name, titles in figures.items()},
         log:
-            f"results/log/{place}.log",
+            f"results/log/{path}.log",
         benchmark:
-            f"results/benchmark/{place}.tsv"
+            f"results/benchmark/{path}.tsv"
         conda:
             "../../envs/figures.yaml"
         params:

@@ -49,12 +49,7 @@ def compare(
 
 
 def read(name: str, seeds: Sequence[int], runs: Sequence[tuple[Path, Path, Path]]) -> Experiment:
-    """Load an experiment.
-
-    Args:
-        name: Name of the experiment.
-        seeds: Seeds of the experiment.
-        runs: Files of metrics, training and predictions of each seed.
+    """Load an experiment from the files of metrics, training and predictions of each seed.
 
     Raises:
         BadInput: The seeds have predictions for different jets, or a file has another form.

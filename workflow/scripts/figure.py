@@ -4,6 +4,10 @@ from importlib import import_module
 from pathlib import Path
 
 from topmass.console import stage
+from topmass.plotting.style import draw_and_save
+
+OTHER_PARAMS = ("family", "colours", "code")
+"""Parameters of the rule that are no arguments of the drawing function."""
 
 if __name__ == "__main__":
     family = snakemake.params.family
@@ -12,8 +16,8 @@ if __name__ == "__main__":
             name: Path(paths) if isinstance(paths, str) else [Path(path) for path in paths]
             for name, paths in snakemake.input.items()
         }
+        settings = {name: value for name, value in snakemake.params.items() if name not in OTHER_PARAMS}
         # The first file of a figure is its PNG; PDF and CSV are saved next to it.
-        outputs = {name: Path(paths[0]) for name, paths in snakemake.output.items()}
-        settings = {name: value for name, value in snakemake.params.items() if name not in ("family", "code")}
+        files = {name: Path(paths[0]) for name, paths in snakemake.output.items()}
         draw = getattr(import_module(f"topmass.figures.figure_{family}"), f"draw_{family}")
-        draw(**inputs, **outputs, **settings)
+        draw_and_save(draw, inputs | settings, files, snakemake.params.colours)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from topmass.console import log_info, stage
 from topmass.evaluation.comparison import read_comparison
@@ -12,7 +12,8 @@ from topmass.evaluation.score import baselines_not_beaten, inclusive, read_metri
 from topmass.files import BadInput, write_atomically
 from topmass.report import provenance
 from topmass.report.cost_table import cost_table, stage_costs
-from topmass.report.embedded_figures import SizeBudget, by_run, load_figure
+from topmass.report.embedded_figures import load_figure
+from topmass.report.rendering import render
 from topmass.report.score_tables import DEFINITIONS, comparison_tables, interval_tables, name_of, score_tables
 from topmass.report.settings import configured_inputs, experiments_of, merge, read_config, setting_differences
 from topmass.report.tables import Table, report_parse_errors
@@ -56,10 +57,14 @@ def write_report(
     runs = [read_run(path) for path in metrics]
     config = merge([*map(read_config, trainings), *map(evaluation_settings, runs)])
     inputs = configured_inputs(config)
-    budget = SizeBudget(MAX_REPORT_BYTES - TEXT_BYTES)
     templates = repository / "workflow/report"
-    sections = {name: [load_figure(path, page, templates, budget) for path in paths] for name, paths in figures.items()}
-    linked = sum(figure.source is None for section in sections.values() for figure in section)
+    remaining, linked, sections = MAX_REPORT_BYTES - TEXT_BYTES, 0, {name: [] for name in figures}
+    for name, paths in figures.items():
+        for path in paths:
+            figure = load_figure(path, page, templates, remaining)
+            sections[name].append(figure)
+            remaining -= len(figure.source or "")
+            linked += figure.source is None
     if linked:
         log_info(f"{linked} figures are linked, because the report is limited to {MAX_REPORT_BYTES / 1e6:.0f} MB")
     # The job of the report itself has not finished.
@@ -73,7 +78,10 @@ def write_report(
         "cards": [(name_of(run), f"train/{run['experiment']}/{run['seed']}/MODEL.md") for run in runs],
         "comparison": [table for path in comparison for table in read_comparison_tables(path)],
         "histories": history_table(histories),
-        "figures": {name: list(by_run(section)) for name, section in sections.items()},
+        "figures": {
+            name: [(subject, list(group)) for subject, group in groupby(section, attrgetter("subject"))]
+            for name, section in sections.items()
+        },
         "linked": linked,
         "settings": provenance.settings_table(setting_differences(config, default)),
         "inputs": provenance.input_table(inputs, page.parent),
@@ -86,11 +94,7 @@ def write_report(
         "commit": provenance.commit(repository),
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
-    environment = Environment(
-        loader=FileSystemLoader(templates), autoescape=select_autoescape(("jinja",)), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    text = environment.get_template("page.html.jinja").render(parts)
+    text = render(templates / "page.html.jinja", parts)
     size = len(text.encode())
     if size > MAX_REPORT_BYTES:
         limit = f"{size / 1e6:.1f} MB, more than {MAX_REPORT_BYTES / 1e6:.0f}"
@@ -100,12 +104,7 @@ def write_report(
 
 
 def summary_sentence(runs: Sequence[Mapping], experiments: Mapping[str, Mapping]) -> str:
-    """Return a sentence on the trained networks, their data and the number of test jets.
-
-    Args:
-        runs: Contents of the runs' metrics.json.
-        experiments: `network`, `sample`, `layers` and `epochs` of each experiment.
-    """
+    """Return a sentence on the trained networks (from `experiments_of`), their data and the number of test jets."""
     seeds = len({run["seed"] for run in runs})
     jets = {inclusive(run)["jets"] for run in runs}
     test_jets = f"{min(jets):,}" if len(jets) == 1 else f"{min(jets):,} to {max(jets):,}"

@@ -32,10 +32,10 @@ def write_workflow_report(page: Path, snakefile: Path, config: Mapping) -> None:
         # The workflow that runs this script has locked the folder.
         command += ["--configfile", "/dev/stdin", "--report", part, "--nolock"]
         # Without UTF-8 mode, Snakemake reads the rules in the encoding of the locale.
-        told = {"env": os.environ | {"PYTHONUTF8": "1"}, "encoding": "utf-8", "errors": "replace"}
-        ended = subprocess.run(command, stdin=configfile, capture_output=True, **told)
-        if ended.returncode:
-            raise BadInput(f"snakemake --report failed: {' '.join(ended.stderr.split())[-500:]}")
+        options = {"env": os.environ | {"PYTHONUTF8": "1"}, "encoding": "utf-8", "errors": "replace"}
+        completed = subprocess.run(command, stdin=configfile, capture_output=True, **options)
+        if completed.returncode:
+            raise BadInput(f"snakemake --report failed: {' '.join(completed.stderr.split())[-500:]}")
     log_info(f"{page}, {page.stat().st_size / 1e6:.1f} MB")
 
 

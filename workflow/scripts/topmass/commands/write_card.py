@@ -9,13 +9,13 @@ from topmass.evaluation.score import read_metrics
 from topmass.files import write_atomically
 from topmass.report.model_card import (
     card_files,
-    card_text,
     distribution_table,
     layer_table,
     score_context,
     training_context,
 )
 from topmass.report.provenance import commit
+from topmass.report.rendering import render
 from topmass.report.settings import configured_inputs, leaves, read_config
 from topmass.report.tables import report_parse_errors
 
@@ -56,8 +56,7 @@ def write_model_card(
     }
     parts["trained_on"] = distribution_table(training)
     parts |= {"files": card_files(card), "commit": commit(repository)}
-    text = card_text(repository / "workflow/report/model_card.md.jinja", parts)
-    write_atomically(card, text)
+    write_atomically(card, render(repository / "workflow/report/model_card.md.jinja", parts))
     log_info(f"{card}")
 
 

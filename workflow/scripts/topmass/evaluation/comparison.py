@@ -10,7 +10,7 @@ import pandas as pd
 
 from topmass.evaluation.bootstrap import Bootstrap, paired_differences
 from topmass.evaluation.metrics import METRICS
-from topmass.evaluation.predictions import Predictions
+from topmass.evaluation.predictions import JET_KEY, Predictions
 from topmass.evaluation.score import MAIN_METRICS, inclusive
 from topmass.evaluation.score_frame import format_difference
 from topmass.files import BadInput
@@ -18,8 +18,6 @@ from topmass.files import BadInput
 COMPARISON_VERSION = 3
 TRAINING_COST = ("jets", "epochs", "seconds", "jets_per_second")
 """Training statistics that are averaged over seeds; `jets` is included to show that it does not vary."""
-KEY = ("event", "mass", "pt")
-"""Columns that identify a jet; the event number alone may repeat between samples."""
 HEADS = ("experiment", "seeds", "jets", "epochs", "seconds", "MAE (GeV)", "MRE (%)", "resolution (%)")
 
 
@@ -95,17 +93,12 @@ def compare_experiments(experiments: Sequence[Experiment]) -> dict:
 
 
 def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the common jets in the predictions of both experiments.
-
-    Args:
-        first: Reference experiment.
-        other: Compared experiment.
-        min_mass: Generated mass in GeV above which jets are used.
+    """Return the rows of the common jets above `min_mass` (GeV) in the predictions of both experiments.
 
     Raises:
         BadInput: If the common jets are of fewer than two events.
     """
-    keys = [np.rec.fromarrays([getattr(run.predictions[0], name) for name in KEY]) for run in (first, other)]
+    keys = [np.rec.fromarrays([getattr(run.predictions[0], name) for name in JET_KEY]) for run in (first, other)]
     _, rows, other_rows = np.intersect1d(*keys, return_indices=True)
     used = first.predictions[0].mass[rows] > min_mass
     if len(np.unique(first.predictions[0].event[rows[used]])) < 2:
@@ -114,11 +107,7 @@ def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[
 
 
 def read_comparison(path: Path) -> dict:
-    """Load a comparison.json.
-
-    Raises:
-        BadInput: If the file is not a comparison of this version.
-    """
+    """Load a comparison.json; BadInput if the file is not a comparison of this version."""
     try:
         comparison = json.loads(path.read_text(encoding="utf-8"))
         version = comparison["version"]

@@ -93,13 +93,9 @@ def more_regions(jets: Predictions, used: np.ndarray, bins: Mapping[str, Sequenc
 
 
 def worst_coverage_bin(intervals: Mapping, by: str) -> Mapping | None:
-    """Return the region of this binning whose coverage differs most from the nominal level.
+    """Return the region of a binning (key of `CELLS`) whose coverage differs most from the nominal level.
 
     Regions with fewer than `MIN_JETS_PER_BIN` jets are ignored. The result is None if none remains.
-
-    Args:
-        intervals: Entry `intervals` of metrics.json.
-        by: Binning, a key of `CELLS`.
     """
     cells = [
         region

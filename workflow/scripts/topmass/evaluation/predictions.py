@@ -19,6 +19,8 @@ PREDICTION_COLUMNS = {
 }
 TRUTH_COLUMNS = tuple(name for name in PREDICTION_COLUMNS if name != "predicted")
 """Columns copied from the shards."""
+JET_KEY = ("event", "mass", "pt")
+"""Columns that identify a jet; the event number alone may repeat between samples."""
 INTERVAL_COLUMNS = {"low": np.dtype("f4"), "high": np.dtype("f4")}
 """Optional columns of intervals; the metadata of the table contains their two quantiles."""
 
@@ -73,7 +75,7 @@ class Predictions:
 
     def same_jets(self, other: "Predictions") -> bool:
         """Return whether the other predictions are for the same jets in the same order."""
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ("event", "mass", "pt"))
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in JET_KEY)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -107,11 +109,7 @@ class Predictions:
 
 
 def read_intervals(table: pa.Table, path: Path) -> Intervals:
-    """Return the intervals of a table.
-
-    Args:
-        table: Table with the columns `low` and `high`.
-        path: File of the table, for the error message.
+    """Return the intervals of a table with the columns `low` and `high`; `path` is its file.
 
     Raises:
         BadInput: If an interval is invalid or the metadata does not contain the two quantiles.
@@ -130,11 +128,7 @@ def read_intervals(table: pa.Table, path: Path) -> Intervals:
 
 
 def load_predicted(jets: Predictions, path: Path) -> np.ndarray:
-    """Return the predictions (N,) in GeV of another file for the same jets.
-
-    Raises:
-        BadInput: If the file has other jets or another order.
-    """
+    """Return the predictions (N,) in GeV of another file; BadInput if it has other jets or another order."""
     other = Predictions.load(path)
     if not other.same_jets(jets):
         raise BadInput(f"{path}: expected the same {len(jets.mass):,} jets, in the same order, as for the network")

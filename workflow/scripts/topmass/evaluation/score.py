@@ -72,12 +72,8 @@ def score(
 def baselines(jets: Predictions, min_mass: float) -> dict[str, np.ndarray]:
     """Return the predictions (N,) in GeV of each baseline that needs no image.
 
-    The two constants minimise the MAE and the MRE on the test jets themselves, so no other constant does better.
-    A baseline is omitted if the source of the jets does not provide it.
-
-    Args:
-        jets: Test jets.
-        min_mass: Generated mass in GeV above which jets determine the constants.
+    The two constants minimise the MAE and the MRE of the test jets above `min_mass` (GeV), so no other constant does
+    better. A baseline is omitted if the source of the jets does not provide it.
     """
     mass = jets.mass[jets.mass > min_mass]
     estimates = {
@@ -97,11 +93,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def read_metrics(path: Path) -> dict:
-    """Load a metrics.json.
-
-    Raises:
-        BadInput: If the file is not a metrics.json of this version.
-    """
+    """Load a metrics.json; BadInput if the file is not a metrics.json of this version."""
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if metrics["version"] != METRICS_VERSION:

@@ -1,1 +1,1 @@
-"""Figures of the workflow, one module per rule: each reads files and saves its figures."""
+"""Figures of the workflow, one module per rule: its function `draw_…` reads files and returns figures by name."""

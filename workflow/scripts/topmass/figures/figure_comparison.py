@@ -10,17 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from topmass.evaluation.comparison import read_comparison
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 
 PANELS = (("mae", "MAE (GeV)", 1), ("mre", "MRE (%)", 100), ("resolution", "Resolution (%)", 100))
 
 
-def draw_comparison(scores: Path, comparison: Path, responses: Path, colours: Sequence[str]) -> None:
+def draw_comparison(scores: Path) -> dict[str, FigureData]:
     """Draw errors of each experiment with its difference to the first one (`comparison`), and its response by mass."""
     content = read_comparison(scores)
-    with style_context(colours):
-        save(experiments_side_by_side(content["rows"], content["reference"], content["level"]), comparison)
-        save(responses_side_by_side(content["rows"]), responses)
+    return {
+        "comparison": experiments_side_by_side(content["rows"], content["reference"], content["level"]),
+        "responses": responses_side_by_side(content["rows"]),
+    }
 
 
 def experiments_side_by_side(rows: Sequence[Mapping], reference: str, level: float) -> FigureData:

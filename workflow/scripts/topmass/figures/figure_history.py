@@ -1,6 +1,5 @@
 """Figures of the loss and the validation errors by epoch."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,21 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from topmass.console import log_info
 from topmass.files import BadInput
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 from topmass.preprocessing.shards import MASS_SCALE
 
 COLUMNS = ["epoch", "loss", "validation_loss", "mae", "mre"]
 
 
-def draw_history(history: Path, loss: Path, errors: Path, colours: Sequence[str]) -> None:
+def draw_history(history: Path) -> dict[str, FigureData]:
     """Draw losses, validation MAE and MRE of a training; the best epoch has the smallest MAE."""
     rows = read_history(history)
     best = rows["epoch"][rows["mae"].idxmin()]
     log_info(f"{rows['epoch'].iloc[-1]:.4g} epochs, the best weights are of {best:.4g}")
-    with style_context(colours):
-        save(draw_losses(rows, best), loss)
-        save(draw_errors(rows, best), errors)
+    return {
+        "loss": draw_losses(rows, best),
+        "errors": draw_errors(rows, best),
+    }
 
 
 def read_history(path: Path) -> pd.DataFrame:

@@ -11,40 +11,40 @@ from topmass.files import BadInput
 from topmass.jets import JetBatch, JetTable, concat_jets
 from topmass.layers import Layer
 from topmass.plotting.event_displays import energies, event_displays
-from topmass.plotting.mean_images import average_images as draw_average_images
-from topmass.plotting.mean_images import mean_images
-from topmass.plotting.style import save, style_context
+from topmass.plotting.mean_images import image_panels, mean_images
+from topmass.plotting.style import FigureData
 
-MOST_JETS = 2000
+MAX_JETS = 2000
 SINGLE_JETS = 6
 
 
-def draw_images(tables: Sequence[Path], average_images: Path, single_jets: Path, colours: Sequence[str]) -> None:
+def draw_images(tables: Sequence[Path]) -> dict[str, FigureData]:
     """Draw the mean image of the first jets of the tables in each layer, and six jets in order of mass."""
     jets, layers = first_jets(tables)
     log_info(f"{len(jets):,} jets, {len(layers)} layers")
     chosen = spread_in_mass(jets.mass)
     images = [energies(jets.take(np.array([i])), layers) for i in chosen]
     titles = [f"$m$ = {jets.mass[i]:.0f} GeV, $p_T$ = {jets.pt[i]:.0f} GeV" for i in chosen]
-    with style_context(colours):
-        save(draw_average_images(mean_images(jets, layers), layers, len(jets)), average_images)
-        save(event_displays(images, titles, {"mass": jets.mass[chosen], "pt": jets.pt[chosen]}, columns=3), single_jets)
+    return {
+        "average_images": image_panels(mean_images(jets, layers), layers, len(jets)),
+        "single_jets": event_displays(images, titles, {"mass": jets.mass[chosen], "pt": jets.pt[chosen]}, columns=3),
+    }
 
 
 def first_jets(tables: Sequence[Path]) -> tuple[JetBatch, tuple[Layer, ...]]:
-    """Load at most `MOST_JETS` jets of the tables, and their layers; BadInput if there is no jet."""
+    """Load at most `MAX_JETS` jets of the tables, and their layers; BadInput if there is no jet."""
     first = next((table for table in map(JetTable, tables) if len(table)), None)
     if first is None:
         raise BadInput(f"{tables[0]}: no jet, nor in any other table of the sample")
+    batches: list[JetBatch] = []
     # Tables with other layers or cell sizes are skipped.
-    alike = (table for table in map(JetTable, tables) if table.layers == first.layers)
-    found: list[JetBatch] = []
-    for batch in chain.from_iterable(table.batches() for table in alike):
-        found.append(batch)
-        if sum(map(len, found)) >= MOST_JETS:
+    same_layers = (table for table in map(JetTable, tables) if table.layers == first.layers)
+    for batch in chain.from_iterable(table.batches() for table in same_layers):
+        batches.append(batch)
+        if sum(map(len, batches)) >= MAX_JETS:
             break
-    jets = concat_jets(found)
-    return jets.take(np.arange(min(len(jets), MOST_JETS))), first.layers
+    jets = concat_jets(batches)
+    return jets.take(np.arange(min(len(jets), MAX_JETS))), first.layers
 
 
 def spread_in_mass(mass: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Figure of the coverage and width of a network's intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import NormalDist
 
@@ -13,7 +13,7 @@ from topmass.evaluation.score import read_metrics
 from topmass.evaluation.score_frame import score_frame
 from topmass.files import BadInput
 from topmass.plotting.binned_metrics import MASS, X_AXES, Axis, draw_band, metric_points
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 
 COVERAGE_AXES = {
     "mass": MASS,
@@ -32,13 +32,12 @@ HALF_WIDTH = Axis("Half width of the interval (GeV)", "half_width")
 DRAWN_AXES = COVERAGE_AXES | dict.fromkeys(WIDTH_CURVES, MASS) | {"half_width": HALF_WIDTH}
 
 
-def draw_intervals(metrics: Path, intervals: Path, colours: Sequence[str]) -> None:
+def draw_intervals(metrics: Path) -> dict[str, FigureData]:
     """Draw coverage, errors by half width, and half width by mass; BadInput if the network predicts no quantiles."""
     content = read_metrics(metrics)
     if not content["intervals"]:
         raise BadInput(f"{metrics}: the network predicts only the mass, without quantiles: nothing to draw")
-    with style_context(colours):
-        save(interval_panels(content["intervals"], content["bootstrap"]["level"]), intervals)
+    return {"intervals": interval_panels(content["intervals"], content["bootstrap"]["level"])}
 
 
 def interval_panels(intervals: Mapping, level: float) -> FigureData:

@@ -12,7 +12,7 @@ from topmass.console import log_info
 from topmass.files import BadInput, file_digest
 from topmass.jets import JetBatch, JetTable
 from topmass.layers import Layer, find_layers
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 from topmass.preprocessing.shards import Shard, require_statistics
 from topmass.preprocessing.statistics import Statistics
 
@@ -21,30 +21,16 @@ OUTER = 0.001
 """Fraction of the values of a signed layer beyond the outermost bins; these values count in the outermost bins."""
 
 
-def draw_layers(
-    tables: Sequence[Path], shards: Sequence[Path], statistics: Path, layer_values: Path, colours: Sequence[str]
-) -> None:
-    """Draw the layer values of the first jets of the tables, and of the first shard with jets.
-
-    Args:
-        tables: Jet tables, before preprocessing.
-        shards: Shards, after preprocessing.
-        statistics: Statistics of the dataset.
-        layer_values: Figure to write.
-        colours: Colours of the figures.
-
-    Raises:
-        BadInput: There are no jets, or the shard was made with other statistics.
-    """
-    known = Statistics.load(statistics)
-    layers = find_layers(known.layers, known.cells)
+def draw_layers(tables: Sequence[Path], shards: Sequence[Path], statistics: Path) -> dict[str, FigureData]:
+    """Draw layer values before preprocessing (first jets of the tables) and after it (first shard with jets)."""
+    dataset = Statistics.load(statistics)
+    layers = find_layers(dataset.layers, dataset.cells)
     jets, names = first_jets(tables)
     shard = first_shard(shards, file_digest(statistics))
     log_info(f"{len(jets):,} jets before, {len(shard):,} after")
     before = [jets.value[jets.layer == names.index(layer.name)] for layer in layers]
     after = [shard.arrays["value"][shard.arrays["layer"] == i].astype(np.float64) for i in range(len(layers))]
-    with style_context(colours):
-        save(layer_panels(layers, before, after, known.scales, (len(jets), len(shard))), layer_values)
+    return {"layer_values": layer_panels(layers, before, after, dataset.scales, (len(jets), len(shard)))}
 
 
 def first_jets(tables: Sequence[Path]) -> tuple[JetBatch, list[str]]:
@@ -80,19 +66,23 @@ def layer_panels(
     """
     figure = Figure(figsize=(13, 2.9 * len(layers) + 1), layout="constrained")
     panels = figure.subplots(len(layers), 2, squeeze=False)
-    histograms = []
+    tables = []
     for (left, right), layer, scale, physical, scaled in zip(panels, layers, scales, before, after, strict=True):
         scaled_edges = np.linspace(-1.02 if layer.signed else 0, 1.02, BINS + 1)
-        histograms.append(draw_values(left, physical, physical_bins(physical, layer), jets[0]).assign(when="before"))
-        histograms.append(draw_values(right, scaled, scaled_edges, jets[1]).assign(when="after"))
-        for histogram in histograms[-2:]:
-            histogram["layer"] = layer.name
+        for axes, when, values, edges, number in (
+            (left, "before", physical, physical_bins(physical, layer), jets[0]),
+            (right, "after", scaled, scaled_edges, jets[1]),
+        ):
+            heights = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / number
+            draw_histogram(axes, heights, edges)
+            bins = {"layer": layer.name, "when": when, "start": edges[:-1], "end": edges[1:]}
+            tables.append(pd.DataFrame({**bins, "values_per_jet": heights}))
         label_values(left, right, layer, scale)
     panels[0, 0].set_title(f"before: {jets[0]:,} jets; dashed: scaled to 1", fontsize="small")
     panels[0, 1].set_title(f"after: {jets[1]:,} training jets", fontsize="small")
     figure.align_ylabels()
     figure.suptitle(LABEL, x=0.01, horizontalalignment="left", fontsize="medium")
-    return FigureData(figure, pd.concat(histograms)[["layer", "when", "start", "end", "values_per_jet"]])
+    return FigureData(figure, pd.concat(tables))
 
 
 def physical_bins(values: np.ndarray, layer: Layer) -> np.ndarray:
@@ -106,14 +96,12 @@ def physical_bins(values: np.ndarray, layer: Layer) -> np.ndarray:
     return np.geomspace(magnitude.min() / 1.1, magnitude.max() * 1.1, BINS + 1)
 
 
-def draw_values(axes: Axes, values: np.ndarray, edges: np.ndarray, jets: int) -> pd.DataFrame:
-    """Draw a histogram of values per jet; return the edges and the height of each bin."""
-    heights = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / jets
+def draw_histogram(axes: Axes, heights: np.ndarray, edges: np.ndarray) -> None:
+    """Draw a histogram, on a logarithmic scale unless it is empty."""
     axes.stairs(heights, edges, fill=True, color="C0")
     axes.set_xlim(edges[0], edges[-1])
     if heights.any():
         axes.set_yscale("log")
-    return pd.DataFrame({"start": edges[:-1], "end": edges[1:], "values_per_jet": heights})
 
 
 def label_values(left: Axes, right: Axes, layer: Layer, scale: float) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from topmass.evaluation.comparison import read_comparison
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 
 PANELS = (("mae", "MAE (GeV)", 1), ("mre", "MRE (%)", 100))
 GBDT_CURVES = {"trees": ("GBDT, image moments", "--"), "trees_subjets": ("GBDT, subjet features", "-.")}
@@ -18,19 +18,9 @@ GBDT_CURVES = {"trees": ("GBDT, image moments", "--"), "trees_subjets": ("GBDT, 
 ORACLE = "oracle: quarks in the window"
 
 
-def draw_learning_curve(
-    comparison: Path, learning_curve: Path, oracle_mae: float | None, colours: Sequence[str]
-) -> None:
-    """Draw MAE and MRE against training-set size, one curve per network and kind of GBDT.
-
-    Args:
-        comparison: Comparison of experiments.
-        learning_curve: Figure to write.
-        oracle_mae: MAE (GeV) of the parton-level oracle, drawn as a line, or None.
-        colours: Colours of the figures.
-    """
-    with style_context(colours):
-        save(learning_curves(read_comparison(comparison)["rows"], oracle_mae), learning_curve)
+def draw_learning_curve(comparison: Path, oracle_mae: float | None) -> dict[str, FigureData]:
+    """Draw MAE and MRE against training-set size, one curve per network and kind of GBDT, with the oracle's MAE."""
+    return {"learning_curve": learning_curves(read_comparison(comparison)["rows"], oracle_mae)}
 
 
 def learning_curves(rows: Sequence[Mapping], oracle_mae: float | None) -> FigureData:
@@ -84,9 +74,9 @@ def curve_points(rows: Sequence[Mapping]) -> pd.DataFrame:
 def label_jets(axes: Axes, jets: Sequence[float]) -> None:
     """Make the horizontal axis logarithmic, with ticks at the numbers of jets that are far enough apart."""
     axes.set_xscale("log")
-    shown = [number for i, number in enumerate(jets) if i == 0 or number > 1.3 * jets[i - 1]]
-    axes.set_xticks(shown, [f"{float(f'{number / 1000:.3g}'):,g}" for number in shown])
+    ticks = [number for i, number in enumerate(jets) if i == 0 or number > 1.3 * jets[i - 1]]
+    axes.set_xticks(ticks, [f"{float(f'{number / 1000:.3g}'):,g}" for number in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("Jets trained on (thousands)")
+    axes.set_xlabel("Training jets (thousands)")
     axes.grid(color="0.9")

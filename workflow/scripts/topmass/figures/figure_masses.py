@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from topmass.console import log_info
 from topmass.files import BadInput, file_digest
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 from topmass.preprocessing.shards import MASS_SCALE, read_jet_arrays
 from topmass.preprocessing.statistics import Statistics
 
@@ -20,43 +20,35 @@ MARKERS = "osD^v"
 
 
 def draw_masses(
-    train: Sequence[Path], validation: Sequence[Path], test: Sequence[Path], statistics: Path, masses: Path,
-    colours: Sequence[str],
-) -> None:  # fmt: skip
+    train: Sequence[Path], validation: Sequence[Path], test: Sequence[Path], statistics: Path
+) -> dict[str, FigureData]:
     """Draw the masses of the shards of each split, with the results of the flattening.
-
-    Args:
-        train: Shards of the training split.
-        validation: Shards of the validation split.
-        test: Shards of the test split.
-        statistics: Statistics of the dataset.
-        masses: Figure to write.
-        colours: Colours of the figures.
 
     Raises:
         BadInput: The statistics lack a split.
     """
-    known = Statistics.load(statistics)
+    dataset = Statistics.load(statistics)
     jets = {}
     for split, paths in {"train": train, "validation": validation, "test": test}.items():
-        if split not in known.kept:
-            raise BadInput(f"{statistics}: nothing about the split '{split}'")
+        if split not in dataset.kept:
+            raise BadInput(f"{statistics}: the split '{split}' is missing")
         mass, weight = read_jet_arrays(paths, ("mass", "weight"), file_digest(statistics))
-        jets["training" if split == "train" else split] = (mass, weight, flattening_note(len(mass), known.kept[split]))
+        name = "training" if split == "train" else split
+        jets[name] = (mass, weight, flattening_note(len(mass), dataset.kept[split]))
         log_info(f"{split}: {len(mass):,} jets")
-    edges = known.flattening.mass_edges
+    edges = dataset.flattening.mass_edges
     if len(edges) > 2:
-        before = (1 / known.flattening.keep_probability).sum(axis=1)
+        before = (1 / dataset.flattening.keep_probability).sum(axis=1)
     else:
         edges, before = np.linspace(edges[0], edges[-1], BINS + 1), None
-    with style_context(colours):
-        save(mass_distribution(jets, edges, before), masses)
+    return {"masses": mass_distribution(jets, edges, before)}
 
 
-def flattening_note(jets: int, kept: Mapping[str, float]) -> str:
+def flattening_note(jets: int, result: Mapping[str, float]) -> str:
     """Return a note with the number of jets of a split, the fraction kept by flattening, and χ²/ndf."""
-    flat = rf", $\chi^2$/ndf = {kept['chi2']:.0f}/{kept['degrees_of_freedom']}" if kept["degrees_of_freedom"] else ""
-    return f"{jets:,} jets, {kept['share']:.0%} kept{flat}"
+    degrees = result["degrees_of_freedom"]
+    flatness = rf", $\chi^2$/ndf = {result['chi2']:.0f}/{degrees}" if degrees else ""
+    return f"{jets:,} jets, {result['share']:.0%} kept{flatness}"
 
 
 def mass_distribution(

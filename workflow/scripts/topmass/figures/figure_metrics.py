@@ -1,6 +1,5 @@
 """Figures of the metrics in bins of mass, pT and both."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,19 @@ from matplotlib.figure import Figure
 from topmass.evaluation.score import read_metrics
 from topmass.evaluation.score_frame import score_frame
 from topmass.plotting.binned_metrics import X_AXES, dependence, metric_points
-from topmass.plotting.style import LABEL, FigureData, save, style_context
+from topmass.plotting.style import LABEL, FigureData
 
 
-def draw_metrics(
-    metrics: Path, response: Path, mean_errors: Path, resolution_map: Path, colours: Sequence[str]
-) -> None:
+def draw_metrics(metrics: Path) -> dict[str, FigureData]:
     """Draw response, resolution and bias (`response`), MAE and MRE (`mean_errors`), and the resolution map."""
     content = read_metrics(metrics)
     scores, level = score_frame(content["regions"]), content["bootstrap"]["level"]
     points = metric_points(scores, X_AXES)
-    with style_context(colours):
-        save(dependence(points, ["response", "resolution", "bias"], level), response)
-        save(dependence(points, ["mae", "mre"], level), mean_errors)
-        save(resolution_cells(scores), resolution_map)
+    return {
+        "response": dependence(points, ["response", "resolution", "bias"], level),
+        "mean_errors": dependence(points, ["mae", "mre"], level),
+        "resolution_map": resolution_cells(scores),
+    }
 
 
 def resolution_cells(scores: pd.DataFrame) -> FigureData:

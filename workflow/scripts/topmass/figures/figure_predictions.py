@@ -15,27 +15,19 @@ from topmass.evaluation.score_frame import score_frame
 from topmass.plotting.binned_metrics import X_AXES, dependence, metric_points
 from topmass.plotting.predicted_vs_true import predicted_against_true
 from topmass.plotting.spectra import spectra
-from topmass.plotting.style import ESTIMATORS, save, style_context
+from topmass.plotting.style import ESTIMATORS, FigureData
 
 
 def draw_predictions(
-    predictions: Path, metrics: Path, others: Sequence[Path], predicted: Path, spectrum: Path, median_error: Path,
-    falling_slope: float, colours: Sequence[str],
-) -> None:  # fmt: skip
+    predictions: Path, metrics: Path, others: Sequence[Path], falling_slope: float
+) -> dict[str, FigureData]:
     """Draw all predictions with the MAE and MRE of the network, spectra, and median errors by mass, pT and |η|.
 
     Args:
         predictions: Predictions of the network.
         metrics: Metrics of the network.
-        others: Predictions of other estimators, in files of their names.
-        predicted: Figure of predicted against generated masses.
-        spectrum: Figure of the spectra.
-        median_error: Figure of the median errors.
+        others: Predictions of other estimators for the same jets, in files of their names.
         falling_slope: Slope of the falling spectrum, GeV.
-        colours: Colours of the figures.
-
-    Raises:
-        BadInput: Other estimators have predictions for different jets.
     """
     jets, content = Predictions.load(predictions), read_metrics(metrics)
     estimates = {"network": jets.predicted, **{path.stem: load_predicted(jets, path) for path in others}}
@@ -44,10 +36,11 @@ def draw_predictions(
     log_info(f"{len(jets.mass):,} jets; {', '.join(ESTIMATORS[name].title for name in masses)}")
     points = metric_points(score_frame([*content["regions"], *scores_by_eta(jets, masses, content)]), X_AXES)
     masses.pop("constant_mae")
-    with style_context(colours):
-        save(predicted_against_true(jets.mass, jets.predicted, error_lines(content)), predicted)
-        save(spectra(jets.mass, masses, falling_slope), spectrum)
-        save(dependence(points, ["median_error"], content["bootstrap"]["level"]), median_error)
+    return {
+        "predicted": predicted_against_true(jets.mass, jets.predicted, error_lines(content)),
+        "spectrum": spectra(jets.mass, masses, falling_slope),
+        "median_error": dependence(points, ["median_error"], content["bootstrap"]["level"]),
+    }
 
 
 def scores_by_eta(jets: Predictions, masses: Mapping[str, np.ndarray], metrics: Mapping) -> Iterator[dict]:

@@ -32,7 +32,7 @@ def mean_images(jets: JetBatch, layers: Sequence[Layer]) -> np.ndarray:
     return images
 
 
-def average_images(images: np.ndarray, layers: Sequence[Layer], jets: int) -> FigureData:
+def image_panels(images: np.ndarray, layers: Sequence[Layer], jets: int) -> FigureData:
     """Draw one panel per layer.
 
     Args:
@@ -48,13 +48,11 @@ def average_images(images: np.ndarray, layers: Sequence[Layer], jets: int) -> Fi
         axes.remove()
     for axes, image, layer in zip(panels.flat, images, layers, strict=False):
         cmap = colormaps["RdBu_r" if layer.signed else "viridis"]
-        picture = axes.imshow(
-            image, cmap=cmap.with_extremes(bad=cmap(0)), norm=colour_scale(image, layer.signed), **WINDOW
-        )
+        norm = colour_scale(image, layer.signed)
+        picture = axes.imshow(image, cmap=cmap.with_extremes(bad=cmap(0)), norm=norm, **WINDOW)
         unit = layer.unit if layer.signed else f"{layer.unit} / pixel"
-        bar = figure.colorbar(
-            picture, cax=axes.inset_axes((1.04, 0, 0.05, 1)), extend="both" if layer.signed else "min"
-        )
+        inset = axes.inset_axes((1.04, 0, 0.05, 1))
+        bar = figure.colorbar(picture, cax=inset, extend="both" if layer.signed else "min")
         bar.set_label(f"Mean ({unit})")
         if layer.signed:
             bar.formatter.set_useMathText(True)

@@ -1,6 +1,6 @@
 """Common style of all figures and estimators, and the output files of figures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -97,6 +97,25 @@ class FigureData(NamedTuple):
 def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Add one legend for all panels, below them."""
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def draw_and_save(
+    draw: Callable[..., Mapping[str, FigureData]], inputs: Mapping, files: Mapping[str, Path], colours: Sequence[str]
+) -> None:
+    """Call `draw(**inputs)` in the common style, and save its figures.
+
+    Args:
+        draw: Function that returns figures by name.
+        inputs: Arguments of `draw`.
+        files: PNG file of each figure.
+        colours: Colours that become C0, C1, …
+
+    Raises:
+        BadInput: A colour is not valid, or `draw` cannot use its inputs.
+    """
+    with style_context(colours):
+        for name, drawn in draw(**inputs).items():
+            save(drawn, files[name])
 
 
 def save(drawn: FigureData, png: Path) -> None:

@@ -13,13 +13,8 @@ def stage_costs(benchmarks: Path) -> pd.DataFrame:
     """Return the cost of each stage in the last run of each of its jobs.
 
     The columns are the number of `jobs`, their wall time `seconds` and CPU time `cpu_seconds`, and the largest resident
-    memory `peak` of a job in MB. The index is the name of the stage. A job too short to be measured counts as zero.
-
-    Args:
-        benchmarks: Folder with a file or a folder of each stage.
-
-    Raises:
-        BadInput: If a file is not a benchmark.
+    memory `peak` of a job in MB. The index is the name of the stage, which is that of its file or folder in
+    `benchmarks`. A job too short to be measured counts as zero.
     """
     paths = sorted(benchmarks.rglob("*.tsv"))
     jobs = [read_benchmark(path).assign(stage=path.relative_to(benchmarks).parts[0]) for path in paths]
@@ -31,11 +26,7 @@ def stage_costs(benchmarks: Path) -> pd.DataFrame:
 
 
 def read_benchmark(path: Path) -> pd.DataFrame:
-    """Return seconds, CPU seconds and peak MB of each job.
-
-    Raises:
-        BadInput: If the file is not a benchmark.
-    """
+    """Return seconds, CPU seconds and peak MB of each job; BadInput if the file is not a benchmark."""
     with report_parse_errors(path, "a benchmark"):
         jobs = pd.read_csv(path, sep="\t", na_values="-")
         return jobs[BENCHMARK_COLUMNS].astype(float).fillna(0)

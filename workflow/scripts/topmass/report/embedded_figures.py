@@ -1,11 +1,10 @@
-"""Figures of the report, embedded until the size budget is exhausted."""
+"""Figures of the report: embedded, or linked where they are too large."""
 
 import base64
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from topmass.files import BadInput
@@ -55,29 +54,14 @@ class Figure:
         return Path(self.path).stem.replace("_", " ")
 
 
-class SizeBudget:
-    """Byte budget for embedded figures; once exhausted, figures are linked instead."""
-
-    def __init__(self, size: int) -> None:
-        self.remaining = size
-
-    def data_uri(self, content: bytes) -> str | None:
-        """Return a PNG as a data URI and charge it to the budget; None if it does not fit."""
-        text = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        if len(text) > self.remaining:
-            return None
-        self.remaining -= len(text)
-        return text
-
-
-def load_figure(path: Path, page: Path, captions: Path, budget: SizeBudget) -> Figure:
+def load_figure(path: Path, page: Path, captions: Path, max_bytes: int) -> Figure:
     """Load a figure and its caption.
 
     Args:
         path: PNG file.
         page: Path of the report.
         captions: Folder of the captions, `{name of the figure}.rst`.
-        budget: Byte budget for embedded figures.
+        max_bytes: Size of the data URI above which the figure is only linked.
 
     Raises:
         BadInput: If the file is not a PNG or has no caption.
@@ -89,18 +73,13 @@ def load_figure(path: Path, page: Path, captions: Path, budget: SizeBudget) -> F
         raise BadInput(f"{caption_file}: no caption for the figure {path}")
     caption = " ".join(caption_file.read_text(encoding="utf-8").split())
     first_sentence = re.split(r"(?<=\.) ", caption, maxsplit=1)[0]
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     others = {path.with_suffix(suffix): name for suffix, name in OTHER_FORMATS.items()}
     return Figure(
         path.relative_to(page.parent).as_posix(),
-        budget.data_uri(content),
+        source if len(source) <= max_bytes else None,
         *struct.unpack(">II", content[16:24]),
         first_sentence,
         caption,
         [(other.relative_to(page.parent).as_posix(), name) for other, name in others.items() if other.exists()],
     )
-
-
-def by_run(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    """Yield groups of consecutive figures of the same run, with `Figure.subject`."""
-    for name, group in groupby(figures, lambda figure: figure.subject):
-        yield name, list(group)

@@ -1,13 +1,12 @@
 """Model card of a trained network: performance, limitations and usage."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from topmass.evaluation.score import MAIN_METRICS, baselines_not_beaten, inclusive
 from topmass.layers import find_layer
 from topmass.preprocessing.distribution_shift import SHIFT_COLUMNS
+from topmass.report.rendering import cell_text
 from topmass.report.score_tables import (
     DEFINITIONS,
     containment_tables,
@@ -15,22 +14,11 @@ from topmass.report.score_tables import (
     interval_tables,
     score_table,
 )
-from topmass.report.tables import Cell, Column, Table, report_parse_errors
+from topmass.report.tables import Column, Table, report_parse_errors
 from topmass.report.training_tables import history_table, read_training, training_table
 
 FROM_CARD_TO_RESULTS = 3
 """Index in `Path.parents` of the results folder, for a card in train/{experiment}/{seed}."""
-
-
-def card_text(template: Path, parts: Mapping) -> str:
-    """Return the model card as Markdown, rendered from `parts` by the Jinja `template`."""
-    environment = Environment(
-        loader=FileSystemLoader(template.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters["table"] = table_markdown
-    environment.filters["pairs"] = settings_markdown
-    return environment.get_template(template.name).render(parts)
 
 
 def score_context(run: Mapping) -> dict:
@@ -52,26 +40,14 @@ def score_context(run: Mapping) -> dict:
 
 
 def training_context(history: Path, training: Path) -> Table:
-    """Return a table of a training's statistics, one per row.
-
-    Args:
-        history: Path of history.csv.
-        training: Path of training.json.
-
-    Raises:
-        BadInput: If a file is not of its kind.
-    """
+    """Return a table of a training's statistics, one per row, from its history.csv and training.json."""
     tables = [transpose_row(table) for table in (training_table([training]), history_table([history]))]
     rows = {row[0]: row for table in tables for row in table.rows}
     return Table("", tables[0].columns, list(rows.values()))
 
 
 def distribution_table(training: Path) -> Table:
-    """Return the table of the training jets' distributions from training.json.
-
-    Raises:
-        BadInput: If the file has no distributions.
-    """
+    """Return the table of the training jets' distributions from training.json."""
     heads = ["quantity", "jets with a hit", "hits per jet", *(f"{head} quantile" for head in SHIFT_COLUMNS[2:])]
     rows = read_training(training, ["distributions"])["distributions"]
     with report_parse_errors(training, "about a training"):
@@ -109,26 +85,3 @@ def transpose_row(table: Table) -> Table:
         for column, cell in zip(table.columns, row, strict=True)
     ]
     return Table(table.caption, [Column("number"), Column("value")], rows[1:])
-
-
-def cell_text(cell: str | Cell) -> str:
-    """Return a cell as text escaped for a Markdown table."""
-    text = cell if isinstance(cell, str) else " ".join(filter(None, cell))
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def table_markdown(table: Table) -> str:
-    """Return a table as Markdown, without its caption."""
-    heads = [f"{column.title} ({column.unit})" if column.unit else column.title for column in table.columns]
-    return "\n".join(markdown_lines(heads, table.rows))
-
-
-def settings_markdown(settings: Sequence[Sequence[str]]) -> str:
-    """Return settings and values as a Markdown table."""
-    return "\n".join(markdown_lines(["setting", "value"], [[f"`{key}`", value] for key, value in settings]))
-
-
-def markdown_lines(heads: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table."""
-    for row in (heads, ["---"] * len(heads), *rows):
-        yield f"| {' | '.join(map(cell_text, row))} |"

@@ -51,12 +51,7 @@ def package_version(name: str, pin: str) -> str:
 
 
 def input_table(inputs: Sequence[Mapping], results: Path) -> Table:
-    """Return a table with a row for each input.
-
-    Args:
-        inputs: Rows from `configured_inputs`.
-        results: Folder that the `download` paths are relative to.
-    """
+    """Return a table of `configured_inputs`; their `download` paths are relative to `results`."""
     rows = [[row["sample"], row["source"], checksum(row, results)] for row in inputs]
     return Table("Sources of the jets", [Column("sample"), Column("source"), Column("checksum")], rows)
 

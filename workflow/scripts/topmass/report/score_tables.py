@@ -1,4 +1,4 @@
-"""Tables of scores: networks and baselines, differences, containment, intervals, comparisons of experiments."""
+"""Tables of scores and of comparisons of experiments; `run` is the content of a metrics.json."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -39,9 +39,6 @@ def score_tables(runs: Sequence[Mapping]) -> list[Table]:
 
     For each set there is a table for all jets. Tables of paired differences and of containment categories follow where
     available. Consecutive runs with the same baseline scores share a table.
-
-    Args:
-        runs: Contents of the runs' metrics.json.
     """
     tables = []
     for _, group in groupby(runs, baseline_scores):
@@ -106,11 +103,7 @@ def containment_tables(runs: Sequence[Mapping]) -> list[Table]:
 
 
 def interval_tables(runs: Sequence[Mapping]) -> list[Table]:
-    """Return one table with a row for each network that predicts intervals; an empty list if there is none.
-
-    Args:
-        runs: Contents of the runs' metrics.json.
-    """
+    """Return one table with a row for each network that predicts intervals; an empty list if there is none."""
     frames = [interval_frame(run) for run in runs if run["intervals"]]
     if not frames:
         return []
@@ -127,8 +120,8 @@ def interval_tables(runs: Sequence[Mapping]) -> list[Table]:
         for name in metrics
     }
     columns |= {(f"worst {by}", "coverage"): Column(f"worst coverage, {title}", "%") for by, title in CELLS.items()}
-    caption = "Predicted intervals of the mass; worst coverage: that of the bin which differs most from the nominal one"
-    return [pivot(f"{caption}, of bins with at least {MIN_JETS_PER_BIN} jets", "estimator", scores, columns)]
+    caption = "Predicted intervals; the worst coverage is the one furthest from nominal among bins with at least"
+    return [pivot(f"{caption} {MIN_JETS_PER_BIN} jets", "estimator", scores, columns)]
 
 
 def interval_frame(run: Mapping) -> pd.DataFrame:
@@ -191,4 +184,4 @@ def trainings_table(rows: Sequence[Mapping]) -> Table:
         training = row["training"]
         numbers = (count_cell(training[name]) for name in ("parameters", "jets", *COST_COLUMNS))
         cells.append([row["experiment"], ", ".join(training["layers"]), training["network"], *numbers])
-    return Table("What was trained, and how fast", list(map(Column, heads)), cells)
+    return Table("Networks, training jets and speed", list(map(Column, heads)), cells)

@@ -9,11 +9,7 @@ from topmass.report.training_tables import read_training
 
 
 def read_config(training: Path) -> dict:
-    """Return the part of the configuration that a training.json records.
-
-    Raises:
-        BadInput: If the file records no experiment with its dataset and sample.
-    """
+    """Return the configuration of a training.json; BadInput if it has no experiment with its dataset and sample."""
     config = read_training(training, ["config"])["config"]
     with report_parse_errors(training, "about a training"):
         experiments_of(config), configured_inputs(config)

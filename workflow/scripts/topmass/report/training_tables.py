@@ -16,25 +16,17 @@ TRAINING_COLUMNS = {
 
 
 def read_training(path: Path, names: Iterable[str]) -> dict:
-    """Load these entries of a training.json.
-
-    Raises:
-        BadInput: If the file lacks one of them.
-    """
+    """Load these entries of a training.json; BadInput if one is missing."""
     with report_parse_errors(path, "about a training"):
         training = json.loads(path.read_text(encoding="utf-8"))
         return {name: training[name] for name in names}
 
 
 def history_table(histories: Sequence[Path]) -> Table:
-    """Return a table with a row for each history.csv; the best epoch has the smallest validation MAE.
-
-    Raises:
-        BadInput: If a file is not a training history.
-    """
+    """Return a table with a row for each history.csv; the best epoch has the smallest validation MAE."""
     columns = [Column("training"), Column("epochs"), Column("best epoch"), Column("validation MAE", "GeV")]
     columns += [Column("validation MRE", "%"), Column("last learning rate")]
-    caption = "Validation errors of the best epoch, the one with the smallest MAE, whose weights are used"
+    caption = "Validation errors of the best epoch, which has the smallest MAE; its weights are saved"
     return Table(caption, columns, [[run_of(path), *best_epoch(path)] for path in histories])
 
 
@@ -48,11 +40,7 @@ def best_epoch(path: Path) -> list[Cell]:
 
 
 def training_table(trainings: Sequence[Path]) -> Table:
-    """Return a table with a row for each training.json.
-
-    Raises:
-        BadInput: If a file is not a training.json.
-    """
+    """Return a table with a row for each training.json."""
     rows = [
         [run_of(path), *(value if isinstance(value, str) else Cell(f"{value:,.0f}") for value in training.values())]
         for path in trainings

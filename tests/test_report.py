@@ -117,23 +117,23 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Run:
+def finished_run(tmp_path_factory) -> Run:
     return Run(tmp_path_factory.mktemp("page") / "results")
 
 
 @pytest.fixture
-def run(made, tmp_path) -> Run:
+def run(finished_run, tmp_path) -> Run:
     """The same results, to be spoilt."""
-    shutil.copytree(made.results, tmp_path / "results")
+    shutil.copytree(finished_run.results, tmp_path / "results")
     copy = object.__new__(Run)
 
     def moved(paths: list[Path]) -> list[Path]:
-        return [tmp_path / "results" / path.relative_to(made.results) for path in paths]
+        return [tmp_path / "results" / path.relative_to(finished_run.results) for path in paths]
 
     copy.results, copy.page = tmp_path / "results", tmp_path / "results/report.html"
     for name in ("metrics", "trainings", "histories", "comparison"):
-        setattr(copy, name, moved(getattr(made, name)))
-    copy.figures = {name: moved(paths) for name, paths in made.figures.items()}
+        setattr(copy, name, moved(getattr(finished_run, name)))
+    copy.figures = {name: moved(paths) for name, paths in finished_run.figures.items()}
     return copy
 
 
@@ -151,16 +151,16 @@ def browser():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 800, 1400])
-def test_in_a_browser_all_is_there_and_nothing_sticks_out(made, browser, width, scheme):
-    made.show()
+def test_in_a_browser_all_is_there_and_nothing_sticks_out(finished_run, browser, width, scheme):
+    finished_run.show()
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     asked, complaints = [], []
     tab.on("request", lambda request: asked.append(request.url))
     tab.on("console", lambda message: complaints.append(message.text))
-    tab.goto(made.page.as_uri())
-    assert {url.split(":")[0] for url in asked if url != made.page.as_uri()} <= {"data"} and complaints == []
+    tab.goto(finished_run.page.as_uri())
+    assert {url.split(":")[0] for url in asked if url != finished_run.page.as_uri()} <= {"data"} and complaints == []
     pictures = tab.locator("img").evaluate_all("all => all.map(each => [each.complete, each.naturalWidth, each.alt])")
-    assert len(pictures) == len(made.all_figures()) and all(map(all, pictures))
+    assert len(pictures) == len(finished_run.all_figures()) and all(map(all, pictures))
     wide = tab.locator("body *:not(thead, thead *)").evaluate_all(
         "all => all.filter(each => each.getBoundingClientRect().right > innerWidth + 0.5).map(each => each.outerHTML)"
     )
@@ -173,16 +173,16 @@ def test_in_a_browser_all_is_there_and_nothing_sticks_out(made, browser, width, 
     tab.close()
 
 
-def test_the_numbers_of_the_table_are_those_of_the_metrics(made, browser):
-    made.show()
+def test_the_numbers_of_the_table_are_those_of_the_metrics(finished_run, browser):
+    finished_run.show()
     tab = browser.new_page()
-    tab.goto(made.page.as_uri())
+    tab.goto(finished_run.page.as_uri())
     rows = (
         tab.locator("#scores table")
         .first.locator("tbody tr")
         .evaluate_all("all => all.map(row => [...row.cells].map(cell => [cell.dataset.head, cell.textContent]))")
     )
-    found = [inclusive(json.loads(path.read_text()))["scores"] for path in made.metrics]
+    found = [inclusive(json.loads(path.read_text()))["scores"] for path in finished_run.metrics]
     networks = [each.pop("network") for each in found]
     assert [row[0][1] for row in rows] == ["network a, seed 1", "network b, seed 1", *map(TITLES.get, found[0])]
     for row, scores in zip(rows, [*networks, *found[0].values()], strict=True):
@@ -196,8 +196,8 @@ def test_the_numbers_of_the_table_are_those_of_the_metrics(made, browser):
     tab.close()
 
 
-def test_each_model_has_its_card_linked(made):
-    page = made.show()
+def test_each_model_has_its_card_linked(finished_run):
+    page = finished_run.show()
     assert all(f'<a href="train/{name}/1/MODEL.md">{name}, seed 1</a>' in page for name in ("a", "b"))
 
 
@@ -236,8 +236,8 @@ def test_networks_are_compared_with_trees_that_are_told_as_much_where_these_are_
         assert f"<span>{mae}</span>" in row
 
 
-def test_a_network_that_is_not_better_is_said_to_be_so_and_no_other(made):
-    page = made.show()
+def test_a_network_that_is_not_better_is_said_to_be_so_and_no_other(finished_run):
+    page = finished_run.show()
     assert "b, seed 1: the network" in page and "a, seed 1: the network" not in page
 
 
@@ -249,8 +249,8 @@ def test_the_same_results_give_the_same_bytes_but_for_the_section_of_the_run(run
     assert sections[0][0] == sections[1][0] and sections[0][2] != sections[1][2]
 
 
-def test_what_a_user_wrote_is_text(made):
-    assert "&lt;b&gt;" in made.show() and "<script" not in made.show()
+def test_what_a_user_wrote_is_text(finished_run):
+    assert "&lt;b&gt;" in finished_run.show() and "<script" not in finished_run.show()
 
 
 def test_figures_without_room_are_linked(run):
@@ -328,18 +328,24 @@ def test_a_stage_costs_what_its_jobs_cost_together_and_the_memory_of_the_largest
     assert (cost.Index, cost.jobs, cost.seconds, cost.cpu_seconds, cost.peak) == ("simulate", 3, 4.5, 3, 300)
 
 
+def test_a_job_of_microseconds_costs_what_its_exponent_says_and_a_dash_nothing(tmp_path):
+    (tmp_path / "report.tsv").write_text("s\tmax_rss\tcpu_time\n1e-05\t-\tNA\n")
+    (cost,) = stage_costs(tmp_path).itertuples()
+    assert (cost.Index, cost.seconds, cost.cpu_seconds, cost.peak) == ("report", 1e-05, 0, 0)
+
+
 def git(folder: Path, *arguments: str) -> None:
     author = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
     subprocess.run(["git", *author, *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def test_the_commit_is_that_of_the_house_and_of_no_repository_around_it(tmp_path, monkeypatch):
+def test_the_commit_is_that_of_the_repository_and_of_none_around_it(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("1")
-    (tmp_path / "house").mkdir()
+    (tmp_path / "project").mkdir()
     git(tmp_path, "init")
     git(tmp_path, "add", "file")
     git(tmp_path, "commit", "-m", "first")
-    assert re.fullmatch(r"[0-9a-f]{7,}", commit(tmp_path)) and commit(tmp_path / "house") == UNKNOWN_COMMIT
+    assert re.fullmatch(r"[0-9a-f]{7,}", commit(tmp_path)) and commit(tmp_path / "project") == UNKNOWN_COMMIT
     (tmp_path / "file").write_text("2")
     assert re.fullmatch(r"[0-9a-f]{7,}\+", commit(tmp_path))
     monkeypatch.setenv("PATH", "")

@@ -21,7 +21,7 @@ from topmass.files import BadInput, file_digest
 from topmass.jets import JET_COLUMNS, JetBatch, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER, find_layer
 from topmass.plotting.event_displays import energies, event_displays
-from topmass.plotting.mean_images import average_images, colour_scale, mean_images
+from topmass.plotting.mean_images import colour_scale, image_panels, mean_images
 from topmass.plotting.predicted_vs_true import predicted_against_true
 from topmass.preprocessing import shards as shard_files
 from topmass.preprocessing.flattening import Flattening
@@ -97,7 +97,7 @@ def test_the_numbers_behind_a_figure_are_those_that_it_shows(tmp_path):
 
 
 A_USERS = "savefig.bbox: tight\nfigure.dpi: 50\ntext.usetex: True\nbackend: TkAgg\nno.such.key: 1\n# für mich\n"
-DRAW = f"import sys; sys.path += {sys.path!r}; from test_drawing import *\n"
+DRAW = f"import sys; sys.path += {sys.path!r}; from test_figures_of_jets import *\n"
 DRAW += "run(draw_history, history(Path()), Path('figures'))"
 
 
@@ -252,7 +252,7 @@ def test_the_images_of_a_sample_of_files_are_of_all_its_blocks(tmp_path):
 def test_jets_without_energies_and_empty_layers_can_be_drawn():
     layers = [find_layer("bpix1"), find_layer("track_d0")]
     images = mean_images(jets_of([[(0, 5, 1.0)], []]), layers)
-    average_images(images, layers, 2)
+    image_panels(images, layers, 2)
     event_displays([{}, {}], ["100 GeV", "101 GeV"], {"mass": np.array([100.0, 101.0])}, 3)
 
 
