@@ -33,5 +33,5 @@ def test_a_folder_for_kernels_that_cannot_be_made_is_named_with_its_variable(dat
     (tmp_path / "file").touch()
     environment = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "file/kernels")}
     assert start_by(["nice"], dataset, tmp_path / "run", environment).wait() == 1
-    said = (tmp_path / "run/said").read_text()
-    assert f"BadInput: TORCHINDUCTOR_CACHE_DIR={tmp_path}/file/kernels: torch cannot create this folder (" in said
+    output = (tmp_path / "run/output").read_text()
+    assert f"BadInput: TORCHINDUCTOR_CACHE_DIR={tmp_path}/file/kernels: torch cannot create this folder (" in output

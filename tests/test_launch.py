@@ -138,10 +138,10 @@ def test_two_processes_that_are_asked_to_end_leave_one_checkpoint(number, datase
     while process.is_alive() and time.monotonic() < deadline:
         os.kill(process.pid, number)
         process.join(0.5)
-    said = (tmp_path / "said").read_text()
-    assert process.exitcode == EX_TEMPFAIL and "run again to resume" in said and "Traceback" not in said
+    output = (tmp_path / "output").read_text()
+    assert process.exitcode == EX_TEMPFAIL and "run again to resume" in output and "Traceback" not in output
     numbers = Checkpoint.load(kept).scalars
-    assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
+    assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in output
 
 
 def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_path, temporary):
@@ -153,7 +153,7 @@ def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_
     os.kill(process.pid, signal.SIGTERM)
     process.join(20)
     assert process.exitcode == EX_TEMPFAIL
-    assert "stopped on SIGTERM before the training started; run the same again" in (tmp_path / "one/said").read_text()
+    assert "stopped on SIGTERM before the training started; run the same again" in (tmp_path / "one/output").read_text()
 
 
 @pytest.mark.slow
