@@ -246,7 +246,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     try:
-        with translate_torch_errors(given.batch, {"batch_size": "--batch", "compile": "--no-compile"}):
+        with translate_torch_errors(given.batch):
             if given.profile:
                 kind = getattr(torch, given.precision)
                 print_status(profile(given.shards, given.jets, given.batch, given.device, kind, given.out))
