@@ -20,7 +20,7 @@ from topmass.files import BadInput
 from topmass.preprocessing.shards import Shard
 from topmass.training.checkpoint import Checkpoint, find_checkpoint, previous
 from topmass.training.signals import EX_TEMPFAIL
-from training_runs import COMPUTE, RECIPE, quietly, run, start
+from training_runs import COMPUTE, RECIPE, run, start, train_logged
 
 LONG = RECIPE | {"epochs": 6, "batch_size": 8, "ema_decay": 0.9, "augment_flips": ["eta", "phi"]}
 KILLS = 6
@@ -97,10 +97,10 @@ ENDLESS = {"recipe": LONG | {"epochs": 1000}, "compute": COMPUTE | {"checkpoint_
 
 def has_ended_well(folder: Path, by: str) -> None:
     """Hold that a training said by which signal it ended and where, and that its checkpoint is of that place."""
-    said = (folder / "said").read_text()
-    assert f"stopped on {by} in epoch" in said and "run again to resume" in said and "Traceback" not in said
+    output = (folder / "output").read_text()
+    assert f"stopped on {by} in epoch" in output and "run again to resume" in output and "Traceback" not in output
     numbers = Checkpoint.load(folder / "kept/checkpoint.safetensors").scalars
-    assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in said
+    assert f"in epoch {numbers['epoch']} after {numbers['step']} steps" in output
     assert not (folder / "model.safetensors").exists()
 
 
@@ -129,7 +129,7 @@ def test_a_limit_of_cpu_time_leaves_a_checkpoint(dataset, tmp_path):
 
 def under_nohup(*arguments, **changes) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    quietly(*arguments, **changes)
+    train_logged(*arguments, **changes)
 
 
 def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored(dataset, tmp_path):

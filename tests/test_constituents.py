@@ -6,7 +6,7 @@ import torch
 
 from test_kinematics import made_up
 from test_networks import SMALL, batch_of, network_for
-from topmass.models.kinematics import PRIOR_MEAN_MASS
+from topmass.models.network import PRIOR_MEAN_MASS
 from topmass.models.trained_model import build_network
 
 

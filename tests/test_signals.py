@@ -8,8 +8,9 @@ from topmass.training.signals import SIGNALS, SignalHandler, available_signals, 
 
 
 @pytest.fixture(autouse=True)
-def restored_handlers():
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+def default_handlers():
+    """Default handlers during a test: pytest may have been started with signals that are ignored."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -97,9 +97,9 @@ def test_the_compiled_network_trains_to_the_same_even_for_a_user_without_a_name(
 def test_what_torch_cannot_compile_is_one_line_before_anything_is_trained(environment, why, dataset, tmp_path):
     process = start(dataset, tmp_path / "run", environment, compute=COMPUTE | {"compile": True})
     process.join()
-    said = (tmp_path / "run/said").read_text()
-    assert re.search(f"BadInput: torch.compile failed \\({why}.*; it needs a C", said)
-    assert "or disable it with compute.compile: false" in said and "epoch" not in said
+    output = (tmp_path / "run/output").read_text()
+    assert re.search(f"BadInput: torch.compile failed \\({why}.*; it needs a C", output)
+    assert "or disable it with compute.compile: false" in output and "epoch" not in output
     assert not list(tmp_path.rglob("*.safetensors"))
 
 

@@ -33,7 +33,7 @@ SERVER.set_forkserver_preload(["training_runs", "torch._dynamo"])
 
 
 def run(dataset: tuple[Path, Mapping], folder: Path, **changes) -> list[Path]:
-    """Train, two epochs unless `changes` say otherwise; paths of best, last and history."""
+    """Train for two epochs, with changes of these settings; return the paths of best, last and history."""
     statistics, shards = dataset
     paths = {
         "best": "model.safetensors",
@@ -56,50 +56,51 @@ def start(
     target: Callable | None = None,
     **changes,
 ) -> multiprocessing.Process:
-    """The same in a process of its own, which a signal can hit; `target` may prepare it and is `quietly` by default."""
-    here = {"TMPDIR": tempfile.gettempdir(), **(environment or {})}
-    process = SERVER.Process(target=target or quietly, args=(dataset, folder, here), kwargs=changes)
+    """Train in another process, which a test can signal; `target` replaces `train_logged`."""
+    variables = {"TMPDIR": tempfile.gettempdir(), **(environment or {})}
+    target = target or train_logged
+    process = SERVER.Process(target=target, args=(dataset, folder, variables), kwargs=changes)
     with pytest.MonkeyPatch.context() as patch:
-        # The server that has torch loaded, and is started now if it does not run yet, knows no other path.
+        # The server, which has torch loaded, starts now if it does not run yet.
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         process.start()
     return process
 
 
-def quietly(dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str], **changes) -> None:
-    """Train, with what is said in a file."""
+def train_logged(dataset: tuple[Path, Mapping], folder: Path, environment: Mapping[str, str], **changes) -> None:
+    """Train with all output in a file."""
     os.environ.update(environment)
-    # It may have been looked up before.
+    # Discard the cached folder.
     tempfile.tempdir = None
     folder.mkdir(exist_ok=True)
-    with (folder / "said").open("a") as said:
-        # The processes that it starts write there too.
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+    with (folder / "output").open("a") as output:
+        # Child processes inherit these.
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
         logging.getLogger("topmass").setLevel(logging.INFO)
         logging.getLogger("topmass").handlers = [logging.StreamHandler()]
         run(dataset, folder, **changes)
 
 
 def start_by(
-    words: Sequence[str],
+    command: Sequence[str],
     dataset: tuple[Path, Mapping],
     folder: Path,
     environment: Mapping[str, str] | None = None,
     **changes,
 ) -> subprocess.Popen:
-    """The same in a process that is started by these words, a command that runs another; skips where it may not."""
-    if subprocess.run([*words, "true"], capture_output=True).returncode:
-        pytest.skip(f"not allowed here: {' '.join(words)}")
-    given = f"{dataset}, {folder!r}, {environment or {}}, **{changes}"
-    code = f"from pathlib import PosixPath; from training_runs import quietly; quietly({given})"
+    """Train in a process that this command starts, such as `nice`; skip the test if the command fails."""
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip(f"not allowed on this machine: {' '.join(command)}")
+    arguments = f"{dataset}, {folder!r}, {environment or {}}, **{changes}"
+    code = f"from pathlib import PosixPath; import training_runs; training_runs.train_logged({arguments})"
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    limited = ["timeout", "--signal=KILL", "300", *words]
+    limited = ["timeout", "--signal=KILL", "300", *command]
     return subprocess.Popen([*limited, sys.executable, "-c", code], env=os.environ | path)
 
 
 def find(dataset: tuple[Path, Mapping], split: str = "train") -> ShardFiles:
-    """The shards of a split."""
+    """Return the shards of a split."""
     return ShardFiles.find(dataset[1][split], file_digest(dataset[0]))
 
 
@@ -112,11 +113,11 @@ class Dense(NamedTuple):
 
 
 def dense(source: Dataset, views, size: int = 32, group: ProcessGroup | None = None) -> list[Dense]:
-    """All batches of an epoch."""
-    batches = (each.on(CPU, source.meta) for each in iter_batches(views, size, group or ProcessGroup()))
+    """Return all batches of an epoch with dense images."""
+    batches = (batch.on(CPU, source.meta) for batch in iter_batches(views, size, group or ProcessGroup()))
     return [Dense(to_dense_images(batch, source.meta), batch.position, batch.target) for batch in batches]
 
 
 def events(views, size: int = 32) -> np.ndarray:
-    """Events of an epoch's jets, in its order."""
-    return np.concatenate([each.event for each in iter_batches(views, size, ProcessGroup())])
+    """Return the event numbers of an epoch's jets, in its order."""
+    return np.concatenate([batch.event for batch in iter_batches(views, size, ProcessGroup())])

@@ -1,7 +1,5 @@
 """Network `kinematics`: a multilayer perceptron of jet features."""
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -11,13 +9,8 @@ from topmass.features.hits import Hits, decode_hits
 from topmass.features.image_moments import compute_image_moments
 from topmass.features.subjets import compute_subjet_features
 from topmass.features.towers import Towers, build_towers
-from topmass.models.network import Head, Network
+from topmass.models.network import InputNorm, Network, mlp, zero_init_head
 from topmass.preprocessing.shards import ShardMeta
-
-CLIP_SIGMA = 5.0
-"""Normalised features are clipped at this many standard deviations."""
-PRIOR_MEAN_MASS = 0.585
-"""Mean mass of jets that are flat from 85 to 500 GeV, in units of `MASS_SCALE`: the output before training."""
 
 
 class Kinematics(Network):
@@ -59,39 +52,3 @@ def jet_features(batch: SparseBatch, hits: Hits, towers: Towers, shards: ShardMe
     """Return features (B, K) of jets: signed logarithms of image moments and subjet features, and the position."""
     features = torch.cat([compute_image_moments(hits, shards), compute_subjet_features(towers, shards)], dim=1)
     return torch.cat([features.sign() * features.abs().log1p(), batch.position], dim=1)
-
-
-class InputNorm(nn.Module):
-    """Normalisation of features (…, K) to zero mean and unit standard deviation, with clipping."""
-
-    def __init__(self, n_features: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("std", torch.ones(n_features))
-
-    @torch.no_grad()
-    def fit(self, features: Tensor) -> None:
-        """Compute mean and standard deviation of features (N, K); N = 0 changes nothing."""
-        if len(features):
-            self.mean.copy_(features.double().mean(0))
-            # The offset avoids a division by zero for constant features, which have no information.
-            self.std.copy_(features.double().std(0, correction=0) + 1e-3)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the normalised features, of the same shape."""
-        return ((features - self.mean) / self.std).clamp(-CLIP_SIGMA, CLIP_SIGMA)
-
-
-def mlp(in_features: int, width: int, depth: int) -> nn.Sequential:
-    """Return `depth` linear layers with GELU, from (…, in_features) to (…, width)."""
-    widths = [in_features, *[width] * depth]
-    return nn.Sequential(*(layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.GELU())))
-
-
-def zero_init_head(in_features: int, n_outputs: int) -> Head:
-    """Return a head that predicts `PRIOR_MEAN_MASS` before training."""
-    head = Head(in_features, n_outputs)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    nn.init.constant_(head.bias[n_outputs // 2], PRIOR_MEAN_MASS)
-    return head

@@ -1,4 +1,6 @@
-"""Base class and output layer of all networks."""
+"""Base class and common layers of networks."""
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +8,11 @@ from torch.nn import functional
 
 from topmass.data.batches import SparseBatch
 from topmass.preprocessing.shards import ShardMeta
+
+CLIP_SIGMA = 5.0
+"""Normalised features are clipped at this many standard deviations."""
+PRIOR_MEAN_MASS = 0.585
+"""Mean mass of jets that are flat from 85 to 500 GeV, in units of `MASS_SCALE`: the output before training."""
 
 
 class Network(nn.Module):
@@ -58,3 +65,39 @@ class Head(nn.Linear):
             below, above = (functional.softplus(part) for part in (raw[:, :centre], raw[:, centre + 1 :]))
             mass = raw[:, centre : centre + 1]
             return torch.cat([mass - below.flip(1).cumsum(1).flip(1), mass, mass + above.cumsum(1)], dim=1)
+
+
+class InputNorm(nn.Module):
+    """Normalisation of features (…, K) to zero mean and unit standard deviation, with clipping."""
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("std", torch.ones(n_features))
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Compute mean and standard deviation of features (N, K); N = 0 changes nothing."""
+        if len(features):
+            self.mean.copy_(features.double().mean(0))
+            # The offset avoids a division by zero for constant features, which have no information.
+            self.std.copy_(features.double().std(0, correction=0) + 1e-3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the normalised features, of the same shape."""
+        return ((features - self.mean) / self.std).clamp(-CLIP_SIGMA, CLIP_SIGMA)
+
+
+def mlp(in_features: int, width: int, depth: int) -> nn.Sequential:
+    """Return `depth` linear layers with GELU, from (…, in_features) to (…, width)."""
+    widths = [in_features, *[width] * depth]
+    return nn.Sequential(*(layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.GELU())))
+
+
+def zero_init_head(in_features: int, n_outputs: int) -> Head:
+    """Return a head that predicts `PRIOR_MEAN_MASS` before training."""
+    head = Head(in_features, n_outputs)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    nn.init.constant_(head.bias[n_outputs // 2], PRIOR_MEAN_MASS)
+    return head

@@ -9,7 +9,7 @@ from topmass.features.p4 import massless_p4, minkowski_dot, rapidity_phi, transv
 from topmass.features.particles import CRYSTAL, HADRON, PARTICLE_COLUMNS, TRACK, leading_particles
 from topmass.features.towers import Towers
 from topmass.models.constituents import JET_DIM, MASK_VALUE, ConstituentNetwork
-from topmass.models.kinematics import InputNorm, mlp, zero_init_head
+from topmass.models.network import InputNorm, mlp, zero_init_head
 from topmass.preprocessing.shards import ShardMeta
 
 N_PARTICLE_FEATURES = 13

@@ -16,7 +16,7 @@ from topmass.features.leading_towers import (
 from topmass.features.p4 import minkowski_dot
 from topmass.features.towers import Towers
 from topmass.models.constituents import JET_DIM, MASK_VALUE, ConstituentNetwork
-from topmass.models.kinematics import InputNorm, mlp, zero_init_head
+from topmass.models.network import InputNorm, mlp, zero_init_head
 from topmass.preprocessing.shards import ShardMeta
 
 PAIR_HIDDEN_DIM = 16

@@ -1,6 +1,6 @@
 """Messages for failed, hopeless or over-fitted trainings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,6 @@ from topmass.training.state import ValidationRecord
 
 OVERFIT_TOLERANCE = 0.01
 """Rise of the validation MAE, relative to the best, that counts as over-fitting and not as chance."""
-SETTING_KEYS = {"batch_size": "recipe.batch_size", "compile": "compute.compile: false"}
-"""Configuration keys, for messages: the number of jets per step, and how to disable `torch.compile`."""
 MAX_NAMED_EVENTS = 5
 """Maximum number of events of a bad batch in the message; the file lists all of them."""
 
@@ -61,18 +59,16 @@ def overfitting_message(rows: Sequence[ValidationRecord]) -> str | None:
 
 
 @contextmanager
-def translate_torch_errors(batch: int, settings: Mapping[str, str] = SETTING_KEYS) -> Iterator[None]:
-    """Raise BadInput if the memory is too small for `batch` jets per step, or if `torch.compile` fails.
-
-    The message contains the names of the user's settings, which have the keys of `SETTING_KEYS`.
-    """
+def translate_torch_errors(batch_size: int) -> Iterator[None]:
+    """Raise BadInput if the memory is too small for a batch, or if `torch.compile` fails."""
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            smaller = 1 << max(0, (batch - 1).bit_length() - 1)
-            advice = f"with {settings['batch_size']} {batch}: try {smaller}" if batch > 1 else "with a single jet"
-            raise BadInput(f"out of memory {advice}") from None
+            if batch_size == 1:
+                raise BadInput("out of memory with a single jet") from None
+            smaller = 1 << (batch_size - 1).bit_length() - 1
+            raise BadInput(f"out of memory with recipe.batch_size {batch_size}: try {smaller}") from None
         # Not at the top: the import takes seconds. A training has already imported the module.
         from torch._dynamo.exc import TorchDynamoException
 
@@ -82,5 +78,5 @@ def translate_torch_errors(batch: int, settings: Mapping[str, str] = SETTING_KEY
         reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
         raise BadInput(
             f"torch.compile failed ({reason}); it needs a C++ compiler, such as g++, and a writable folder for kernels "
-            f"(TORCHINDUCTOR_CACHE_DIR); or disable it with {settings['compile']}"
+            f"(TORCHINDUCTOR_CACHE_DIR); or disable it with compute.compile: false"
         ) from None

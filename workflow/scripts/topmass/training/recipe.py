@@ -14,7 +14,7 @@ from topmass.training.muon import MuonAndAdamW
 
 MIN_MASS_FOR_LOG = 50 / MASS_SCALE
 """Minimum mass for the logarithm: 50 GeV, far below the lightest tops of 85 GeV."""
-MIDDLE, HALF_WIDTH = 292.5 / MASS_SCALE, 207.5 / MASS_SCALE
+MASS_CENTRE, MASS_HALF_WIDTH = 292.5 / MASS_SCALE, 207.5 / MASS_SCALE
 """Centre and half width of the mass range of all jets, 85 to 500 GeV."""
 
 
@@ -83,7 +83,7 @@ class Recipe:
         if self.loss == "log":
             return (logarithm(predicted) - logarithm(target)).abs()
         if self.loss == "asymmetric_mae":
-            return error.abs() - self.asymmetry * ((target - MIDDLE) / HALF_WIDTH).clamp(-1, 1) * error
+            return error.abs() - self.asymmetry * ((target - MASS_CENTRE) / MASS_HALF_WIDTH).clamp(-1, 1) * error
         return error.abs() / target if self.loss == "relative" else error.abs()
 
     def validations(self, jets: int) -> int:
