@@ -40,6 +40,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+leave_out_benchmarks()
 check_records()
 
 

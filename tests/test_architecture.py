@@ -9,6 +9,7 @@ import yaml
 
 from conftest import REPOSITORY
 from topmass.config.content_hash import hash_of, imported, reached
+from topmass.config.run_metadata import pinned_packages
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
 LIBRARY = SCRIPTS / "topmass"
@@ -116,6 +117,12 @@ def test_pins_of_conda_are_those_of_pip(file):
     assert python == "python=3.11" and pip == "pip"
     for name, version in pins(packages["pip"]).items():
         assert requirements()[name] == version
+
+
+def test_pinned_packages_do_not_depend_on_the_order_of_entries(tmp_path):
+    environment = tmp_path / "stage.yaml"
+    environment.write_text("dependencies: [{pip: [b==2.0, a==1.10]}, pip, python=3.11]", encoding="utf-8")
+    assert pinned_packages([environment]) == {"a": "1.10", "b": "2.0"}
 
 
 def test_an_environment_lists_what_its_scripts_import():

@@ -376,9 +376,9 @@ def test_a_file_that_snakemake_cannot_read_is_named_at_the_start(name, why, tmp_
     (tmp_path / "latin.yaml").write_bytes("run: {} # größer".encode("latin-1"))
     (tmp_path / "tab.yaml").write_text("run:\n\tseeds: [1]\n")
     command = [sys.executable, REPOSITORY / "workflow/start.py", "--dry-run", "--configfile", tmp_path / name]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
-    assert ended.returncode == 1 and ended.stderr.startswith(f"{tmp_path / name}: {why}")
-    assert ended.stderr.count("\n") == 1
+    completed = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert completed.returncode == 1 and completed.stderr.startswith(f"{tmp_path / name}: {why}")
+    assert completed.stderr.count("\n") == 1
 
 
 def test_a_part_that_holds_itself_is_refused():

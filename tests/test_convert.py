@@ -20,6 +20,7 @@ from topmass.files import BadInput
 from topmass.io import parquet_input as parquet_module
 from topmass.io.dense_file import CMS_COLUMNS, nested_images, write_dense
 from topmass.io.dense_images import NotUniform, to_dense, to_sparse
+from topmass.io.parquet_input import ParquetInput
 from topmass.jets import EVENTS_PER_BLOCK, QUARKS, JetBatch, JetTable, concat_jets, write_jets
 from topmass.layers import LAYERS, SIDE, TOWER
 
@@ -269,6 +270,14 @@ SPARSE_SOURCES = {
     ),
     "a jet table of our own": lambda table: table,
 }
+
+
+def test_a_file_without_row_groups_has_no_sample(tmp_path):
+    schema = pa.schema(
+        {name: pa.float64() for name in ("pt", "mass", "ieta", "iphi")} | {"image": pa.list_(pa.float32())}
+    )
+    pq.ParquetWriter(tmp_path / "empty.parquet", schema).close()
+    assert ParquetInput(tmp_path / "empty.parquet", {}).sample(["mass"]) == {}
 
 
 @pytest.mark.parametrize("change", SPARSE_SOURCES.values(), ids=SPARSE_SOURCES)

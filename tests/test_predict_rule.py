@@ -170,8 +170,8 @@ def test_snakemake_predicts_what_the_script_does(folder):
     predict = {"model": "model.safetensors", "jets": "jets", "layers": NAMES}
     mine = {"predict": predict, "compute": {"device": "cpu", "precision": "float32"}}
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
-    ended = snakemake(folder, "--configfile", "mine.yaml")
-    assert ended.returncode == 0, ended.stderr
+    completed = snakemake(folder, "--configfile", "mine.yaml")
+    assert completed.returncode == 0, completed.stderr
     (output,) = (folder / "results/predicted").glob("model-*/jets-*.parquet")
     found = pq.read_table(output)
     predict_jets(folder / "model.safetensors", ["jets"], folder / "out.parquet", NAMES, {}, "cpu", "float32")
@@ -183,12 +183,12 @@ def test_snakemake_predicts_what_the_script_does(folder):
 def test_snakemake_trains_and_downloads_what_is_missing_and_says_what_to_give(folder):
     (folder / "mine.yaml").write_text(yaml.safe_dump({"predict": {"model": "tiny/1", "jets": ["gun", URL]}}))
     tiny = ("--configfile", str(REPOSITORY / "tests/tiny.yaml"), "mine.yaml", "--dry-run")
-    ended = snakemake(folder, *tiny)
-    assert ended.returncode == 0, ended.stderr
-    jobs = ended.stdout + ended.stderr
+    completed = snakemake(folder, *tiny)
+    assert completed.returncode == 0, completed.stderr
+    jobs = completed.stdout + completed.stderr
     counts = dict(re.findall(r"^(\w+) +(\d+)$", jobs, re.MULTILINE))
     assert all(counts[rule] == "1" for rule in ("train", "download", "predict")) and "predict_test" not in counts
-    ended = snakemake(folder)
-    assert ended.returncode == 1 and ended.stderr.splitlines()[-1].startswith(
+    completed = snakemake(folder)
+    assert completed.returncode == 1 and completed.stderr.splitlines()[-1].startswith(
         "nothing to predict; to fix: set model and jets"
     )

@@ -32,9 +32,9 @@ def make(repository: Path, **variables: str) -> str:
     """`make run`, which here starts no Snakemake but ours; what it says."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(repository.parent), **variables}
     command = ["make", "run", f"PYTHON={sys.executable}"]
-    ended = subprocess.run(command, cwd=repository, env=environment, text=True, capture_output=True)
-    assert ended.returncode == 0 and f"{repository}/.venv/lib" in ended.stdout, ended.stderr
-    return ended.stdout + ended.stderr
+    completed = subprocess.run(command, cwd=repository, env=environment, text=True, capture_output=True)
+    assert completed.returncode == 0 and f"{repository}/.venv/lib" in completed.stdout, completed.stderr
+    return completed.stdout + completed.stderr
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,11 @@ def test_an_environment_of_another_machine_is_made_anew_and_what_a_link_leads_to
 
 def test_a_temporary_folder_without_room_is_named(small_disk, tmp_path):
     command = ["make", "--directory", tmp_path, "--makefile", REPOSITORY / "Makefile", ".venv"]
-    ended = subprocess.run(command, env=os.environ | {"TMPDIR": str(small_disk)}, capture_output=True, encoding="utf-8")
-    assert ended.returncode and f"TMPDIR={small_disk}: 0.0 GB are free" in ended.stderr
-    assert "to fix: TMPDIR=<another folder> make" in ended.stderr and not (tmp_path / ".venv").exists()
+    completed = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(small_disk)}, capture_output=True, encoding="utf-8"
+    )
+    assert completed.returncode and f"TMPDIR={small_disk}: 0.0 GB are free" in completed.stderr
+    assert "to fix: TMPDIR=<another folder> make" in completed.stderr and not (tmp_path / ".venv").exists()
 
 
 def test_packages_of_a_labs_software_stack_do_not_go_before_ours(copy, tmp_path):
@@ -96,5 +98,5 @@ def test_packages_of_a_labs_software_stack_do_not_go_before_ours(copy, tmp_path)
     stack = {"PYTHONPATH": str(tmp_path / "stack")}
     assert "without PYTHONPATH and PYTHONHOME" in make(copy, **stack)
     command = [sys.executable, "workflow/start.py", "--version"]
-    ended = subprocess.run(command, cwd=copy, env=os.environ | stack, text=True, capture_output=True)
-    assert ended.returncode == 0 and f"without PYTHONPATH={tmp_path}/stack" in ended.stderr, ended.stderr
+    completed = subprocess.run(command, cwd=copy, env=os.environ | stack, text=True, capture_output=True)
+    assert completed.returncode == 0 and f"without PYTHONPATH={tmp_path}/stack" in completed.stderr, completed.stderr

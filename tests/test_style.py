@@ -31,10 +31,10 @@ SUFFIXES = {".md", ".rst", ".yaml", ".smk", ".jinja"}
 def files() -> list[str]:
     """Return the paths of the texts of the repository, tests excluded."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8")
-    if ended.returncode:
+    completed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8")
+    if completed.returncode:
         pytest.skip("no git repository")
-    paths = [path for path in ended.stdout.splitlines() if (REPOSITORY / path).is_file()]
+    paths = [path for path in completed.stdout.splitlines() if (REPOSITORY / path).is_file()]
     return [path for path in paths if not path.startswith("tests/")]
 
 

@@ -48,9 +48,9 @@ rule count:
 def snakemake(folder: Path, *arguments: str) -> str:
     """Snakemake, called in this folder."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    ended = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert ended.returncode == 0, ended.stdout
-    return ended.stdout
+    completed = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert completed.returncode == 0, completed.stdout
+    return completed.stdout
 
 
 def files(folder: Path) -> set[str]:

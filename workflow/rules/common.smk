@@ -104,11 +104,6 @@ def settings(entry, *keys):
     return {key: lookup(within=config, dpath=f"{entry}/{key}") for key in keys}
 
 
-def benchmark_unless_shared(path):
-    """Return the path of a benchmark, or no path if outputs are shared: Snakemake has no benchmark of cached outputs."""
-    return "" if SHARED else f"results/benchmark/{path}.tsv"
-
-
 def not_compared(value):
     """Return a parameter function whose value may change without a rerun, such as the path of this repository.
 
@@ -381,3 +376,11 @@ The cause is above, in lines with 'error'. Finished files remain: the same comma
 If a file under results/ is damaged or from other data: remove it, and run the same command again.
 If a file has a modification time in the future because a clock was wrong: touch it.
 Symptoms, causes, fixes: {os.path.relpath(REPO_ROOT / "docs/troubleshooting.md")}""")
+
+
+def leave_out_benchmarks():
+    """Remove the benchmarks of shared rules: Snakemake rejects them, because cached results have no benchmark."""
+    for workflow_rule in workflow.rules:
+        if SHARED and workflow_rule.cache.output:
+            # The public attribute cannot be reset, and the directive `benchmark` has no value for none.
+            workflow_rule._benchmark = None

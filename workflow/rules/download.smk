@@ -15,7 +15,7 @@ rule download:
     log:
         "results/log/download/{sample}/{file}.log",
     benchmark:
-        benchmark_unless_shared("download/{sample}/{file}")
+        "results/benchmark/download/{sample}/{file}.tsv"
     wildcard_constraints:
         sample=samples(of_files=True),
         file=SAFE_NAME,
@@ -38,7 +38,7 @@ rule convert:
     log:
         "results/log/convert/{sample}/{block}.log",
     benchmark:
-        benchmark_unless_shared("convert/{sample}/{block}")
+        "results/benchmark/convert/{sample}/{block}.tsv"
     wildcard_constraints:
         sample=samples(of_files=True),
     cache: SHARED

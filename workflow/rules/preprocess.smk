@@ -35,7 +35,7 @@ rule make_shards:
     log:
         "results/log/make_shards/{dataset}/{block}.log",
     benchmark:
-        benchmark_unless_shared("make_shards/{dataset}/{block}")
+        "results/benchmark/make_shards/{dataset}/{block}.tsv"
     cache: SHARED
     conda:
         "../../envs/preprocess.yaml"

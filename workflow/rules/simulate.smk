@@ -13,7 +13,7 @@ rule simulate:
     log:
         "results/log/simulate/{sample}/{block}.log",
     benchmark:
-        benchmark_unless_shared("simulate/{sample}/{block}")
+        "results/benchmark/simulate/{sample}/{block}.tsv"
     wildcard_constraints:
         sample=samples(of_files=False),
     cache: SHARED
@@ -39,7 +39,7 @@ use rule simulate as trial with:
     log:
         "results/log/simulate/{sample}/trial.log",
     benchmark:
-        benchmark_unless_shared("trial/{sample}")
+        "results/benchmark/trial/{sample}.tsv"
     params:
         block=0,
         jets=10,

@@ -59,7 +59,7 @@ def raise_problem(problem: Problem, layers: Sequence[ConfigSource]) -> NoReturn:
     key, message = problem
     line = f"{source_of(key, layers)}: {'.'.join(key) or 'top level'}: {message}"
     # Keys and names may contain line breaks and other control characters.
-    raise BadInput("".join(each if each.isprintable() else repr(each)[1:-1] for each in line)) from None
+    raise BadInput("".join(char if char.isprintable() else repr(char)[1:-1] for char in line)) from None
 
 
 def resolve_inheritance(config: Mapping) -> dict:

@@ -75,8 +75,11 @@ def content_of(path: Path) -> str | None:
         stat = path.stat()
     except FileNotFoundError:
         return None
+    try:
+        cache = json.loads(CACHE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        cache = {}
     state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-    cache = read_cache()
     if cache.get(str(path), {}).get("state") != state:
         if stat.st_size > LARGE:
             print(f"{path}: reading {stat.st_size / 1e9:.1f} GB to see whether it has changed", file=sys.stderr)
@@ -85,12 +88,3 @@ def content_of(path: Path) -> str | None:
         with suppress(OSError), atomic_write(CACHE) as part:
             part.write_text(json.dumps(cache), encoding="utf-8")
     return cache[str(path)]["digest"]
-
-
-def read_cache() -> dict:
-    """Return cached digests by path; empty if the cache does not exist or is invalid."""
-    try:
-        digests = json.loads(CACHE.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return digests if isinstance(digests, dict) else {}

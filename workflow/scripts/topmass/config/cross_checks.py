@@ -104,11 +104,11 @@ def file_problems(key: tuple[str, ...], files: Sequence[Mapping]) -> Iterator[Pr
 def identity(path: str) -> str:
     """Return an identifier that is the same for all symbolic and hard links to a file."""
     try:
-        about = os.stat(path)
+        stat = os.stat(path)
     except OSError:
         return os.path.realpath(path)
     # Some file systems have no inode numbers; they have no hard links either.
-    return f"{about.st_dev}:{about.st_ino}" if about.st_nlink > 1 else os.path.realpath(path)
+    return f"{stat.st_dev}:{stat.st_ino}" if stat.st_nlink > 1 else os.path.realpath(path)
 
 
 def wrong_file(key: tuple[str, ...], file: Mapping) -> Iterator[Problem]:

@@ -66,12 +66,12 @@ def check_prediction(config: Mapping) -> Iterator[Problem]:
         return
     model = prediction["model"]
     if not is_trained_here(model, config) and (error := path_error(glob_paths(model)[0])):
-        known = f"nor is it EXPERIMENT/SEED of {', '.join(config['experiments'])}"
-        yield ("predict", "model"), f"{display_path(model)}: {error}, {known}"
+        alternatives = f"nor is it EXPERIMENT/SEED of {', '.join(config['experiments'])}"
+        yield ("predict", "model"), f"{display_path(model)}: {error}, {alternatives}"
     for entry in (entry for name in listed(prediction["jets"]) for entry in entries(name, config)):
         if "path" in entry and (error := path_error(entry["path"])):
-            known = f"nor a sample of this name among {', '.join(config['samples'])}"
-            yield ("predict", "jets"), f"{display_path(entry['path'])}: {error}, {known}"
+            alternatives = f"nor a sample of this name among {', '.join(config['samples'])}"
+            yield ("predict", "jets"), f"{display_path(entry['path'])}: {error}, {alternatives}"
         if "url" in entry and DOWNLOADS in config["samples"]:
             yield ("samples", DOWNLOADS), "the jets behind the URLs of 'predict' are to have this name: rename it"
 

@@ -20,20 +20,20 @@ COMMAND_LINE_OPTIONS = {name: f"--{name}" for name in ("layers", "columns", "dev
 def find_columns(
     path: Path,
     names: Sequence[str],
-    given: Mapping[str, str],
+    user_columns: Mapping[str, str],
     needed: Sequence[str] = REQUIRED,
     welcome: Sequence[str] = OPTIONAL,
     settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
 ) -> dict[str, str]:
     """Return the file's column for each column of the jet table.
 
-    A column in `given` has precedence. Otherwise exactly one column must have a known name. Jets are dense images
-    (`IMAGE`) or lists of their non-zero values (`SPARSE_COLUMNS`). Unused columns may have any name.
+    A column in `user_columns` has precedence. Otherwise exactly one column must have a known name. Jets are dense
+    images (`IMAGE`) or lists of their non-zero values (`SPARSE_COLUMNS`). Unused columns may have any name.
 
     Args:
         path: The file, for messages.
         names: Names of all columns of the file.
-        given: The user's column names, by name in the jet table.
+        user_columns: The user's column names, by name in the jet table.
         needed: Required columns of the jet table.
         welcome: Optional columns of the jet table.
         settings: Names of the user's settings for columns and position, for messages.
@@ -42,15 +42,15 @@ def find_columns(
         BadInput: Images or a required column are missing, or a column is ambiguous.
     """
     option = settings["columns"]
-    if unused := sorted(given.keys() & set(POSITION_COLUMNS) - {*needed, *welcome}):
+    if unused := sorted(user_columns.keys() & set(POSITION_COLUMNS) - {*needed, *welcome}):
         none = f"{settings['position']} is none" if "position" in settings else "the model takes no position"
         raise BadInput(f"{path}: {none}, and {option} names {' and '.join(unused)}: leave that out")
     columns = {}
     for quantity in (*IMAGE, *SPARSE_COLUMNS, *needed, *welcome):
-        choices = [given[quantity]] if quantity in given else [quantity, *OTHER_NAMES.get(quantity, ())]
+        choices = [user_columns[quantity]] if quantity in user_columns else [quantity, *OTHER_NAMES.get(quantity, ())]
         present = [name for name in choices if name in names]
-        if quantity in given and not present:
-            raise BadInput(f"{path}: no column '{given[quantity]}' for {quantity}; there are {', '.join(names)}")
+        if quantity in user_columns and not present:
+            raise BadInput(f"{path}: no column '{user_columns[quantity]}' for {quantity}; there are {', '.join(names)}")
         if len(present) > 1:
             raise BadInput(f"{path}: {' and '.join(present)} could both be the {quantity}: say which with {option}")
         if present:

@@ -102,13 +102,13 @@ def integers(values: np.ndarray, dtype: np.dtype, name: str, offset: np.ndarray)
     return converted
 
 
-def images_from_column(column: pa.Array, layers: int, about: str = "") -> np.ndarray:
+def images_from_column(column: pa.Array, layers: int, metadata: str = "") -> np.ndarray:
     """Return images (N, layers, SIDE, SIDE) from a column in any form with an unambiguous order of pixels.
 
     Args:
         column: Images (N,).
         layers: Number of layers.
-        about: Metadata of an extension type that Arrow does not support; "" for none.
+        metadata: Metadata of an extension type that Arrow does not support; "" for none.
 
     Raises:
         BadRow: The column has another shape, another type, or an ambiguous order.
@@ -125,12 +125,12 @@ def images_from_column(column: pa.Array, layers: int, about: str = "") -> np.nda
         column = data_of(column, layers)
     row_shape, pixels = flatten_nested_lists(column)
     check_shape(row_shape, layers)
-    if "permutation" in about:
-        raise BadRow(0, f"the image is flat, and its axes are not in order: {about}")
+    if "permutation" in metadata:
+        raise BadRow(0, f"the image is flat, and its axes are not in order: {metadata}")
     # The metadata may contain the shape as a JSON list.
-    described = re.search(rf"\[\s*{layers}\s*,\s*{SIDE}\s*,\s*{SIDE}\s*\]", about)
-    if about and not flat and len(row_shape) < 3 and not described:
-        raise BadRow(0, f"the image is flat, and its type does not say {layers} × {SIDE} × {SIDE}: {about}")
+    described = re.search(rf"\[\s*{layers}\s*,\s*{SIDE}\s*,\s*{SIDE}\s*\]", metadata)
+    if metadata and not flat and len(row_shape) < 3 and not described:
+        raise BadRow(0, f"the image is flat, and its type does not say {layers} × {SIDE} × {SIDE}: {metadata}")
     return pixels.reshape(shape)
 
 

@@ -65,7 +65,7 @@ class ParquetInput:
         return (jets for jets, _ in self.batches_with(first, last, layers, ()))
 
     def batches_with(
-        self, first: int, last: int, layers: Sequence[Layer], beside: Sequence[str]
+        self, first: int, last: int, layers: Sequence[Layer], extra: Sequence[str]
     ) -> Iterator[tuple[JetBatch, pa.Table]]:
         """Yield the jets of some rows, in row groups of a jet table, each with further columns of the file, unchanged.
 
@@ -75,22 +75,22 @@ class ParquetInput:
             first: First row.
             last: Row after the last one.
             layers: Layers of the images, in the order of the file.
-            beside: Names of the further columns.
+            extra: Names of the further columns.
 
         Raises:
             BadInput: A row cannot be read.
             NotUniform: The pixels of a coarse cell differ.
         """
         values, columns, length = [], [], 0
-        names = list(dict.fromkeys([*self.per_jet.values(), *beside]))
-        for row, rows in self.rows(first, last, beside):
+        names = list(dict.fromkeys([*self.per_jet.values(), *extra]))
+        for row, rows in self.rows(first, last, extra):
             try:
                 values.append(self.values(rows, layers))
                 columns.append(rows.select(names))
                 length += len(rows)
                 if length >= ROW_GROUP or row + len(rows) == last:
                     jets = self.assemble(values, columns, row + len(rows) - length)
-                    yield jets, pa.Table.from_batches(columns).select(list(beside))
+                    yield jets, pa.Table.from_batches(columns).select(list(extra))
                     values, columns, length = [], [], 0
             except BadRow as error:
                 raise BadInput(f"{self.path}: row {row + error.row}: {error.why}") from None
@@ -117,15 +117,15 @@ class ParquetInput:
             return {}
         return {name: np.concatenate(arrays) for name, arrays in pieces.items() if arrays}
 
-    def rows(self, first: int, last: int, beside: Sequence[str] = ()) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield pieces of rows `first` to `last` and the number of their first row; includes the columns `beside`."""
+    def rows(self, first: int, last: int, extra: Sequence[str] = ()) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield pieces of rows `first` to `last` and the number of their first row; includes the columns `extra`."""
         metadata = self.file.metadata
         group_start = np.cumsum([0] + [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)])
         low, high = int(np.searchsorted(group_start, first, side="right")) - 1, int(np.searchsorted(group_start, last))
         reader = self.file.iter_batches(
             DENSE_AT_ONCE if self.dense else ROW_GROUP,
             row_groups=range(low, high) if first < last else [],
-            columns=list(dict.fromkeys([*self.columns.values(), *beside])),
+            columns=list(dict.fromkeys([*self.columns.values(), *extra])),
             use_threads=False,
         )
         row = int(group_start[low])
@@ -173,11 +173,11 @@ class ParquetInput:
 
 def axes_of(field: pa.Field) -> str:
     """Return the metadata of a column's extension type if it can concern the order of axes, else an empty string."""
-    about = field.metadata or {}
+    metadata = field.metadata or {}
     # Awkward Array describes lists and missing values in it, never axes.
-    if about.get(b"ARROW:extension:name") == b"awkward":
+    if metadata.get(b"ARROW:extension:name") == b"awkward":
         return ""
-    return about.get(b"ARROW:extension:metadata", b"").decode("latin-1")
+    return metadata.get(b"ARROW:extension:metadata", b"").decode("latin-1")
 
 
 def is_nested(kind: pa.DataType) -> bool:

@@ -129,9 +129,8 @@ def compare_distributions(training: JetSummary, new: JetSummary) -> list[Row]:
             )
             # The mass is generated in the training and predicted for the new jets: the two are not comparable.
             words = "predicted" if name == "mass" else verdict([*notes])
-            rows.append(
-                Row(f"{name} ({unit})", *(["", "", *format_quantiles(each)] for each in (trained, observed)), words)
-            )
+            texts = (["", "", *format_quantiles(distribution)] for distribution in (trained, observed))
+            rows.append(Row(f"{name} ({unit})", *texts, words))
     return rows
 
 

@@ -51,11 +51,11 @@ def normalize(
         Scaled values, and the mask of the values above zero suppression.
     """
     scaled = value / scale
-    kept = np.abs(scaled) >= zero_suppression
+    mask = np.abs(scaled) >= zero_suppression
     scaled = np.clip(scaled, -1, 1)
     if compression == "log":
         scaled = np.sign(scaled) * np.log1p(LOG_GAIN * np.abs(scaled)) / np.log1p(LOG_GAIN)
-    return scaled, kept
+    return scaled, mask
 
 
 def denormalize(value: Values, scale: Values, compression: str) -> Values:

@@ -57,13 +57,13 @@ class ShardBuilder:
         return shard if tuple(self.cells) == self.meta.cells else expand_cells(shard, self.cells)
 
 
-def find_positions(path: Path, layers: Sequence[Layer], wanted: Sequence[str]) -> list[int]:
-    """Return the positions of the wanted layers among those of a file; raise BadInput if one is missing."""
+def find_positions(path: Path, layers: Sequence[Layer], required: Sequence[str]) -> list[int]:
+    """Return the positions of the required layers among those of a file; raise BadInput if one is missing."""
     names = [layer.name for layer in layers]
-    missing = [name for name in wanted if name not in names]
+    missing = [name for name in required if name not in names]
     if missing:
-        raise BadInput(f"{path}: no layer '{missing[0]}'; it has {', '.join(names)}; wanted are {', '.join(wanted)}")
-    return [names.index(name) for name in wanted]
+        raise BadInput(f"{path}: no layer '{missing[0]}'; it has {', '.join(names)}; wanted are {', '.join(required)}")
+    return [names.index(name) for name in required]
 
 
 def expand_cells(shard: Shard, cells: np.ndarray) -> Shard:
