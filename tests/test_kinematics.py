@@ -234,7 +234,7 @@ def test_means_of_values_of_any_sign_stay_in_the_window_and_in_their_tower(kind)
         assert ((mean - middle).abs() < 2.51 * pixel).all()
     towers = build_towers(hits)
     assert all(each.isfinite().all() for each in (*towers.momenta, towers.contents, towers.rapidity, towers.phi))
-    assert towers.flow.neutral.min() >= 0 and towers.flow.neutral.max() <= 1
+    assert towers.flow.neutral_fraction.min() >= 0 and towers.flow.neutral_fraction.max() <= 1
 
 
 @pytest.fixture
@@ -254,10 +254,10 @@ def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_th
         with_threads(threads)
         tables.append(build_feature_table(shards, with_subjets))
         assert torch.get_num_threads() == threads
-    assert tables[0].numbers.tobytes() == tables[1].numbers.tobytes()
-    assert tables[2].of(tables[0].quantities).tobytes() == tables[0].numbers.tobytes()
-    assert tables[2].quantities == available_features(MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES, shards[0].meta)
-    table = dict(zip((each.name for each in tables[0].quantities), tables[0].numbers.T, strict=True))
+    assert tables[0].values.tobytes() == tables[1].values.tobytes()
+    assert tables[2].select(tables[0].features).tobytes() == tables[0].values.tobytes()
+    assert tables[2].features == available_features(MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES, shards[0].meta)
+    table = dict(zip((each.name for each in tables[0].features), tables[0].values.T, strict=True))
     assert list(table)[-len(JET_FEATURES) :] == ["pt", "eta", "abs_eta", "jet_mass", "softdrop_mass"]
     joined = Shard.join(shards).arrays
     assert np.array_equal(table["jet_mass"], joined["jet_mass"], equal_nan=True)

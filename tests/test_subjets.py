@@ -213,7 +213,7 @@ def test_of_more_towers_than_are_kept_the_softest_are_lost():
 def test_a_table_has_the_numbers_of_subjets_in_their_order():
     shard = thinned()
     table = build_feature_table([shard], with_subjets=True)
-    found = dict(zip((each.name for each in table.quantities), table.numbers.T, strict=True))
+    found = dict(zip((each.name for each in table.features), table.values.T, strict=True))
     close({name: found[name] for name in subjets_of(shard)}, subjets_of(shard))
 
 

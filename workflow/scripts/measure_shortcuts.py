@@ -129,7 +129,7 @@ def by_trees(files: Mapping[str, list[Path]], test: Shard, rng: np.random.Genera
             (shuffle_pixels(jets, rng) for jets in jets_of(paths, test.meta)), with_subjets=False
         )
     trees = GBDTBaseline.fit(tables["train"], tables["validation"], MOMENT_FEATURES, threads, "trees")
-    taken = f"{len(trees.quantities)} sums over {len(tables['train']):,} shuffled jets"
+    taken = f"{len(trees.features)} sums over {len(tables['train']):,} shuffled jets"
     log_info(f"trees: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
     return trees.predict(build_feature_table([test], with_subjets=False))
 

@@ -47,16 +47,16 @@ def train_gbdt(
         tables[split] = build_feature_table(
             load_shards(paths, file_digest(statistics), expected), "trees_subjets" in predictions
         )
-    for name, quantities in KINDS.items():
+    for name, features in KINDS.items():
         if name not in predictions:
             continue
-        trees = GBDTBaseline.fit(tables["train"], tables["validation"], quantities, threads, name)
-        taken = f"{len(trees.quantities)} numbers of {len(tables['train']):,} jets"
+        trees = GBDTBaseline.fit(tables["train"], tables["validation"], features, threads, name)
+        taken = f"{len(trees.features)} numbers of {len(tables['train']):,} jets"
         log_info(f"{name}: {taken}, {trees.booster.best_iteration} rounds, validation MAE {trees.error:.2f} GeV")
-        if missing := [each.name for each in quantities if each not in trees.quantities]:
+        if missing := [feature.name for feature in features if feature not in trees.features]:
             log_info(f"{name}: without {', '.join(missing)}, which these jets do not have")
-        known = {each: tables["test"].known[each] for each in TRUTH_COLUMNS}
-        Predictions(predicted=trees.predict(tables["test"]), **known).save(predictions[name])
+        truth = {column: tables["test"].jet_arrays[column] for column in TRUTH_COLUMNS}
+        Predictions(predicted=trees.predict(tables["test"]), **truth).save(predictions[name])
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ class GBDTBaseline:
 
     Attributes:
         booster: Fitted LightGBM model.
-        quantities: Input features, in the order of the columns.
+        features: Input features, in the order of the columns.
         threads: Threads for predictions.
     """
 
     booster: lightgbm.Booster
-    quantities: tuple[Feature, ...]
+    features: tuple[Feature, ...]
     threads: int
 
     @classmethod
@@ -56,12 +56,12 @@ class GBDTBaseline:
             threads: Number of threads.
             title: Title of the progress bar.
         """
-        there = [each for each in wanted if each in train.quantities]
+        available = [feature for feature in wanted if feature in train.features]
         # `fmin` ignores NaN: the result is NaN only for features that no jet has.
-        empty = np.isnan(np.fmin.reduce(train.of(there)))
-        quantities = tuple(each for each, none in zip(there, empty, strict=True) if not none)
-        booster = fit_booster(*(feature_arrays(jets, quantities) for jets in (train, validation)), threads, title)
-        return cls(booster, quantities, threads)
+        empty = np.isnan(np.fmin.reduce(train.select(available)))
+        features = tuple(feature for feature, none in zip(available, empty, strict=True) if not none)
+        booster = fit_booster(*(feature_arrays(jets, features) for jets in (train, validation)), threads, title)
+        return cls(booster, features, threads)
 
     @property
     def error(self) -> float:
@@ -70,7 +70,7 @@ class GBDTBaseline:
 
     def predict(self, jets: FeatureTable) -> np.ndarray:
         """Return masses (N,) float32, GeV."""
-        return self.booster.predict(jets.of(self.quantities), num_threads=self.threads).astype("f4")
+        return self.booster.predict(jets.select(self.features), num_threads=self.threads).astype("f4")
 
 
 def fit_booster(
@@ -94,6 +94,6 @@ def fit_booster(
         return lightgbm.train(settings, fitted, NUM_BOOST_ROUND, [checked], callbacks=[show, stop])
 
 
-def feature_arrays(jets: FeatureTable, quantities: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def feature_arrays(jets: FeatureTable, features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return features (N, K), masses (N,) in GeV and weights (N,) of the jets."""
-    return jets.of(quantities), jets.known["mass"], jets.known["weight"]
+    return jets.select(features), jets.jet_arrays["mass"], jets.jet_arrays["weight"]
