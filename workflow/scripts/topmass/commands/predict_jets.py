@@ -33,7 +33,7 @@ from topmass.progress import track
 from topmass.training.inference import Predictor, check_finite
 from topmass.training.validation import median_prediction
 
-TAKEN = {"image", "pixel", "layer", "value", "ieta", "iphi"}
+MODEL_COLUMNS = {"image", "pixel", "layer", "value", "ieta", "iphi"}
 """Input columns that the model reads; all other columns are passed through."""
 DESCRIPTION = """
 Predict the masses of jets with a trained network. MODEL contains everything that the network needs: layers, scales and
@@ -146,7 +146,7 @@ def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> 
 def named_columns(text: str) -> dict[str, str]:
     """Parse the option `image=pixels,ieta=eta_index`; ValueError for an unknown name."""
     named = dict(pair.split("=", 1) for pair in text.split(","))
-    if not named.keys() <= TAKEN:
+    if not named.keys() <= MODEL_COLUMNS:
         raise ValueError(text)
     return named
 
@@ -169,7 +169,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--columns", type=named_columns, default={}, metavar="image=pixels,…",
-        help=f"columns with other names than {', '.join(sorted(TAKEN))}",
+        help=f"columns with other names than {', '.join(sorted(MODEL_COLUMNS))}",
     )  # fmt: skip
     parser.add_argument(
         "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1; default: auto, a GPU if there is one"

@@ -39,17 +39,22 @@ def write_model_card(
     config = read_config(training)
     (experiment,) = config["experiments"].values()
     dataset, sample = config["datasets"][experiment["dataset"]], *config["samples"].values()
-    parts = {**scores, "citations": citations, "inputs": configured_inputs(config), "dataset": list(leaves(dataset))}
-    parts |= {"network_settings": list(leaves(experiment["network"])), "recipe": list(leaves(experiment["recipe"]))}
-    parts |= {"layers": layer_table(dataset["layers"]), "position": sample.get("position") != "none"}
-    parts |= {
+    context = scores | {
+        "citations": citations,
+        "inputs": configured_inputs(config),
+        "dataset": list(leaves(dataset)),
+        "network_settings": list(leaves(experiment["network"])),
+        "recipe": list(leaves(experiment["recipe"])),
+        "layers": layer_table(dataset["layers"]),
+        "position": sample.get("position") != "none",
         "simulated": "files" not in sample,
         "training": training_context(history, training),
         "model": run["model"],
+        "trained_on": trained_on(training),
+        "files": card_files(card),
+        "commit": commit(repository),
     }
-    parts["trained_on"] = trained_on(training)
-    parts |= {"files": card_files(card), "commit": commit(repository)}
-    text = card_text(repository / "workflow/report/model_card.md.jinja", parts)
+    text = card_text(repository / "workflow/report/model_card.md.jinja", context)
     with atomic_write(card) as part:
         part.write_text(text, encoding="utf-8")
     log_info(f"{card}")
