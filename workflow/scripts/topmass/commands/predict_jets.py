@@ -99,12 +99,7 @@ def predict_jets(
 def common_schema(
     files: Sequence[Path], open_jets: Callable[[Path], ExternalJets], quantiles: Sequence[float]
 ) -> pa.Schema:
-    """Return the schema of the output.
-
-    Args:
-        files: Input files.
-        open_jets: Function that opens a file.
-        quantiles: Levels of the quantiles in the output, if any.
+    """Return the schema of the output of all files.
 
     Raises:
         BadInput: A file cannot be used, or has other columns than the first one.
@@ -120,12 +115,7 @@ def common_schema(
 
 
 def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Yield the passed-through columns and the predictions of a file, batch by batch.
-
-    Args:
-        jets: Jets of the file.
-        predictor: Trained network.
-        total: Summary to which all jets are added.
+    """Yield the passed-through columns and the predictions of a file, batch by batch, and add its jets to `total`.
 
     Raises:
         BadInput: A mass is not finite, or (at the end) the distributions of the jets do not fit the model.

@@ -20,15 +20,7 @@ Write the model card of a training as MODEL.md in its folder: performance, limit
 def write_model_card(
     card: Path, repository: Path, metrics: Path, history: Path, training: Path, citations: Sequence[str]
 ) -> None:
-    """Write the model card as Markdown, with the settings that the training recorded.
-
-    Args:
-        card: File to write, in the folder of the training.
-        repository: Root of the repository.
-        metrics: Metrics of the network.
-        history: Training history.
-        training: Record of the training.
-        citations: References to cite.
+    """Write the model card as Markdown, in the folder of the training, with the settings that the training recorded.
 
     Raises:
         BadInput: A file has another form; the message names it.

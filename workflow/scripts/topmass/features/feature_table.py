@@ -49,16 +49,9 @@ class FeatureTable:
 
 
 def build_feature_table(shards: Iterable[Shard], with_subjets: bool) -> FeatureTable:
-    """Compute the features of all jets of the shards, in their order.
+    """Compute the features of all jets of one or more shards, in their order, with one shard in memory at a time.
 
-    One shard is in memory at a time.
-
-    Args:
-        shards: One or more shards.
-        with_subjets: Include the subjet features.
-
-    Returns:
-        Table with image moments, then subjet features, then `JET_FEATURES`.
+    The columns are image moments, then (`with_subjets`) subjet features, then `JET_FEATURES`.
     """
     values, jet_arrays = [], []
     for shard in shards:

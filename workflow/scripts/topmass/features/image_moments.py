@@ -71,16 +71,7 @@ def track_moments(tracks: Hits) -> dict[str, Tensor]:
 
 
 def cone_sums(radii: Sequence[float], hits: Hits, columns: Tensor) -> list[Tensor]:
-    """Sum columns over the hits within each cone around the centre of the window.
-
-    Args:
-        radii: Radii ΔR in ascending order.
-        hits: V hits of B jets.
-        columns: Values per hit (V, K).
-
-    Returns:
-        Sums (B, K) for each radius.
-    """
+    """Return sums (B, K) of columns (V, K) over the V hits within each cone, by ascending radius ΔR."""
     jets, rings = hits.window_eta.shape[0], len(radii) + 1
     # Each hit is added once, to its ring. A cone is a cumulative sum over rings.
     edges = torch.tensor(radii, dtype=torch.float64).to(columns.device, non_blocking=True)

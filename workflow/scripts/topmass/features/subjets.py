@@ -128,13 +128,7 @@ def masked_sum(columns: Tensor, sets: Tensor) -> Tensor:
 
 
 def label_features(pattern: str, values: Tensor, labels: Iterable) -> dict[str, Tensor]:
-    """Return values (B, F, n) as (B,) by feature name.
-
-    Args:
-        pattern: Feature name with two placeholders: momentum definition and label.
-        values: Values (B, F, n) of F momentum definitions and n labels.
-        labels: The n labels.
-    """
+    """Return values (B, F, n) as (B,) by name: `pattern` with one of F momentum definitions and of n labels."""
     names = [pattern.format(definition.name, label) for definition in MOMENTUM_DEFINITIONS for label in labels]
     return label_values(names, values)
 

@@ -134,16 +134,7 @@ def sum_cells(hits: Hits, number: Tensor) -> tuple[Tensor, ...]:
 
 
 def sum_hits_per_tower(values: Tensor, hits: Hits, jets: int) -> Tensor:
-    """Sum values over the hits of each tower.
-
-    Args:
-        values: Values (V,) of the hits.
-        hits: Hits with the tower slot as `jet`.
-        jets: Number of jets B.
-
-    Returns:
-        Sums (B, MAX_TOWERS), without the last slot of each jet.
-    """
+    """Return sums (B, MAX_TOWERS) of values (V,) over the hits of each tower; `hits.jet` is the tower slot."""
     return values.new_zeros(jets * (MAX_TOWERS + 1)).index_add_(0, hits.jet, values).view(jets, MAX_TOWERS + 1)[:, :-1]
 
 
