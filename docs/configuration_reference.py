@@ -16,9 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
 CONFIGURATION = REPOSITORY / "config.yaml"
 MARKER = "<!-- configuration reference -->"
-EXAMPLES = {"sample": "gun", "dataset": "all_layers", "experiment": "laptop"}
+EXAMPLES = {"simulated_sample": "samples.gun", "dataset": "datasets.all_layers", "experiment": "experiments.laptop"}
+EXAMPLES |= {part: f"samples.gun.simulate.{part}" for part in ("generator", "detector", "selection")}
 """Entries of config.yaml whose values are in the column of values, by the definition that describes them."""
-PLURAL = {"sample": "samples", "dataset": "datasets", "experiment": "experiments"}
 TITLES = {
     "sample_of_files": "Samples from files: `samples.NAME`",
     "simulated_sample": "Simulated samples: `samples.NAME`",
@@ -54,26 +54,14 @@ def reference(schema: Mapping[str, Any], configuration: Mapping[str, Any]) -> st
         if part.get("properties"):
             lines += table(f"`{name}`", part, schema, configuration.get(name))
         else:
-            lines += [f"## `{name}`", "", f"{described(part, schema)} Keys of an entry: `{name}.NAME`, below.", ""]
+            lines += [f"## `{name}`", "", f"{describe(part, schema)} Keys of an entry: `{name}.NAME`, below.", ""]
+    networks = schema["$defs"]["network"]["properties"]["name"]["enum"]
+    titles = {name: f"Network `{name}`: `experiments.NAME.network`" for name in networks} | TITLES
     for name, part in schema["$defs"].items():
         if part.get("properties") and not part.get("allOf"):
-            lines += table(TITLES.get(name, title_of(name, schema)), part, schema, example(name, configuration))
+            values = value_at(configuration, EXAMPLES[name]) if name in EXAMPLES else None
+            lines += table(titles.get(name, f"`{name}`"), part, schema, values)
     return "\n".join(lines)
-
-
-def title_of(name: str, schema: Mapping[str, Any]) -> str:
-    """Return the heading of a definition without a title of its own: networks are named as such."""
-    networks = schema["$defs"].get("network", {}).get("properties", {}).get("name", {}).get("enum", [])
-    return f"Network `{name}`: `experiments.NAME.network`" if name in networks else f"`{name}`"
-
-
-def example(name: str, configuration: Mapping[str, Any]) -> Any:
-    """Return the entry of config.yaml that a definition describes, or None."""
-    kind = "sample" if name == "simulated_sample" else name
-    entry = configuration.get(PLURAL.get(kind, ""), {}).get(EXAMPLES.get(kind, ""))
-    if entry is None and name in ("generator", "detector", "selection"):
-        return configuration.get("samples", {}).get(EXAMPLES["sample"], {}).get("simulate", {}).get(name)
-    return entry
 
 
 def table(title: str, part: Mapping[str, Any], schema: Mapping[str, Any], values: Any) -> list[str]:
@@ -82,29 +70,19 @@ def table(title: str, part: Mapping[str, Any], schema: Mapping[str, Any], values
     if "description" in part:
         lines += [sentence(part["description"]), ""]
     lines += ["| key | description | values | in `config.yaml` |", "|---|---|---|---|"]
-    for path, key in rows(part, schema):
-        needed = "" if path in required(part) or "." in path else " (optional)"
-        cells = (
-            f"`{path}`",
-            described(key, schema) + needed,
-            allowed(key, schema),
-            value_at(values, path, key, schema),
-        )
+    for path, key in rows(part):
+        optional = "" if path in part.get("required", []) or "." in path else " (optional)"
+        value = example_value(value_at(values, path), key, schema)
+        cells = (f"`{path}`", describe(key, schema) + optional, allowed(key, schema), value)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return [*lines, ""]
 
 
-def required(part: Mapping[str, Any]) -> list[str]:
-    """Return the keys that an object must have."""
-    return part.get("required", [])
-
-
-def rows(part: Mapping[str, Any], schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+def rows(part: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield path and schema of each key of an object, and of the objects that it contains."""
     for name, key in part.get("properties", {}).items():
-        here = f"{path}{name}"
-        yield here, key
-        yield from rows(key, schema, f"{here}.")
+        yield f"{prefix}{name}", key
+        yield from rows(key, f"{prefix}{name}.")
 
 
 def resolved(key: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +92,7 @@ def resolved(key: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any
     return resolved(schema["$defs"][key["$ref"].split("/")[-1]], schema) | dict(key)
 
 
-def described(key: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+def describe(key: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """Return the description of a key as a sentence."""
     return sentence(resolved(key, schema).get("description", ""))
 
@@ -130,27 +108,32 @@ def allowed(key: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if "const" in key:
         return f"`{key['const']}`"
     if "enum" in key:
-        return ", ".join(f"`{each}`" for each in key["enum"])
+        return ", ".join(f"`{value}`" for value in key["enum"])
     types = key.get("type", [])
     types = [types] if isinstance(types, str) else types
-    text = " or ".join(each for each in types if each != "null")
+    text = " or ".join(name for name in types if name != "null")
     bounds = [f"{sign} {key[name]}" for name, sign in BOUNDS.items() if name in key]
     if bounds:
         text += " " + ", ".join(bounds)
     if "items" in key:
-        inner = allowed(key["items"], schema)
-        text += f" of {inner}" if inner else ""
+        items = allowed(key["items"], schema)
+        text += f" of {items}" if items else ""
     return text + (", or `null`" if "null" in types else "")
 
 
-def value_at(values: Any, path: str, key: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Return the value of config.yaml at a path, or the default of the schema, as code."""
+def value_at(values: Any, path: str) -> Any:
+    """Return the value at a path of keys, or `MISSING`."""
     for name in path.split("."):
         values = values.get(name, MISSING) if isinstance(values, Mapping) else MISSING
-    if values is MISSING:
+    return values
+
+
+def example_value(value: Any, key: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Return a value of config.yaml, or the default of the schema, as code."""
+    if value is MISSING:
         key = resolved(key, schema)
         return f"`{json.dumps(key['default'])}` (default)" if "default" in key else ""
-    return "" if isinstance(values, Mapping) and values else f"`{json.dumps(values, ensure_ascii=False)}`"
+    return "" if isinstance(value, Mapping) and value else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def setup(app: Any) -> dict[str, bool]:

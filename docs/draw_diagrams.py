@@ -16,8 +16,6 @@ CHARACTER, LINE, PADDING = 7.3, 17, 12
 """Pixels: width of a character, height of a line, space around the text of a box."""
 FILL = {"data": "#f2f2f2", "fixed": "#fde8c8", "learned": "#cfe4f5", "output": "#cdebdd"}
 """Colour of a box by its kind."""
-WEIGHT = ("bold", "normal")
-"""Of the first line of a box, and of the others."""
 MEANING = {"data": "input", "fixed": "computed, nothing learned", "learned": "learned", "output": "output"}
 
 
@@ -60,18 +58,18 @@ def svg(title: str, boxes: dict[str, Box], arrows: Sequence[tuple[str, str]], no
         f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
     ]
     parts += [arrow(boxes[start], boxes[end]) for start, end in arrows]
-    parts += [drawn(box) for box in boxes.values()]
+    parts += [rectangle(box) for box in boxes.values()]
     parts += [f'<text x="{x:g}" y="{y:g}" font-style="italic">{escape(text)}</text>' for x, y, text in notes]
     parts += legend(sorted({box.kind for box in boxes.values()}, key=[*FILL].index), height)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def drawn(box: Box) -> str:
+def rectangle(box: Box) -> str:
     """Return a box with its text."""
     left, top = box.x - box.width / 2, box.y - box.height / 2
     lines = [
         f'<text x="{box.x:g}" y="{top + PADDING + LINE * (i + 0.78):.1f}" text-anchor="middle" '
-        f'font-weight="{WEIGHT[i > 0]}">{escape(line)}</text>'
+        f'font-weight="{"normal" if i else "bold"}">{escape(line)}</text>'
         for i, line in enumerate(box.text)
     ]
     shape = (
@@ -110,17 +108,12 @@ def legend(kinds: Sequence[str], height: float) -> list[str]:
 
 def row(y: float, left: float, gap: float, boxes: dict[str, tuple[str, Sequence[str]]]) -> dict[str, Box]:
     """Return boxes in a row from left to right, with a gap in pixels between them."""
-    found = {}
+    placed = {}
     for name, (kind, text) in boxes.items():
         width = Box(0, 0, kind, text).width
-        found[name] = Box(left + width / 2, y, kind, text)
+        placed[name] = Box(left + width / 2, y, kind, text)
         left += width + gap
-    return found
-
-
-def chain(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the arrows from each name to the next one."""
-    return [*pairwise(names)]
+    return placed
 
 
 def workflow() -> str:
@@ -135,7 +128,7 @@ def workflow() -> str:
     boxes["train_gbdt"] = Box(top["train"].x + 20, 140, "learned", ["train_gbdt", "boosted trees"])
     boxes["export"] = Box(top["evaluate"].x, 140, "output", ["export", "ONNX"])
     boxes["compare"] = Box(top["report"].x, 140, "output", ["compare", "runs"])
-    arrows = [*chain([*top]), ("download", "convert"), ("convert", "jets"), ("train_gbdt", "evaluate")]
+    arrows = [*pairwise(top), ("download", "convert"), ("convert", "jets"), ("train_gbdt", "evaluate")]
     arrows += [("shards", "train_gbdt"), ("evaluate", "export"), ("evaluate", "compare")]
     return svg("Stages of the workflow", boxes, arrows)
 
@@ -153,7 +146,7 @@ def resnet15() -> str:
     boxes["max"] = Box(boxes["b"].x, 170, "fixed", ["global max pool", "32 values"])
     boxes["linear"] = Box(boxes["a"].x - 60, 170, "learned", ["linear", "34 → 1"])
     boxes["mass"] = Box(boxes["linear"].x, 255, "output", ["mass / 500 GeV"])
-    arrows = chain(["image", "stem", "pool", "a", "b", "max", "linear", "mass"])
+    arrows = pairwise(["image", "stem", "pool", "a", "b", "max", "linear", "mass"])
     return svg("Network resnet15", boxes, [*arrows, ("position", "linear")])
 
 
@@ -187,7 +180,7 @@ def prongs() -> str:
         "edges": Box(690, 300, "fixed", ["edge features, for the next layer", "ΔR, m², weight of particle and prong"]),
     }
     arrows = [("jet", "mlp"), ("mlp", "jetup"), ("jetup", "out"), ("mlp", "update"), ("momenta", "jetup")]
-    arrows += [*chain(["particles", "embed", "update", "assign", "momenta", "edges", "update"]), ("assign", "jetup")]
+    arrows += [*pairwise(["particles", "embed", "update", "assign", "momenta", "edges", "update"]), ("assign", "jetup")]
     return svg("Network prongs", boxes, arrows, [(110, 300, "three assignment layers, each with its own weights")])
 
 

@@ -34,16 +34,13 @@ FIGURES = REPOSITORY / "docs/figures"
 BATCHES = 3
 """Batches of events among which jets are chosen."""
 PT = 550
-"""GeV; of two jets that fit otherwise, the one nearer to this pT is drawn."""
-WANTED = {
-    "event_display": [(172.5, 3)],
-    "containment": [(110, 3), (250, 3), (430, 2)],
-}
+"""GeV; jets near this pT are preferred."""
+FIGURE_JETS = {"event_display": [(172.5, 3)], "containment": [(110, 3), (250, 3), (430, 2)]}
 """Jets of each figure: mass of the top quark in GeV, and number of its quarks inside the window."""
 
 
 class Event(NamedTuple):
-    """One jet, and in Δη, Δφ from the centre of its window: its axis (2,) and its three quarks (3, 2)."""
+    """One jet, with its axis (2,) and its three quarks (3, 2) in Δη, Δφ from the centre of its window."""
 
     jet: JetBatch
     axis: np.ndarray
@@ -136,12 +133,12 @@ def draw_truth(axes: Axes, event: Event) -> None:
 
 
 def main() -> None:
-    """Draw all figures of WANTED."""
+    """Draw all figures of `FIGURE_JETS`."""
     events = simulate(BATCHES)
     FIGURES.mkdir(exist_ok=True)
     with style_context(["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]):
-        for name, wanted in WANTED.items():
-            draw([choose(events, *each) for each in wanted], FIGURES / f"{name}.png")
+        for name, jets in FIGURE_JETS.items():
+            draw([choose(events, mass, contained) for mass, contained in jets], FIGURES / f"{name}.png")
 
 
 if __name__ == "__main__":

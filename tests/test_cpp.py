@@ -117,7 +117,7 @@ def masses(program: Path, *words: Path) -> subprocess.CompletedProcess:
 
 
 def by_python(model: Path) -> list[str]:
-    """What the program is to print for the jets of `table`, by as many at a time as it takes itself."""
+    """What the program prints for the jets of `table`, in batches of the same size."""
     jets = make_jets(JETS)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -206,5 +206,7 @@ def test_a_table_that_lacks_a_layer_of_the_model_is_refused(model, tmp_path):
     write_jets(tmp_path / "jets.parquet", [jets], LAYERS[:1], {})
     ended = convert(model, tmp_path / "jets.parquet", tmp_path / "jets.bin")
     assert ended.returncode == 1 and ended.stderr.count("\n") == 1
-    assert ended.stderr.endswith("layers (pixels a cell) track_pt (1), but the model takes hcal (5), track_pt (1)\n")
+    assert ended.stderr.endswith(
+        "layers (pixels per cell) track_pt (1), but the model requires hcal (5), track_pt (1)\n"
+    )
     assert not (tmp_path / "jets.bin").exists()

@@ -44,29 +44,31 @@ def made_up(layers: tuple[str, ...] = NAMES, jets: int = 20, **changes) -> Shard
     signed = np.array([layer.signed for layer in LAYERS if layer.name in layers])[shard.arrays["layer"]]
     shard.arrays["value"][signed] *= np.random.default_rng(1).choice([-1, 1], signed.sum()).astype("f2")
     shard.arrays["ieta"] = shard.arrays["ieta"].round() - 85
-    kept = np.diff(shard.offset)
+    length = np.diff(shard.offset)
     first, last = shard.offset[EMPTY], shard.offset[EMPTY + 1]
-    kept[EMPTY] = 0
+    length[EMPTY] = 0
     arrays = {name: np.delete(shard.arrays[name], slice(first, last)) for name in ("pixel", "layer", "value")}
-    return Shard(np.concatenate([[0], np.cumsum(kept)]), shard.arrays | arrays, shard.meta)
+    return Shard(np.concatenate([[0], np.cumsum(length)]), shard.arrays | arrays, shard.meta)
 
 
-def numbers_of(make: Callable, known: tuple[Feature, ...], shard: Shard, device: str, at_once: int) -> dict:
-    """What `make` makes of hits, by the names of these quantities, (N,) each."""
-    jets, found = SparseJets.of(shard, torch.device("cpu")), []
-    for first in range(0, len(shard), at_once):
-        index = torch.arange(first, min(first + at_once, len(shard)))
+def features_of(
+    compute: Callable, features: tuple[Feature, ...], shard: Shard, device: str, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Return the features (N,) that `compute` computes from hits, by name."""
+    jets, values = SparseJets.of(shard, torch.device("cpu")), []
+    for first in range(0, len(shard), batch_size):
+        index = torch.arange(first, min(first + batch_size, len(shard)))
         batch = jets.gather(index, int((jets.first[index + 1] - jets.first[index]).sum()))
         hits = decode_hits(batch.to(torch.device(device)), shard.meta)
-        found.append(make(hits, shard.meta).cpu().numpy())
-    assert found[0].dtype == np.float32 and all(np.isfinite(each).all() for each in found)
-    return dict(
-        zip((each.name for each in available_features(known, shard.meta)), np.concatenate(found).T, strict=True)
-    )
+        values.append(compute(hits, shard.meta).cpu().numpy())
+    values = np.concatenate(values)
+    assert values.dtype == np.float32 and np.isfinite(values).all()
+    names = [feature.name for feature in available_features(features, shard.meta)]
+    return dict(zip(names, values.T, strict=True))
 
 
-def sums_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
-    return numbers_of(compute_image_moments, MOMENT_FEATURES, shard, device, at_once)
+def sums_of(shard: Shard, device: str = "cpu", batch_size: int = 1000) -> dict[str, np.ndarray]:
+    return features_of(compute_image_moments, MOMENT_FEATURES, shard, device, batch_size)
 
 
 def hits_of(shard: Shard, jet: int):
@@ -153,8 +155,8 @@ def test_a_tower_counts_the_same_stored_once_or_pixel_by_pixel():
     assert of_pixels["hcal_hits"].tolist() == (25 * of_towers["hcal_hits"]).tolist()
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 20])
-def test_neither_order_nor_batch_decides(at_once):
+@pytest.mark.parametrize("batch_size", [1, 7, 20])
+def test_neither_order_nor_batch_decides(batch_size):
     shard, rng = made_up(), np.random.default_rng(3)
     order = np.concatenate(
         [rng.permutation(np.arange(*ends)) for ends in zip(shard.offset, shard.offset[1:], strict=False)]
@@ -162,7 +164,7 @@ def test_neither_order_nor_batch_decides(at_once):
     arrays = {name: shard.arrays[name][order] for name in ("pixel", "layer", "value")}
     mixed = Shard(shard.offset, shard.arrays | arrays, shard.meta)
     expected = sums_of(shard)
-    for name, values in sums_of(mixed, at_once=at_once).items():
+    for name, values in sums_of(mixed, batch_size=batch_size).items():
         assert values == pytest.approx(expected[name], rel=1e-6, abs=1e-4 if "mass" in name else 1e-7), name
 
 
@@ -234,7 +236,7 @@ def test_means_of_values_of_any_sign_stay_in_the_window_and_in_their_tower(kind)
         assert ((mean - middle).abs() < 2.51 * pixel).all()
     towers = build_towers(hits)
     assert all(each.isfinite().all() for each in (*towers.momenta, towers.contents, towers.rapidity, towers.phi))
-    assert towers.flow.neutral.min() >= 0 and towers.flow.neutral.max() <= 1
+    assert towers.flow.neutral_fraction.min() >= 0 and towers.flow.neutral_fraction.max() <= 1
 
 
 @pytest.fixture
@@ -254,10 +256,10 @@ def test_a_table_has_sums_and_numbers_of_all_jets_in_order_with_any_number_of_th
         with_threads(threads)
         tables.append(build_feature_table(shards, with_subjets))
         assert torch.get_num_threads() == threads
-    assert tables[0].numbers.tobytes() == tables[1].numbers.tobytes()
-    assert tables[2].of(tables[0].quantities).tobytes() == tables[0].numbers.tobytes()
-    assert tables[2].quantities == available_features(MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES, shards[0].meta)
-    table = dict(zip((each.name for each in tables[0].quantities), tables[0].numbers.T, strict=True))
+    assert tables[0].values.tobytes() == tables[1].values.tobytes()
+    assert tables[2].select(tables[0].features).tobytes() == tables[0].values.tobytes()
+    assert tables[2].features == available_features(MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES, shards[0].meta)
+    table = dict(zip((each.name for each in tables[0].features), tables[0].values.T, strict=True))
     assert list(table)[-len(JET_FEATURES) :] == ["pt", "eta", "abs_eta", "jet_mass", "softdrop_mass"]
     joined = Shard.join(shards).arrays
     assert np.array_equal(table["jet_mass"], joined["jet_mass"], equal_nan=True)

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.synthetic import make_synthetic_shard
 from subjets_by_loop import slowly, towers_of
-from test_kinematics import EMPTY, NAMES, REFERENCE, made_up, numbers_of
+from test_kinematics import EMPTY, NAMES, REFERENCE, features_of, made_up
 from topmass.features.feature_registry import JET_FEATURES, MOMENT_FEATURES, SUBJET_FEATURES
 from topmass.features.feature_table import build_feature_table
 from topmass.features.subjets import compute_subjet_features
@@ -23,9 +23,9 @@ KINDS = ("flow", "cells", "tracks", "pixel_hits", "track_number", "tower_number"
 SCALES = (100.0, 5.0, 1.0, 10.0, 2.0, 3.0, 3.0, 3.0)
 
 
-def subjets_of(shard: Shard, device: str = "cpu", at_once: int = 1000) -> dict[str, np.ndarray]:
-    return numbers_of(
-        lambda hits, meta: compute_subjet_features(build_towers(hits), meta), SUBJET_FEATURES, shard, device, at_once
+def subjets_of(shard: Shard, device: str = "cpu", batch_size: int = 1000) -> dict[str, np.ndarray]:
+    return features_of(
+        lambda hits, meta: compute_subjet_features(build_towers(hits), meta), SUBJET_FEATURES, shard, device, batch_size
     )
 
 
@@ -148,12 +148,12 @@ def close(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None
         assert values == pytest.approx(expected[name], rel=1e-5, abs=1e-3 if "mass" in name else 1e-5), name
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 20])
-def test_neither_order_nor_batch_decides(at_once):
+@pytest.mark.parametrize("batch_size", [1, 7, 20])
+def test_neither_order_nor_batch_decides(batch_size):
     shard, rng = made_up(), np.random.default_rng(3)
     order = np.concatenate([rng.permutation(np.arange(*ends)) for ends in pairwise(shard.offset)])
     arrays = {name: shard.arrays[name][order] for name in ("pixel", "layer", "value")}
-    close(subjets_of(replace(shard, arrays=shard.arrays | arrays), at_once=at_once), subjets_of(shard))
+    close(subjets_of(replace(shard, arrays=shard.arrays | arrays), batch_size=batch_size), subjets_of(shard))
 
 
 def test_a_value_of_zero_changes_nothing():
@@ -213,7 +213,7 @@ def test_of_more_towers_than_are_kept_the_softest_are_lost():
 def test_a_table_has_the_numbers_of_subjets_in_their_order():
     shard = thinned()
     table = build_feature_table([shard], with_subjets=True)
-    found = dict(zip((each.name for each in table.quantities), table.numbers.T, strict=True))
+    found = dict(zip((each.name for each in table.features), table.values.T, strict=True))
     close({name: found[name] for name in subjets_of(shard)}, subjets_of(shard))
 
 

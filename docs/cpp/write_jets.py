@@ -28,57 +28,46 @@ def write_jets(model: Path, jets: Path, out: Path) -> None:
         BadInput: The table lacks inputs of the model.
     """
     table = JetTable(jets)
-    number = numbers_in_model(model, jets, table)
-    across = np.array([SIDE // layer.cell for layer in table.layers])
+    index = model_layer_indices(model, table)
+    cells_per_side = np.array([SIDE // layer.cell for layer in table.layers])
     with atomic_write(out) as part, part.open("wb") as file:
         for batch in table.batches():
-            file.write(as_bytes(batch, number, across))
+            file.write(to_bytes(batch, index, cells_per_side))
 
 
-def numbers_in_model(model: Path, jets: Path, table: JetTable) -> np.ndarray:
+def model_layer_indices(model: Path, table: JetTable) -> np.ndarray:
     """Return the index in the model of each layer of the table; -1 for layers that the model does not read.
-
-    Args:
-        model: The model_sparse.onnx.
-        jets: File of the table, for messages.
-        table: Jet table.
 
     Raises:
         BadInput: The table lacks a layer or the position of the jets.
     """
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    layers = json.loads(session.get_modelmeta().custom_metadata_map["layers"])
-    wanted = [(layer["name"], layer["cell"]) for layer in layers]
-    found = [(layer.name, layer.cell) for layer in table.layers]
-    if set(wanted) - set(found):
-        raise BadInput(f"{jets}: layers (pixels a cell) {described(found)}, but the model takes {described(wanted)}")
+    required = json.loads(session.get_modelmeta().custom_metadata_map["layers"])
+    required = [(layer["name"], layer["cell"]) for layer in required]
+    available = [(layer.name, layer.cell) for layer in table.layers]
+    if set(required) - set(available):
+        texts = [", ".join(f"{name} ({cell})" for name, cell in layers) for layers in (available, required)]
+        raise BadInput(f"{table.path}: layers (pixels per cell) {texts[0]}, but the model requires {texts[1]}")
     if "position" in [each.name for each in session.get_inputs()] and not table.position:
-        raise BadInput(f"{jets}: not known where in the detector the jets are, which the model takes")
-    return np.array([wanted.index(layer) if layer in wanted else -1 for layer in found])
+        raise BadInput(f"{table.path}: no position of the jets in the detector, which the model requires")
+    return np.array([required.index(layer) if layer in required else -1 for layer in available])
 
 
-def described(layers: list[tuple[str, int]]) -> str:
-    """Return names and cell sizes of layers as text."""
-    return ", ".join(f"{name} ({cell})" for name, cell in layers)
-
-
-def as_bytes(batch: JetBatch, number: np.ndarray, across: np.ndarray) -> bytes:
+def to_bytes(batch: JetBatch, index: np.ndarray, cells_per_side: np.ndarray) -> bytes:
     """Return the jets of a batch in the input format.
 
     Args:
         batch: Jets.
-        number: Index in the model of each layer of the table; negative for omitted layers.
-        across: Number of cells along each side of the window, per layer of the table.
+        index: Index in the model of each layer of the table; negative for omitted layers.
+        cells_per_side: Number of cells along each side of the window, per layer of the table.
     """
-    row, column = np.divmod(batch.pixel, across[batch.layer])
-    hits = np.stack([row, column, number[batch.layer], batch.value], axis=1).astype("<f4")
-    taken = number[batch.layer] >= 0
+    row, column = np.divmod(batch.pixel, cells_per_side[batch.layer])
+    hits = np.stack([row, column, index[batch.layer], batch.value], axis=1).astype("<f4")
     position = np.nan_to_num(np.stack([batch.ieta, batch.iphi], axis=1)).astype("<f4")
     parts = []
-    for jet in range(len(batch)):
-        of_jet = slice(batch.offset[jet], batch.offset[jet + 1])
-        kept = hits[of_jet][taken[of_jet]]
-        parts += [np.array(len(kept), "<i4").tobytes(), position[jet].tobytes(), kept.tobytes()]
+    for jet_position, jet_hits in zip(position, np.split(hits, batch.offset[1:-1]), strict=False):
+        jet_hits = jet_hits[jet_hits[:, 2] >= 0]
+        parts += [np.array(len(jet_hits), "<i4").tobytes(), jet_position.tobytes(), jet_hits.tobytes()]
     return b"".join(parts)
 
 

@@ -55,7 +55,7 @@ def train_gbdt(
         log_info(f"{name}: {inputs}, {gbdt.booster.best_iteration} rounds, validation MAE {gbdt.error:.2f} GeV")
         if missing := [feature.name for feature in features if feature not in gbdt.features]:
             log_info(f"{name}: without {', '.join(missing)}, which these jets do not have")
-        truth = {column: tables["test"].known[column] for column in TRUTH_COLUMNS}
+        truth = {column: tables["test"].jet_arrays[column] for column in TRUTH_COLUMNS}
         Predictions(predicted=gbdt.predict(tables["test"]), **truth).save(predictions[name])
 
 

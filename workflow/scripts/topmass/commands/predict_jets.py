@@ -32,7 +32,7 @@ from topmass.preprocessing.distribution_shift import shift_error, shift_table
 from topmass.progress import track
 from topmass.training.inference import Predictor, check_finite, median_prediction
 
-TAKEN = {"image", "pixel", "layer", "value", "ieta", "iphi"}
+MODEL_COLUMNS = {"image", "pixel", "layer", "value", "ieta", "iphi"}
 """Input columns that the model reads; all other columns are passed through."""
 DESCRIPTION = """
 Predict the masses of jets with a trained network. MODEL contains everything that the network needs: layers, scales and
@@ -98,12 +98,7 @@ def predict_jets(
 def common_schema(
     files: Sequence[Path], open_jets: Callable[[Path], ExternalJets], quantiles: Sequence[float]
 ) -> pa.Schema:
-    """Return the schema of the output.
-
-    Args:
-        files: Input files.
-        open_jets: Function that opens a file.
-        quantiles: Levels of the quantiles in the output, if any.
+    """Return the schema of the output of all files.
 
     Raises:
         BadInput: A file cannot be used, or has other columns than the first one.
@@ -119,12 +114,7 @@ def common_schema(
 
 
 def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Yield the passed-through columns and the predictions of a file, batch by batch.
-
-    Args:
-        jets: Jets of the file.
-        predictor: Trained network.
-        total: Summary to which all jets are added.
+    """Yield the passed-through columns and the predictions of a file, batch by batch, and add its jets to `total`.
 
     Raises:
         BadInput: A mass is not finite, or (at the end) the distributions of the jets do not fit the model.
@@ -145,7 +135,7 @@ def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> 
 def named_columns(text: str) -> dict[str, str]:
     """Parse the option `image=pixels,ieta=eta_index`; ValueError for an unknown name."""
     named = dict(pair.split("=", 1) for pair in text.split(","))
-    if not named.keys() <= TAKEN:
+    if not named.keys() <= MODEL_COLUMNS:
         raise ValueError(text)
     return named
 
@@ -168,7 +158,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--columns", type=named_columns, default={}, metavar="image=pixels,…",
-        help=f"columns with other names than {', '.join(sorted(TAKEN))}",
+        help=f"columns with other names than {', '.join(sorted(MODEL_COLUMNS))}",
     )  # fmt: skip
     parser.add_argument(
         "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1; default: auto, a GPU if there is one"

@@ -27,15 +27,7 @@ Write the model card of a training as MODEL.md in its folder: performance, limit
 def write_model_card(
     card: Path, repository: Path, metrics: Path, history: Path, training: Path, citations: Sequence[str]
 ) -> None:
-    """Write the model card as Markdown, with the settings that the training recorded.
-
-    Args:
-        card: File to write, in the folder of the training.
-        repository: Root of the repository.
-        metrics: Metrics of the network.
-        history: Training history.
-        training: Record of the training.
-        citations: References to cite.
+    """Write the model card as Markdown, in the folder of the training, with the settings that the training recorded.
 
     Raises:
         BadInput: A file has another form; the message names it.
@@ -46,17 +38,22 @@ def write_model_card(
     config = read_config(training)
     (experiment,) = config["experiments"].values()
     dataset, sample = config["datasets"][experiment["dataset"]], *config["samples"].values()
-    parts = {**scores, "citations": citations, "inputs": configured_inputs(config), "dataset": list(leaves(dataset))}
-    parts |= {"network_settings": list(leaves(experiment["network"])), "recipe": list(leaves(experiment["recipe"]))}
-    parts |= {"layers": layer_table(dataset["layers"]), "position": sample.get("position") != "none"}
-    parts |= {
+    context = scores | {
+        "citations": citations,
+        "inputs": configured_inputs(config),
+        "dataset": list(leaves(dataset)),
+        "network_settings": list(leaves(experiment["network"])),
+        "recipe": list(leaves(experiment["recipe"])),
+        "layers": layer_table(dataset["layers"]),
+        "position": sample.get("position") != "none",
         "simulated": "files" not in sample,
         "training": training_context(history, training),
         "model": run["model"],
+        "trained_on": distribution_table(training),
+        "files": card_files(card),
+        "commit": commit(repository),
     }
-    parts["trained_on"] = distribution_table(training)
-    parts |= {"files": card_files(card), "commit": commit(repository)}
-    write_atomically(card, render(repository / "workflow/report/model_card.md.jinja", parts))
+    write_atomically(card, render(repository / "workflow/report/model_card.md.jinja", context))
     log_info(f"{card}")
 
 

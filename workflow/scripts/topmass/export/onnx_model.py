@@ -14,12 +14,7 @@ from topmass.export.wrappers import ExportWrapper
 
 
 def build_onnx_model(wrapper: ExportWrapper, metadata: Mapping) -> bytes:
-    """Return an ONNX model, checked by onnx, with dynamic numbers of jets and hits.
-
-    Args:
-        wrapper: Wrapped model.
-        metadata: Strings or JSON values by name.
-    """
+    """Return an ONNX model with these metadata, checked by onnx, with dynamic numbers of jets and hits."""
     content, inputs = io.BytesIO(), example_inputs(wrapper)
     axes = {name: {0: "jets"} for name in (*wrapper.inputs, *wrapper.outputs())}
     if "hits" in axes:

@@ -47,14 +47,7 @@ def predict_in_onnx(session: onnxruntime.InferenceSession, raw: Shard, size: int
 
 
 def largest_differences(name: str, graph: bytes, raw: Shard, expected: np.ndarray, threads: int) -> dict[str, float]:
-    """Return the largest difference in GeV from the expected outputs, by batch size.
-
-    Args:
-        name: Name of the ONNX model, for messages.
-        graph: ONNX model.
-        raw: Raw jets.
-        expected: Expected outputs (N, Q), GeV.
-        threads: Number of threads.
+    """Return the largest difference in GeV from the expected outputs (N, Q) of raw jets, by batch size.
 
     Raises:
         BadInput: A difference is above `TOLERANCE`; the message names the jet.

@@ -33,7 +33,7 @@ class Feature(NamedTuple):
         meaning: Description.
         layers: It requires at least one of these layers, and uses all that are available; empty: no requirement.
         position: True if it requires the position of the jet in the detector.
-        beside: It also requires at least one of these layers; empty: no requirement.
+        other_layers: It also requires at least one of these; empty: no requirement.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Feature(NamedTuple):
     meaning: str
     layers: tuple[str, ...] = ()
     position: bool = False
-    beside: tuple[str, ...] = ()
+    other_layers: tuple[str, ...] = ()
 
 
 def cell_feature(name: str, unit: str, meaning: str, position: bool = False) -> Feature:
@@ -89,12 +89,12 @@ MOMENTUM_DEFINITIONS = (
 )
 """Definitions of the four-momentum of a tower."""
 TOWER_OBSERVABLES = (
-    Feature("pixel_hits", "hits", "pixel hits in the towers", PIXEL_BARREL, beside=SUBJET_MOMENTA),
+    Feature("pixel_hits", "hits", "pixel hits in the towers", PIXEL_BARREL, other_layers=SUBJET_MOMENTA),
     Feature("track_number", "tracks", "tracks in the towers", ("track_pt",)),
     Feature("tower_number", "towers", "towers with a momentum", SUBJET_MOMENTA),
     Feature("ecal_energy", "GeV", "energy of the crystals", ("ecal",)),
     Feature("displaced_pt", "GeV", "ΣpT |d0| / 0.05 cm of tracks with |d0| > 0.02 cm, 3 pT at most", ("track_d0",),
-             beside=("track_pt",)),
+             other_layers=("track_pt",)),
 )  # fmt: skip
 """Further quantities that are summed per tower."""
 
@@ -108,37 +108,37 @@ def subjet_combinations(count: int) -> dict[str, tuple[int, ...]]:
     Returns:
         Indices of the subjets by label; the label counts from one, like "1_2".
     """
-    chosen = [*combinations(range(count), 1), *combinations(range(count), 2), *combinations(range(4), 3)]
-    chosen += [tuple(range(k)) for k in range(4, count + 1)]
-    return {"_".join(str(number + 1) for number in members): members for members in chosen}
+    groups = [*combinations(range(count), 1), *combinations(range(count), 2), *combinations(range(4), 3)]
+    groups += [tuple(range(k)) for k in range(4, count + 1)]
+    return {"_".join(str(number + 1) for number in members): members for members in groups}
 
 
 def subjet_features(radius: float, count: int) -> Iterator[Feature]:
     """Yield the features of the `count` leading subjets of a radius."""
     name, of = f"subjets_{radius}", f"subjets of ΔR < {radius}"
-    for each in MOMENTUM_DEFINITIONS:
+    for p4 in MOMENTUM_DEFINITIONS:
         for k in range(1, count + 1):
-            yield each._replace(name=f"{name}_{each.name}_pt_{k}", meaning=f"pT of number {k} of {of}, {each.meaning}")
+            yield p4._replace(name=f"{name}_{p4.name}_pt_{k}", meaning=f"pT of number {k} of {of}, {p4.meaning}")
         for group in subjet_combinations(count):
             numbers = group.replace("_", " + ")
-            yield each._replace(
-                name=f"{name}_{each.name}_mass_{group}", meaning=f"mass of {numbers} of {of}, {each.meaning}"
-            )
-        yield each._replace(name=f"{name}_{each.name}_pt_left", meaning=f"pT of what is in no {of}, {each.meaning}")
+            yield p4._replace(name=f"{name}_{p4.name}_mass_{group}", meaning=f"mass of {numbers} of {of}, {p4.meaning}")
+        yield p4._replace(name=f"{name}_{p4.name}_pt_left", meaning=f"pT of what is in no {of}, {p4.meaning}")
+    flow = MOMENTUM_DEFINITIONS[0]
     for k in range(1, count + 1):
         for angle, unit, symbol in (("rapidity", "1", "Δy"), ("phi", "rad", "Δφ")):
-            meaning = f"{symbol} of number {k} of {of}, {MOMENTUM_DEFINITIONS[0].meaning}"
-            yield MOMENTUM_DEFINITIONS[0]._replace(name=f"{name}_flow_{angle}_{k}", unit=unit, meaning=meaning)
-        for each in TOWER_OBSERVABLES:
-            yield each._replace(name=f"{name}_{each.name}_{k}", meaning=f"{each.meaning} of number {k} of {of}")
+            meaning = f"{symbol} of number {k} of {of}, {flow.meaning}"
+            yield flow._replace(name=f"{name}_flow_{angle}_{k}", unit=unit, meaning=meaning)
+        for observable in TOWER_OBSERVABLES:
+            meaning = f"{observable.meaning} of number {k} of {of}"
+            yield observable._replace(name=f"{name}_{observable.name}_{k}", meaning=meaning)
 
 
 def tower_cone_features(radius: float) -> Iterator[Feature]:
     """Yield the features of all towers within a radius."""
-    for each in MOMENTUM_DEFINITIONS:
+    for p4 in MOMENTUM_DEFINITIONS:
         for name, meaning in (("mass", "mass"), ("pt", "pT of the sum")):
-            meaning = f"{meaning} of all towers within ΔR < {radius}, {each.meaning}"
-            yield each._replace(name=f"towers_{each.name}_{name}_{radius}", meaning=meaning)
+            meaning = f"{meaning} of all towers within ΔR < {radius}, {p4.meaning}"
+            yield p4._replace(name=f"towers_{p4.name}_{name}_{radius}", meaning=meaning)
 
 
 SUBJET_FEATURES = (
@@ -156,12 +156,12 @@ JET_FEATURES = (
 """Features that require no image; NaN where the source does not provide them."""
 
 
-def available_features(quantities: tuple[Feature, ...], meta: ShardMeta) -> tuple[Feature, ...]:
-    """Return the quantities that can be computed from shards with this metadata."""
+def available_features(features: tuple[Feature, ...], meta: ShardMeta) -> tuple[Feature, ...]:
+    """Return the features that can be computed from shards with this metadata."""
     layers = set(meta.layers)
     return tuple(
-        each
-        for each in quantities
-        if all(not needed or layers & set(needed) for needed in (each.layers, each.beside))
-        and (meta.position or not each.position)
+        feature
+        for feature in features
+        if all(not needed or layers & {*needed} for needed in (feature.layers, feature.other_layers))
+        and (meta.position or not feature.position)
     )

@@ -21,8 +21,6 @@ from topmass.features.subjets import compute_subjet_features
 from topmass.features.towers import build_towers
 from topmass.preprocessing.shards import SHARD_JET_ARRAYS, Shard, ShardMeta
 
-TABLE_DEVICE = torch.device("cpu")
-
 
 @dataclass(frozen=True)
 class FeatureTable:
@@ -30,56 +28,49 @@ class FeatureTable:
 
     Attributes:
         meta: Metadata of the shards.
-        quantities: The K features, in the order of the columns of `numbers`.
-        numbers: Feature values (N, K) float32.
-        known: The arrays of `SHARD_JET_ARRAYS`, (N,) each.
+        features: The K features, in the order of the columns of `values`.
+        values: Feature values (N, K) float32.
+        jet_arrays: The arrays of `SHARD_JET_ARRAYS`, (N,) each.
     """
 
     meta: ShardMeta
-    quantities: tuple[Feature, ...]
-    numbers: np.ndarray
-    known: dict[str, np.ndarray]
+    features: tuple[Feature, ...]
+    values: np.ndarray
+    jet_arrays: dict[str, np.ndarray]
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.values)
 
-    def of(self, quantities: Sequence[Feature]) -> np.ndarray:
-        """Return the columns of these quantities (N, k); no copy if they are those of the table, in its order."""
-        if tuple(quantities) == self.quantities:
-            return self.numbers
-        return self.numbers[:, [self.quantities.index(each) for each in quantities]]
+    def select(self, features: Sequence[Feature]) -> np.ndarray:
+        """Return the columns of these features (N, k); no copy if they are those of the table, in its order."""
+        if tuple(features) == self.features:
+            return self.values
+        return self.values[:, [self.features.index(feature) for feature in features]]
 
 
 def build_feature_table(shards: Iterable[Shard], with_subjets: bool) -> FeatureTable:
-    """Compute the features of all jets of the shards, in their order.
+    """Compute the features of all jets of one or more shards, in their order, with one shard in memory at a time.
 
-    One shard is in memory at a time.
-
-    Args:
-        shards: One or more shards.
-        with_subjets: Include the subjet features.
-
-    Returns:
-        Table with image moments, then subjet features, then `JET_FEATURES`.
+    The columns are image moments, then (`with_subjets`) subjet features, then `JET_FEATURES`.
     """
-    numbers, known = [], []
+    values, jet_arrays = [], []
     for shard in shards:
         meta = shard.meta
-        seen = SparseJets.of(shard, TABLE_DEVICE).map_batches(
+        from_image = SparseJets.of(shard, torch.device("cpu")).map_batches(
             lambda batch, meta=meta: image_features(batch, meta, with_subjets)
         )
-        numbers.append(np.hstack([seen.numpy(), jet_level_features(shard)]))
-        known.append({name: shard.arrays[name] for name in SHARD_JET_ARRAYS})
-    joined = {name: np.concatenate([arrays[name] for arrays in known]) for name in SHARD_JET_ARRAYS}
-    quantities = available_features(MOMENT_FEATURES + (SUBJET_FEATURES if with_subjets else ()) + JET_FEATURES, meta)
-    return FeatureTable(meta, quantities, concat_rows(numbers), joined)
+        values.append(np.hstack([from_image.numpy(), jet_level_features(shard)]))
+        jet_arrays.append([shard.arrays[name] for name in SHARD_JET_ARRAYS])
+    joined = map(np.concatenate, zip(*jet_arrays, strict=True))
+    features = available_features(MOMENT_FEATURES + (SUBJET_FEATURES if with_subjets else ()) + JET_FEATURES, meta)
+    return FeatureTable(meta, features, concat_rows(values), dict(zip(SHARD_JET_ARRAYS, joined, strict=True)))
 
 
 def image_features(batch: SparseBatch, meta: ShardMeta, with_subjets: bool) -> Tensor:
     """Compute image moments and, if requested, subjet features (B, K) float32 of a batch."""
     hits = decode_hits(batch, meta)
-    found = compute_image_moments(hits, meta)
-    return torch.cat([found, compute_subjet_features(build_towers(hits), meta)], dim=1) if with_subjets else found
+    moments = compute_image_moments(hits, meta)
+    return torch.cat([moments, compute_subjet_features(build_towers(hits), meta)], dim=1) if with_subjets else moments
 
 
 def concat_rows(parts: list[np.ndarray]) -> np.ndarray:
@@ -87,13 +78,13 @@ def concat_rows(parts: list[np.ndarray]) -> np.ndarray:
 
     The list is emptied on the way, so that at most one part is in memory twice.
     """
-    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), parts[0].dtype)
-    end = len(whole)
+    joined = np.empty((sum(map(len, parts)), parts[0].shape[1]), parts[0].dtype)
+    end = len(joined)
     while parts:
         part = parts.pop()
-        whole[end - len(part) : end] = part
+        joined[end - len(part) : end] = part
         end -= len(part)
-    return whole
+    return joined
 
 
 def jet_level_features(shard: Shard) -> np.ndarray:
@@ -102,5 +93,6 @@ def jet_level_features(shard: Shard) -> np.ndarray:
     Unknown values are NaN.
     """
     eta = eta_from_ieta(shard.arrays["ieta"])
-    known = shard.arrays | {"eta": eta, "abs_eta": np.abs(eta)}
-    return np.stack([known[each.name] for each in available_features(JET_FEATURES, shard.meta)], axis=1).astype("f4")
+    arrays = shard.arrays | {"eta": eta, "abs_eta": np.abs(eta)}
+    features = available_features(JET_FEATURES, shard.meta)
+    return np.stack([arrays[feature.name] for feature in features], axis=1).astype("f4")

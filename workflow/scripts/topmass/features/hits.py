@@ -14,7 +14,7 @@ from topmass.preprocessing.shards import ShardMeta
 LAYER_INDEX = {layer.name: number for number, layer in enumerate(LAYERS)}
 WINDOW_CENTRE = (SIDE - 1) / 2
 """Row and column of the centre of the window, pixels."""
-Positions = TypeVar("Positions", np.ndarray, Tensor)
+Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 class Hits(NamedTuple):
@@ -38,8 +38,8 @@ class Hits(NamedTuple):
 
     def of(self, *layers: str) -> "Hits":
         """Return the hits of these layers."""
-        chosen = torch.stack([self.layer == LAYER_INDEX[name] for name in layers]).any(0).nonzero()[:, 0]
-        return Hits(*(each[chosen] for each in self[:-1]), self.window_eta)
+        indices = torch.stack([self.layer == LAYER_INDEX[name] for name in layers]).any(0).nonzero()[:, 0]
+        return Hits(*(values[indices] for values in self[:-1]), self.window_eta)
 
 
 def decode_hits(batch: SparseBatch, meta: ShardMeta) -> Hits:
@@ -47,8 +47,8 @@ def decode_hits(batch: SparseBatch, meta: ShardMeta) -> Hits:
     device = batch.value.device
     places, cell = unravel_pixels(batch, meta)
     scales = torch.tensor(meta.scales, dtype=torch.float64)
-    numbers = torch.tensor([LAYER_INDEX[name] for name in meta.layers])
-    layer, scale = (each.to(device, non_blocking=True)[places.layer] for each in (numbers, scales))
+    layers = torch.tensor([LAYER_INDEX[name] for name in meta.layers])
+    layer, scale = (table.to(device, non_blocking=True)[places.layer] for table in (layers, scales))
     value = denormalize(batch.value.double(), scale, meta.compression)
     # An HCAL tower that is stored as one cell has the value of one of its pixels.
     value = torch.where(layer == LAYER_INDEX["hcal"], value * cell**2, value)
@@ -61,6 +61,6 @@ def decode_hits(batch: SparseBatch, meta: ShardMeta) -> Hits:
     return Hits(places.jet, layer, value, eta * PIXEL_ETA, phi * PIXEL_PHI, window)
 
 
-def eta_from_ieta(ieta: Positions) -> Positions:
+def eta_from_ieta(ieta: Array) -> Array:
     """Return η of the centre of a pixel: pixel i lies between η = i and i + 1 pixels."""
     return (ieta + 0.5) * PIXEL_ETA

@@ -21,8 +21,8 @@ def leading_towers(towers: Towers, count: int) -> Tensor:
     """Return the leading towers (B, TOWER_COLUMNS, count) float32 in descending pT, padded with zeros."""
     others = torch.stack([torch.hypot(each[:, 0], each[:, 1]) for each in towers.momenta[1:]], dim=1)
     columns = torch.cat([towers.momenta[0], others, towers.contents], dim=1)
-    chosen = towers.pt.topk(count, dim=1).indices
-    return columns.gather(2, chosen[:, None].expand(-1, TOWER_COLUMNS, -1)).float()
+    leading = towers.pt.topk(count, dim=1).indices
+    return columns.gather(2, leading[:, None].expand(-1, TOWER_COLUMNS, -1)).float()
 
 
 def tower_features(towers: Tensor) -> Tensor:
@@ -34,10 +34,10 @@ def tower_features(towers: Tensor) -> Tensor:
     momentum, contents = towers[:, :4], towers[:, 4:]
     y, phi = rapidity_phi(momentum)
     pt = transverse_momentum(momentum.mT)
-    share = pt / pt.sum(1, keepdim=True).clamp(min=MIN_PAIR_VALUE)
+    fraction = pt / pt.sum(1, keepdim=True).clamp(min=MIN_PAIR_VALUE)
     axis = rapidity_phi(momentum.sum(2))
-    from_axis = [each - middle[:, None] for each, middle in zip((y, phi), axis, strict=True)]
-    logarithms = [each.clamp(min=MIN_PAIR_VALUE).log() for each in (pt, momentum[:, 3], share)]
+    from_axis = [position - centre[:, None] for position, centre in zip((y, phi), axis, strict=True)]
+    logarithms = [values.clamp(min=MIN_PAIR_VALUE).log() for values in (pt, momentum[:, 3], fraction)]
     others = contents.clamp(min=0).log1p().unbind(1)
     return torch.stack([*logarithms, y, phi, torch.hypot(y, phi), *from_axis, torch.hypot(*from_axis), *others], dim=2)
 
@@ -50,8 +50,8 @@ def pairwise_features(momentum: Tensor) -> Tensor:
     y, phi = rapidity_phi(momentum)
     pt = transverse_momentum(momentum.mT)
     softer = torch.minimum(*outer_pairs(pt.clamp(min=MIN_PAIR_VALUE).log()))
-    to_y, to_phi = (first - second for first, second in map(outer_pairs, (y, phi)))
-    r = to_y.square_().addcmul_(to_phi, to_phi).clamp_(min=MIN_PAIR_VALUE**2).log_().mul_(0.5)
+    delta_y, delta_phi = (first - second for first, second in map(outer_pairs, (y, phi)))
+    r = delta_y.square_().addcmul_(delta_phi, delta_phi).clamp_(min=MIN_PAIR_VALUE**2).log_().mul_(0.5)
     z = softer - torch.add(*outer_pairs(pt)).clamp_(min=MIN_PAIR_VALUE).log_()
     square = mass2(momentum.mT)
     mass = (
@@ -64,6 +64,6 @@ def pairwise_features(momentum: Tensor) -> Tensor:
     return torch.stack([r, softer + r, z, mass]).movedim(0, 3)
 
 
-def outer_pairs(each: Tensor) -> tuple[Tensor, Tensor]:
+def outer_pairs(values: Tensor) -> tuple[Tensor, Tensor]:
     """Return values (B, T) as (B, T, 1) and (B, 1, T), to broadcast over all pairs."""
-    return each[:, :, None], each[:, None]
+    return values[:, :, None], values[:, None]

@@ -30,19 +30,23 @@ def leading_particles(hits: Hits, towers: Towers, count: int) -> Tensor:
     """
     jets = hits.window_eta.shape[0]
     in_slots = hits._replace(jet=towers.slot)
-    found = [track_candidates(in_slots), neutral_ecal_candidates(in_slots, towers), neutral_hadron_candidates(towers)]
-    columns, slot = (torch.cat(each) for each in zip(*found, strict=True))
-    there = (columns[:, 0] > 0).nonzero()[:, 0]
-    columns, jet = columns[there], jet_index_from_slot(slot[there])
+    candidates = [
+        track_candidates(in_slots),
+        neutral_ecal_candidates(in_slots, towers),
+        neutral_hadron_candidates(towers),
+    ]
+    columns, slot = map(torch.cat, zip(*candidates, strict=True))
+    positive = (columns[:, 0] > 0).nonzero()[:, 0]
+    columns, jet = columns[positive], jet_index_from_slot(slot[positive])
     pt, eta, phi = columns[:, :3].unbind(1)
     order = (jet * PT_CEILING - pt.clamp(max=PT_CEILING - 1) + (eta + phi / SIDE) * TIE_BREAK).sort().indices
     columns, jet = columns[order], jet[order]
     one = torch.ones_like(jet)
     number = one.new_zeros(jets).index_add_(0, jet, one)
     rank = one.cumsum(0) - 1 - (number.cumsum(0) - number)[jet]
-    kept = (rank < count).nonzero()[:, 0]
-    place = jet[kept] * count + rank[kept]
-    return scatter_sum(columns[kept], place, jets * count).view(jets, count, PARTICLE_COLUMNS).mT.float()
+    leading = (rank < count).nonzero()[:, 0]
+    index = jet[leading] * count + rank[leading]
+    return scatter_sum(columns[leading], index, jets * count).view(jets, count, PARTICLE_COLUMNS).mT.float()
 
 
 def track_candidates(hits: Hits) -> tuple[Tensor, Tensor]:
@@ -54,8 +58,8 @@ def track_candidates(hits: Hits) -> tuple[Tensor, Tensor]:
     pixel, pixels = tower_pixel(tracks), hits.window_eta.shape[0] * (MAX_TOWERS + 1) * TOWER**2
     impact = []
     for layer in ("track_d0", "track_dz"):
-        each = hits.of(layer)
-        impact.append(each.value.new_zeros(pixels).index_add_(0, tower_pixel(each), each.value)[pixel])
+        values = hits.of(layer)
+        impact.append(values.value.new_zeros(pixels).index_add_(0, tower_pixel(values), values.value)[pixel])
     kind = torch.full_like(tracks.value, TRACK)
     return torch.stack([tracks.value, tracks.eta, tracks.phi, kind, *impact], dim=1), tracks.jet
 
@@ -66,19 +70,19 @@ def neutral_ecal_candidates(hits: Hits, towers: Towers) -> tuple[Tensor, Tensor]
     The energy of a crystal is multiplied by the neutral fraction of its tower. `hits.jet` is the tower slot.
     """
     crystals = hits.of("ecal")
-    share = functional.pad(towers.flow.neutral, (0, 1)).flatten()[crystals.jet]
-    window = hits.window_eta[jet_index_from_slot(crystals.jet)]
-    pt = crystals.value * share / torch.cosh(crystals.eta + window)
-    kind, none = torch.full_like(pt, CRYSTAL), torch.zeros_like(pt)
-    return torch.stack([pt, crystals.eta, crystals.phi, kind, none, none], dim=1), crystals.jet
+    fraction = functional.pad(towers.flow.neutral_fraction, (0, 1)).flatten()[crystals.jet]
+    window_eta = hits.window_eta[jet_index_from_slot(crystals.jet)]
+    pt = crystals.value * fraction / torch.cosh(crystals.eta + window_eta)
+    kind, zero = torch.full_like(pt, CRYSTAL), torch.zeros_like(pt)
+    return torch.stack([pt, crystals.eta, crystals.phi, kind, zero, zero], dim=1), crystals.jet
 
 
 def neutral_hadron_candidates(towers: Towers) -> tuple[Tensor, Tensor]:
     """Return columns (N, PARTICLE_COLUMNS) of the neutral HCAL energy of towers, and their slots (N,)."""
-    momenta = towers.flow.beyond
+    momenta = towers.flow.neutral_hadrons
     pt = transverse_momentum(momenta.mT)
-    kind, none = torch.full_like(pt, HADRON), torch.zeros_like(pt)
-    columns = torch.stack([pt, *rapidity_phi(momenta), kind, none, none], dim=2)
+    kind, zero = torch.full_like(pt, HADRON), torch.zeros_like(pt)
+    columns = torch.stack([pt, *rapidity_phi(momenta), kind, zero, zero], dim=2)
     slots = torch.arange(pt.shape[0] * (MAX_TOWERS + 1), device=pt.device).view(-1, MAX_TOWERS + 1)[:, :-1]
     return columns.flatten(0, 1), slots.flatten()
 

@@ -38,13 +38,11 @@ def compute_subjet_features(towers: Towers, meta: ShardMeta) -> Tensor:
         Finite features (B, K) float32 in the order of `available_features(SUBJET_FEATURES, meta)`; zeros for missing
         subjets.
     """
-    found = cone_features(towers)
+    features = cone_features(towers)
     for (radius, count), inside in zip(SUBJET_RADII.items(), cluster_subjets(towers).unbind(1), strict=True):
-        found |= features_of_radius(towers, inside[:, :count], f"subjets_{radius}")
-    columns = [found[each.name] for each in available_features(SUBJET_FEATURES, meta)]
-    return (
-        torch.stack(columns, dim=1).float() if columns else torch.zeros(towers.pt.shape[0], 0, device=towers.pt.device)
-    )
+        features |= radius_features(towers, inside[:, :count], f"subjets_{radius}")
+    columns = [features[feature.name] for feature in available_features(SUBJET_FEATURES, meta)]
+    return torch.stack(columns, dim=1).float() if columns else towers.pt.new_zeros(len(towers.pt), 0).float()
 
 
 def cone_features(towers: Towers) -> dict[str, Tensor]:
@@ -58,7 +56,7 @@ def cone_features(towers: Towers) -> dict[str, Tensor]:
     }
 
 
-def features_of_radius(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
+def radius_features(towers: Towers, inside: Tensor, name: str) -> dict[str, Tensor]:
     """Compute the features of subjets of one radius, and the pT of the towers in no subjet.
 
     Args:
@@ -67,20 +65,20 @@ def features_of_radius(towers: Towers, inside: Tensor, name: str) -> dict[str, T
         name: Prefix of the feature names.
     """
     count = inside.shape[1]
-    left = (towers.pt > 0) & ~inside.any(1)
-    sets = torch.cat([inside, left[:, None]], dim=1).to(towers.pt.dtype)
+    outside = (towers.pt > 0) & ~inside.any(1)
+    sets = torch.cat([inside, outside[:, None]], dim=1).to(towers.pt.dtype)
     momenta, others = sum_p4(towers, sets).split([count, 1], dim=2)
-    together, numbers = subjet_combinations(count), range(1, count + 1)
-    members = torch.tensor([[k in group for k in range(count)] for group in together.values()])
+    groups, numbers = subjet_combinations(count), range(1, count + 1)
+    members = torch.tensor([[k in group for k in range(count)] for group in groups.values()])
     masses = invariant_mass(members.to(momenta.device, momenta.dtype, non_blocking=True) @ momenta)
     angles = torch.stack(rapidity_phi(momenta[:, 0].mT), dim=1)
     contents = masked_sum(towers.contents, sets[:, :-1])
     return {
         **label_features(name + "_{}_pt_{}", transverse_momentum(momenta), numbers),
         **label_features(name + "_{}_pt_{}", transverse_momentum(others), ["left"]),
-        **label_features(name + "_{}_mass_{}", masses, together),
+        **label_features(name + "_{}_mass_{}", masses, groups),
         **label_values([f"{name}_flow_{angle}_{k}" for angle in ("rapidity", "phi") for k in numbers], angles),
-        **label_values([f"{name}_{each.name}_{k}" for k in numbers for each in TOWER_OBSERVABLES], contents),
+        **label_values([f"{name}_{feature.name}_{k}" for k in numbers for feature in TOWER_OBSERVABLES], contents),
     }
 
 
@@ -99,29 +97,29 @@ def cluster_subjets(towers: Towers) -> Tensor:
     radius = torch.tensor([*SUBJET_RADII], dtype=torch.float64).to(towers.pt.device, non_blocking=True)[:, None]
     momentum = towers.momenta[0]
     pt, y, phi = (
-        each[:, None].expand(-1, len(radius), -1) for each in (towers.pt.float(), towers.rapidity, towers.phi)
+        values[:, None].expand(-1, len(radius), -1) for values in (towers.pt.float(), towers.rapidity, towers.phi)
     )
 
     def within(axis: Iterable[Tensor]) -> Tensor:
-        to_y, to_phi = (position - middle for position, middle in zip((y, phi), axis, strict=True))
-        return to_y.square_().addcmul_(to_phi, to_phi) < radius.square()
+        delta_y, delta_phi = (position - centre for position, centre in zip((y, phi), axis, strict=True))
+        return delta_y.square_().addcmul_(delta_phi, delta_phi) < radius.square()
 
-    found = []
+    cones = []
     for _ in range(max(SUBJET_RADII.values())):
-        left = pt > 0
-        hardest, seed = pt.max(dim=2, keepdim=True)
-        axis = (each.gather(2, seed) for each in (y, phi))
+        unassigned = pt > 0
+        leading_pt, seed = pt.max(dim=2, keepdim=True)
+        axis = (position.gather(2, seed) for position in (y, phi))
         for _ in range(N_AXIS_ITERATIONS):
-            inside = (left & within(axis)).to(y.dtype)
-            axis = (each[..., None] for each in rapidity_phi(momentum @ inside.mT))
-        found.append(left & within(axis).scatter(2, seed, 1) & (hardest >= MIN_SUBJET_PT))
-        pt = pt.masked_fill(found[-1], 0.0)
-    return torch.stack(found, dim=2)
+            inside = (unassigned & within(axis)).to(y.dtype)
+            axis = (position[..., None] for position in rapidity_phi(momentum @ inside.mT))
+        cones.append(unassigned & within(axis).scatter(2, seed, 1) & (leading_pt >= MIN_SUBJET_PT))
+        pt = pt.masked_fill(cones[-1], 0.0)
+    return torch.stack(cones, dim=2)
 
 
 def sum_p4(towers: Towers, sets: Tensor) -> Tensor:
     """Return four-momenta (B, F, n, 4), by `MOMENTUM_DEFINITIONS`, of n sets of towers with 0/1 masks (B, n, T)."""
-    return torch.stack([masked_sum(each, sets) for each in towers.momenta], dim=1)
+    return torch.stack([masked_sum(momenta, sets) for momenta in towers.momenta], dim=1)
 
 
 def masked_sum(columns: Tensor, sets: Tensor) -> Tensor:
@@ -130,14 +128,9 @@ def masked_sum(columns: Tensor, sets: Tensor) -> Tensor:
 
 
 def label_features(pattern: str, values: Tensor, labels: Iterable) -> dict[str, Tensor]:
-    """Return values (B, F, n) as (B,) by feature name.
-
-    Args:
-        pattern: Feature name with two placeholders: momentum definition and label.
-        values: Values (B, F, n) of F momentum definitions and n labels.
-        labels: The n labels.
-    """
-    return label_values([pattern.format(each.name, label) for each in MOMENTUM_DEFINITIONS for label in labels], values)
+    """Return values (B, F, n) as (B,) by name: `pattern` with one of F momentum definitions and of n labels."""
+    names = [pattern.format(definition.name, label) for definition in MOMENTUM_DEFINITIONS for label in labels]
+    return label_values(names, values)
 
 
 def label_values(names: list[str], values: Tensor) -> dict[str, Tensor]:

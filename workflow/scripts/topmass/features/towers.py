@@ -56,9 +56,8 @@ def build_towers(hits: Hits) -> Towers:
     hits = hits._replace(jet=slot)
     energy, eta, phi, hcal, pixel_hits = sum_cells(hits, number)
     tracks, jets = hits.of("track_pt"), number.shape[0]
-    charged = torch.stack(
-        [sum_hits_per_tower(each, tracks, jets) for each in massless_p4(*tracks[2:5]).unbind(1)], dim=1
-    )
+    momenta = massless_p4(tracks.value, tracks.eta, tracks.phi).unbind(1)
+    charged = torch.stack([sum_hits_per_tower(component, tracks, jets) for component in momenta], dim=1)
     flow = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
     pt = torch.hypot(flow.momenta[0][:, 0], flow.momenta[0][:, 1])
     contents = [
@@ -77,27 +76,25 @@ def assign_tower_slots(hits: Hits) -> tuple[Tensor, Tensor]:
     """
     jets = hits.window_eta.shape[0]
     row, column = (
-        (each / (TOWER * pixel)).add_(TOWERS_PER_SIDE / 2).long()
-        for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
+        (position / (TOWER * pixel)).add_(TOWERS_PER_SIDE / 2).long()
+        for position, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
     )
     tower = (hits.jet * TOWERS_PER_SIDE + row) * TOWERS_PER_SIDE + column
     # Weight per hit such that a sum is approximately the transverse momentum.
-    of_tracks, of_cells = (
+    is_track, is_cell = (
         torch.tensor([float(name in names) for name in LAYER_INDEX], dtype=torch.float64).to(
             tower.device, non_blocking=True
         )
         for names in (("track_pt",), CALORIMETERS)
     )
-    per_value = of_tracks + of_cells / torch.cosh(hits.window_eta)[:, None]
+    weight = is_track + is_cell / torch.cosh(hits.window_eta)[:, None]
     # Negative energies get a tiny weight. The order is: towers with a track, empty towers, towers of negative energy.
     value = hits.value.maximum(hits.value * NEGATIVE_ENERGY_WEIGHT)
-    hardness = value * per_value.flatten()[hits.jet * len(LAYER_INDEX) + hits.layer]
-    hardness = (
-        hardness.new_zeros(jets * TOWERS_PER_SIDE**2).index_add_(0, tower, hardness).view(jets, TOWERS_PER_SIDE**2)
-    )
-    kept = torch.zeros_like(hardness, dtype=torch.bool)
-    kept.scatter_(1, hardness.float().topk(MAX_TOWERS, dim=1, sorted=False).indices, 1)
-    slot = (kept.cumsum(1, dtype=torch.int64) - 1).masked_fill_(~kept, MAX_TOWERS)
+    pt = value * weight.flatten()[hits.jet * len(LAYER_INDEX) + hits.layer]
+    pt = pt.new_zeros(jets * TOWERS_PER_SIDE**2).index_add_(0, tower, pt).view(jets, TOWERS_PER_SIDE**2)
+    leading = torch.zeros_like(pt, dtype=torch.bool)
+    leading.scatter_(1, pt.float().topk(MAX_TOWERS, dim=1, sorted=False).indices, 1)
+    slot = (leading.cumsum(1, dtype=torch.int64) - 1).masked_fill_(~leading, MAX_TOWERS)
     numbers = torch.arange(TOWERS_PER_SIDE**2, device=slot.device).expand(jets, -1)
     number = slot.new_zeros(jets, MAX_TOWERS + 1).scatter_(1, slot, numbers)[:, :-1]
     slot += torch.arange(jets, device=slot.device)[:, None] * (MAX_TOWERS + 1)
@@ -115,37 +112,29 @@ def sum_cells(hits: Hits, number: Tensor) -> tuple[Tensor, ...]:
         ECAL energy, its centroid in Δη and Δφ, HCAL energy, and number of pixel hits, (B, MAX_TOWERS) each.
     """
     group = torch.full((len(LAYER_INDEX),), 3)
-    for each, names in enumerate((("ecal",), ("hcal",), PIXEL_BARREL)):
-        group[[LAYER_INDEX[name] for name in names]] = each
+    for index, names in enumerate((("ecal",), ("hcal",), PIXEL_BARREL)):
+        group[[LAYER_INDEX[name] for name in names]] = index
     # All hits are summed in one operation: selecting some of them takes longer.
     slots = number.shape[0] * (MAX_TOWERS + 1)
-    where = group.to(number.device, non_blocking=True)[hits.layer] * slots + hits.jet
+    index = group.to(number.device, non_blocking=True)[hits.layer] * slots + hits.jet
 
-    def add_up(values: Tensor, groups: int) -> Tensor:
-        found = values.new_zeros(4 * slots).index_add_(0, where, values)
-        return found.view(4, number.shape[0], MAX_TOWERS + 1)[:groups, :, :-1]
+    def sum_groups(values: Tensor, groups: int) -> Tensor:
+        sums = values.new_zeros(4 * slots).index_add_(0, index, values)
+        return sums.view(4, number.shape[0], MAX_TOWERS + 1)[:groups, :, :-1]
 
-    energy, hcal, pixel_hits = add_up(hits.value, 3)
+    energy, hcal, pixel_hits = sum_groups(hits.value, 3)
     centroid = []
-    for each, middle, pixel in zip((hits.eta, hits.phi), tower_centres(number), (PIXEL_ETA, PIXEL_PHI), strict=True):
+    axes = zip((hits.eta, hits.phi), tower_centres(number), (PIXEL_ETA, PIXEL_PHI), strict=True)
+    for position, centre, pixel in axes:
         # Without ECAL energy, use the centre of the tower. The centroid of energies of both signs may be far away if
         # their sum is close to zero, so it is clamped to the tower.
-        mean = torch.where(energy > 0, add_up(hits.value * each, 1)[0] / energy.clamp(min=P4_EPS), middle)
-        centroid.append(mean.maximum(middle - pixel * TOWER / 2).minimum(middle + pixel * TOWER / 2))
+        mean = torch.where(energy > 0, sum_groups(hits.value * position, 1)[0] / energy.clamp(min=P4_EPS), centre)
+        centroid.append(mean.maximum(centre - pixel * TOWER / 2).minimum(centre + pixel * TOWER / 2))
     return energy, *centroid, hcal, pixel_hits
 
 
 def sum_hits_per_tower(values: Tensor, hits: Hits, jets: int) -> Tensor:
-    """Sum values over the hits of each tower.
-
-    Args:
-        values: Values (V,) of the hits.
-        hits: Hits with the tower slot as `jet`.
-        jets: Number of jets B.
-
-    Returns:
-        Sums (B, MAX_TOWERS), without the last slot of each jet.
-    """
+    """Return sums (B, MAX_TOWERS) of values (V,) over the hits of each tower; `hits.jet` is the tower slot."""
     return values.new_zeros(jets * (MAX_TOWERS + 1)).index_add_(0, hits.jet, values).view(jets, MAX_TOWERS + 1)[:, :-1]
 
 
@@ -153,8 +142,8 @@ def tower_centres(number: Tensor) -> tuple[Tensor, Tensor]:
     """Return Δη and Δφ between the centres of towers, given by number, and the centre of the window."""
     row = torch.div(number, TOWERS_PER_SIDE, rounding_mode="floor")
     column = number - row * TOWERS_PER_SIDE
-    middle = (TOWERS_PER_SIDE - 1) / 2
-    return (row.double() - middle) * (TOWER * PIXEL_ETA), (column.double() - middle) * (TOWER * PIXEL_PHI)
+    centre = (TOWERS_PER_SIDE - 1) / 2
+    return (row.double() - centre) * (TOWER * PIXEL_ETA), (column.double() - centre) * (TOWER * PIXEL_PHI)
 
 
 def displaced_tracks(tracks: Hits, d0: Hits, jets: int) -> Tensor:
@@ -172,6 +161,7 @@ def displaced_tracks(tracks: Hits, d0: Hits, jets: int) -> Tensor:
 def tower_pixel(hits: Hits) -> Tensor:
     """Return the index (V,) of the pixel of each hit, among the pixels of all tower slots."""
     row, column = (
-        (each / pixel).add_(SIDE / 2).long() % TOWER for each, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
+        (position / pixel).add_(SIDE / 2).long() % TOWER
+        for position, pixel in ((hits.eta, PIXEL_ETA), (hits.phi, PIXEL_PHI))
     )
     return (hits.jet * TOWER + row) * TOWER + column

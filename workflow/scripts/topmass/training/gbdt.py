@@ -50,11 +50,13 @@ class GBDTBaseline:
         Features that no training jet has are omitted. The validation jets determine the number of rounds. `title` is
         that of the progress bar.
         """
-        candidates = [feature for feature in features if feature in train.quantities]
+        candidates = [feature for feature in features if feature in train.features]
         # `fmin` ignores NaN: the result is NaN only for features that no jet has.
-        empty = np.isnan(np.fmin.reduce(train.of(candidates)))
+        empty = np.isnan(np.fmin.reduce(train.select(candidates)))
         available = tuple(feature for feature, is_empty in zip(candidates, empty, strict=True) if not is_empty)
-        arrays = ((jets.of(available), jets.known["mass"], jets.known["weight"]) for jets in (train, validation))
+        arrays = (
+            (jets.select(available), jets.jet_arrays["mass"], jets.jet_arrays["weight"]) for jets in (train, validation)
+        )
         return cls(fit_booster(*arrays, threads, title), available, threads)
 
     @property
@@ -64,7 +66,7 @@ class GBDTBaseline:
 
     def predict(self, jets: FeatureTable) -> np.ndarray:
         """Return masses (N,) float32, GeV."""
-        return self.booster.predict(jets.of(self.features), num_threads=self.threads).astype("f4")
+        return self.booster.predict(jets.select(self.features), num_threads=self.threads).astype("f4")
 
 
 def fit_booster(

@@ -54,16 +54,23 @@ class Trained(NamedTuple):
     statistics: Path
 
 
-def prepare(
-    folder: Path, name: str, quantiles: tuple[float, ...] = QUANTILES, position: bool = True, below_zero: float = 0
-) -> Trained:
-    """Forty jets, some values of which are suppressed and some clipped, and a network of them.
+class Exported(NamedTuple):
+    """The files of an export, and those that it reads."""
 
-    Such a fraction of the values of calorimeters is below zero.
-    """
+    trained: Trained
+    dense: Path
+    sparse: Path
+    parity: Path
+    preprocess: Path
+
+
+def prepare(
+    folder: Path, name: str, quantiles: tuple[float, ...] = QUANTILES, position: bool = True, negative: float = 0.4
+) -> Trained:
+    """Return a network and 40 jets. Some values are suppressed, some are clipped, and some energies are negative."""
     batch = make_jets(40, values=160)
-    cells = np.isin(batch.layer, [[each.name for each in LAYERS].index(name) for name in ("ecal", "hcal")])
-    batch.value[cells & (np.random.default_rng(1).random(len(cells)) < below_zero)] *= -1
+    cells = np.isin(batch.layer, [number for number, layer in enumerate(LAYERS) if layer.name in ("ecal", "hcal")])
+    batch.value[cells & (np.random.default_rng(1).random(len(cells)) < negative)] *= -1
     if not position:
         batch = replace(batch, ieta=np.full(40, np.nan, "f4"), iphi=np.full(40, np.nan, "f4"))
     table, statistics = folder / "00000.parquet", folder / "statistics.json"
@@ -79,42 +86,47 @@ def prepare(
 
 
 def jets_that_lack_layers(trained: Trained, model: TrainedModel) -> tuple[Shard, Shard]:
-    """A test jet for each of LACKING: raw, and preprocessed."""
-    found = []
+    """Return a test jet for each of LACKING: raw, and preprocessed."""
+    shards = []
     for shard in find_test_jets(trained.tables, trained.statistics, model.shards, 7):
         jets = shard.take(np.arange(len(LACKING)) % len(shard))
         jet = np.repeat(np.arange(len(jets)), np.diff(jets.offset))
         lacking = np.array([np.isin(ALL, layers) for layers in LACKING])
-        kept = np.flatnonzero(~lacking[jet, jets.arrays["layer"]])
-        arrays = jets.arrays | {name: jets.arrays[name][kept] for name in ("pixel", "layer", "value")}
-        found.append(Shard(np.searchsorted(kept, jets.offset), arrays, jets.meta))
-    return tuple(found)
+        hits = np.flatnonzero(~lacking[jet, jets.arrays["layer"]])
+        arrays = jets.arrays | {name: jets.arrays[name][hits] for name in ("pixel", "layer", "value")}
+        shards.append(Shard(np.searchsorted(hits, jets.offset), arrays, jets.meta))
+    return tuple(shards)
 
 
-def export_to(folder: Path, trained: Trained, metrics: Path | None = None) -> list[Path]:
-    """Paths of both graphs, the parity and weaver's JSON."""
+def export_to(folder: Path, trained: Trained, metrics: Path | None = None) -> Exported:
     paths = [folder / name for name in ("model.onnx", "model_sparse.onnx", "parity.json", "preprocess.json")]
     export_onnx(*trained, metrics, *paths, 1)
-    return paths
+    return Exported(trained, *paths)
 
 
-@pytest.fixture(params=NETWORKS)
-def trained(request, tmp_path) -> Trained:
-    return prepare(tmp_path, request.param)
+SCORES = {"mae": {"value": 21.0, "low": 20.5, "high": 21.5}}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def exported(request, tmp_path_factory) -> Exported:
+    folder = tmp_path_factory.mktemp(request.param)
+    region = {"by": "all", "jets": 9, "scores": {"network": SCORES}}
+    (folder / "metrics.json").write_text(json.dumps({"regions": [region], "bootstrap": {"level": 0.68}}))
+    return export_to(folder / "export", prepare(folder, request.param), folder / "metrics.json")
 
 
 @pytest.fixture
 def small(tmp_path) -> Trained:
-    return prepare(tmp_path, "kinematics", ())
+    return prepare(tmp_path, "resnet15", ())
 
 
-def test_both_graphs_say_what_torch_says(trained, tmp_path):
-    dense, sparse, agreement, preprocess = export_to(tmp_path / "export", trained)
-    found = json.loads(agreement.read_text())
-    assert set(found["largest_difference"]) == {"model.onnx", "model_sparse.onnx"}
-    for differences in found["largest_difference"].values():
-        assert set(differences) == {"1", "2", "7", "256"} and max(differences.values()) <= found["tolerance"] == 0.05
-    for path, names in ((dense, ["image", "ieta", "iphi"]), (sparse, ["hits", "position"])):
+def test_both_models_predict_the_same_masses_as_torch(exported):
+    comparison = json.loads(exported.parity.read_text())
+    assert set(comparison["largest_difference"]) == {"model.onnx", "model_sparse.onnx"}
+    for differences in comparison["largest_difference"].values():
+        assert set(differences) == {"1", "2", "7", "256"}
+        assert max(differences.values()) <= comparison["tolerance"] == 0.05
+    for path, names in ((exported.dense, ["image", "ieta", "iphi"]), (exported.sparse, ["hits", "position"])):
         graph = onnx.load(path)
         onnx.checker.check_model(graph, full_check=True)
         # What onnxruntime 1.14 reads, without that which it has, alone or fused, for float32 only.
@@ -127,24 +139,17 @@ def test_both_graphs_say_what_torch_says(trained, tmp_path):
         assert [each.name for each in session.get_outputs()] == ["mass", "quantiles"]
         for each in (*session.get_inputs(), *session.get_outputs()):
             assert each.type == "tensor(float)" and each.shape[0] == "jets" and "-" not in each.name
-    assert json.loads(preprocess.read_text())["hits"]["var_names"] == ["row", "column", "layer", "value"]
+    assert json.loads(exported.preprocess.read_text())["hits"]["var_names"] == ["row", "column", "layer", "value"]
 
 
-@pytest.mark.parametrize("name", ["prongs", "transformer"])
-def test_both_graphs_say_what_torch_says_of_energies_below_zero(name, tmp_path):
-    _, _, agreement, _ = export_to(tmp_path / "export", prepare(tmp_path, name, below_zero=0.4))
-    for differences in json.loads(agreement.read_text())["largest_difference"].values():
-        assert max(differences.values()) <= 0.05
-
-
-def test_neither_order_nor_padding_nor_other_jets_change_a_mass(trained):
-    model = TrainedModel.load(trained.model)
-    raw, made = jets_that_lack_layers(trained, model)
-    session = open_session(build_onnx_model(SparseWrapper(model), {}), 1)
+def test_neither_order_nor_padding_nor_other_jets_change_a_mass(exported):
+    model = TrainedModel.load(exported.trained.model)
+    raw, preprocessed = jets_that_lack_layers(exported.trained, model)
+    session = open_session(exported.sparse.read_bytes(), 1)
     inputs = graph_inputs(raw, ["hits", "position"])
     hits, position = inputs["hits"], inputs["position"]
     expected = session.run(["mass"], inputs)[0]
-    assert np.abs(expected - predict_in_torch(model, made)[:, 1]).max() < 0.05 and expected.std() > 1
+    assert np.abs(expected - predict_in_torch(model, preprocessed)[:, 1]).max() < 0.05 and expected.std() > 1
     padded = np.pad(hits, ((0, 0), (0, 9), (0, 0)))
     mixed = padded[:, np.random.default_rng(1).permutation(padded.shape[1])]
     for changed in (padded, mixed):
@@ -152,23 +157,23 @@ def test_neither_order_nor_padding_nor_other_jets_change_a_mass(trained):
     nothing = np.zeros((1, 1, 4), np.float32)
     alone = session.run(["mass"], {"hits": nothing, "position": position[-1:]})[0]
     assert np.abs(alone - expected[-1]).max() < 0.01
-    image = open_session(build_onnx_model(DenseWrapper(model), {}), 1)
+    image = open_session(exported.dense.read_bytes(), 1)
     assert np.abs(image.run(["mass"], graph_inputs(raw, ["image", "ieta", "iphi"]))[0] - expected).max() < 0.01
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray]]:
-    """A folder with both graphs of every network and their inputs; and what torch says, by the names of the graphs."""
+def graphs(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray]]:
+    """A folder with both models of every network and their inputs; and the predictions of torch by model."""
     folder, expected = tmp_path_factory.mktemp("exported"), {}
     for number, name in enumerate(SMALL):
-        trained = prepare(tmp_path_factory.mktemp("trained"), name)
+        trained = prepare(tmp_path_factory.mktemp("trained"), name, negative=0)
         model = TrainedModel.load(trained.model)
-        raw, made = jets_that_lack_layers(trained, model)
-        for kind, signature in (("dense", DenseWrapper(model)), ("sparse", SparseWrapper(model))):
+        raw, preprocessed = jets_that_lack_layers(trained, model)
+        for kind, wrapper in (("dense", DenseWrapper(model)), ("sparse", SparseWrapper(model))):
             graph = folder / f"{number}-{kind}.onnx"
-            graph.write_bytes(build_onnx_model(signature, {}))
-            np.savez(graph.with_suffix(".npz"), **graph_inputs(raw, signature.inputs))
-            expected[graph.stem] = predict_in_torch(model, made)
+            graph.write_bytes(build_onnx_model(wrapper, {}))
+            np.savez(graph.with_suffix(".npz"), **graph_inputs(raw, wrapper.inputs))
+            expected[graph.stem] = predict_in_torch(model, preprocessed)
     return folder, expected
 
 
@@ -183,8 +188,8 @@ def python_of(version: str) -> str:
 
 @pytest.mark.lab
 @pytest.mark.parametrize("version", RUNTIMES)
-def test_other_versions_of_onnxruntime_find_the_same_masses(version, exported, tmp_path):
-    folder, expected = exported
+def test_other_versions_of_onnxruntime_find_the_same_masses(version, graphs, tmp_path):
+    folder, expected = graphs
     wheels, python = [f"onnxruntime=={version}"], sys.executable
     if of_python := RUNTIMES[version]:
         python = python_of(of_python)
@@ -208,35 +213,30 @@ def test_the_documents_name_the_oldest_onnxruntime_that_is_tried():
 
 def test_a_network_without_positions_asks_for_none(tmp_path):
     trained = prepare(tmp_path, "kinematics", (), position=False)
-    dense, sparse, *_ = export_to(tmp_path / "export", trained)
-    for path, names in ((dense, ["image"]), (sparse, ["hits"])):
+    exported = export_to(tmp_path / "export", trained)
+    for path, names in ((exported.dense, ["image"]), (exported.sparse, ["hits"])):
         session = open_session(path.read_bytes(), 1)
         assert [each.name for each in session.get_inputs()] == names
         assert [each.name for each in session.get_outputs()] == ["mass"]
 
 
-def test_the_metadata_say_what_a_user_has_to_know(small, tmp_path):
-    metrics = tmp_path / "metrics.json"
-    network = {"mae": {"value": 21.0, "low": 20.5, "high": 21.5}}
-    region = {"by": "all", "jets": 9, "scores": {"network": network}}
-    metrics.write_text(json.dumps({"regions": [region], "bootstrap": {"level": 0.68}}))
-    dense, *_ = export_to(tmp_path / "export", small, metrics)
-    about = onnxruntime.InferenceSession(dense).get_modelmeta().custom_metadata_map
-    layers = json.loads(about["layers"])
-    assert [(each["name"], each["unit"], each["cell"]) for each in layers] == [each[:3] for each in LAYERS]
-    assert json.loads(about["scores"]) == {"jets": 9, "level": 0.68, "metrics": network}
-    assert (
-        json.loads(about["window"])["side"] == SIDE and about["licence"] == "MIT" and "toy detector" in about["not_for"]
-    )
+@pytest.mark.parametrize("exported", ["resnet15"], indirect=True)
+def test_the_metadata_describe_inputs_and_scores(exported):
+    metadata = onnxruntime.InferenceSession(exported.dense).get_modelmeta().custom_metadata_map
+    layers = json.loads(metadata["layers"])
+    assert [(layer["name"], layer["unit"], layer["cell"]) for layer in layers] == [layer[:3] for layer in LAYERS]
+    assert json.loads(metadata["scores"]) == {"jets": 9, "level": 0.68, "metrics": SCORES}
+    assert json.loads(metadata["window"])["side"] == SIDE
+    assert metadata["licence"] == "MIT" and "toy detector" in metadata["not_for"]
 
 
-def test_the_example_of_the_documentation_runs(small, tmp_path, monkeypatch):
-    export_to(tmp_path, small)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("exported", ["resnet15"], indirect=True)
+def test_the_example_of_the_documentation_runs(exported, monkeypatch):
+    monkeypatch.chdir(exported.sparse.parent)
     example = re.search(r"```python\n(.*?)```", (REPOSITORY / "docs/onnx.md").read_text(), re.DOTALL)[1]
-    found = {}
-    exec(example, found)
-    assert found["mass"].shape == (2,) and np.isfinite(found["mass"]).all()
+    variables = {}
+    exec(example, variables)
+    assert variables["mass"].shape == (2,) and np.isfinite(variables["mass"]).all()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command `topmass`: help and errors; tests/test_commands.py runs it as installed."""
+"""The command `topmass`: help and errors; tests/test_documented_commands.py runs it as installed."""
 
 import pytest
 
