@@ -287,6 +287,7 @@ def draw(table: pd.DataFrame) -> Figure:
         panel.errorbar(at + 0.1, rows.topmass, rows.topmass_error, fmt="o", color="C0", label="topmass")
         panel.set_xticks(at, rows.bin, rotation=60, ha="right", fontsize=7)
         panel.set_title(name.replace("_", " "))
+        panel.set_xlim(-0.5, len(rows) - 0.5)
         panel.set_ylim(bottom=0)
     for panel in panels:
         panel.set_axis_off()

@@ -300,15 +300,14 @@ def everything():
 def figures_of_results(names):
     """Return the figures with these names per experiment and seed, except those that do not apply.
 
-    Containment applies to simulated jets only, because files need not contain it. Intervals apply to networks with
-    quantiles.
+    Containment applies to simulated jets of top quarks only, because files need not contain it. Intervals apply to
+    networks with quantiles.
     """
 
     def applies(name, experiment):
         sample = config["samples"][config["datasets"][experiment["dataset"]]["sample"]]
-        return {"containment": "files" not in sample, "intervals": experiment["recipe"].get("quantiles")}.get(
-            name, True
-        )
+        has_quarks = "files" not in sample and sample["simulate"]["generator"]["process"] != "qcd"
+        return {"containment": has_quarks, "intervals": experiment["recipe"].get("quantiles")}.get(name, True)
 
     return [
         f"results/figures/{experiment}/{seed}/{name}.png"
