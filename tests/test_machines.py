@@ -19,7 +19,7 @@ from topmass.preprocessing.shards import SHARD_HIT_ARRAYS, SHARD_JET_ARRAYS, Sha
 from topmass.training.checkpoint import Checkpoint
 
 SCRIPTS = REPOSITORY / "workflow/scripts"
-PLACES = os.pathsep.join(str(REPOSITORY / folder) for folder in ("workflow/scripts", "tests"))
+PLACES = os.pathsep.join(str(REPOSITORY / folder) for folder in (".", "workflow/scripts", "tests"))
 
 
 def run(*command: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess:

@@ -593,4 +593,4 @@ def test_a_jet_table_may_lack_masses_and_a_training_refuses_it(tmp_path):
     jets.mass[3] = np.nan
     write_jets(tmp_path / "jets.parquet", [jets], LAYERS, {})
     with pytest.raises(BadInput, match=r"jets\.parquet: row 3: mass is not finite"):
-        concat_jets(list(JetTable(tmp_path / "jets.parquet").batches()))
+        concat_jets(list(JetTable(tmp_path / "jets.parquet", "mass").batches()))

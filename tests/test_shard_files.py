@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from topmass.benchmark.synthetic import make_synthetic_shard
 
+from benchmarks.synthetic import make_synthetic_shard
 from topmass.data.batching import iter_batches
 from topmass.data.placement import choose_placement
 from topmass.data.shard_files import LOAD_FACTOR, ShardFiles

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from topmass.benchmark.synthetic import make_synthetic_shard
 
+from benchmarks.synthetic import make_synthetic_shard
 from topmass.files import BadInput
 from topmass.models.safetensors_io import read_tensors, to_bytes
 from topmass.models.trained_model import TrainedModel

@@ -226,7 +226,7 @@ CHANGES = {
     "another caption": (append("workflow/report/loss.rst", "More.\n"), PAGES),
     "another look of the page": (append("workflow/report/page.css", "\n"), {"report"}),
     "another package of a stage": (append("envs/evaluate.yaml", "      - another==1.0\n"), {"report"}),
-    "a module that only the page uses": (append(f"{LIBRARY}/report/page.py"), {"report"}),
+    "a module that only the page uses": (append(f"{LIBRARY}/report/cost_table.py"), {"report"}),
     "a module that only drawing uses": (append(f"{LIBRARY}/plotting/style.py"), FIGURES | PAGES),
     "a module that only training uses": (append(f"{LIBRARY}/training/trainer.py"), TRAINING),
     "a module that only trees use": (append(f"{LIBRARY}/training/gbdt.py"), AFTER_TREES),
