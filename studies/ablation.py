@@ -27,10 +27,10 @@ import pandas as pd
 import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
+from perturbations import drop_layer, flip_jets, shuffle_pixels
 from topmass.config.configuration import REPO_ROOT, configure
 from topmass.console import log_info, print_status, stage
 from topmass.data.augmentation import ETA, PHI
-from topmass.data.perturbations import drop_layer, flip_jets, shuffle_pixels
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.metrics import METRICS, Metric, absolute
 from topmass.features.feature_registry import MOMENT_FEATURES

@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
+from partons import Partons, Smearing, concat_partons, parton_features, partons_of_block
 from topmass.config.config_sources import read_file
 from topmass.config.configuration import REPO_ROOT, configure
 from topmass.console import log_info, print_status, stage
@@ -45,7 +46,6 @@ from topmass.preprocessing.flattening import bin_edges, flatten, histogram_count
 from topmass.preprocessing.split import SPLITS, assign_split, hash_uniform
 from topmass.progress import track
 from topmass.report.provenance import commit, processor
-from topmass.simulation.partons import Partons, Smearing, concat_partons, parton_features, partons_of_block
 
 SMEARINGS = (
     Smearing(0.00, 0.00, 0, 0.0),

@@ -6,8 +6,8 @@ import pytest
 
 from ablation import measure_ablation
 from benchmarks.synthetic import make_synthetic_shard
+from perturbations import drop_layer, flip_jets, jet_index_of_values, shuffle_pixels
 from topmass.data.augmentation import ETA, PHI
-from topmass.data.perturbations import drop_layer, flip_jets, jet_index_of_values, shuffle_pixels
 from topmass.files import BadInput
 from topmass.layers import LAYERS
 from topmass.preprocessing.shards import Shard

@@ -11,11 +11,11 @@ import pytest
 import oracle as study
 from conftest import FLATTEN, REPOSITORY
 from oracle import measure_oracle
+from partons import Partons, Smearing, parton_features, partons_of_block
 from simulate import produce
 from simulation_settings import SETTINGS as SIMULATION
 from topmass.files import BadInput
 from topmass.simulation import block as production
-from topmass.simulation.partons import Partons, Smearing, parton_features, partons_of_block
 
 AS_THEY_ARE, COARSE = Smearing(0, 0, 0, 0), Smearing(0.2, 0.02, 30, 0.3)
 SETTINGS = {
