@@ -196,7 +196,7 @@ def test_event_numbers_and_more_are_taken_where_they_are_there(tmp_path):
     jets = make_jets(10, first_event=70)
     known = {name: name for name in ("event", "jet_mass", "eta")}
     write_dense(tmp_path / "dense.parquet", jets, columns=CMS_COLUMNS | known)
-    convert(tmp_path / "dense.parquet", tmp_path / "jets.parquet", number=3, layers=NAMES)
+    convert(tmp_path / "dense.parquet", tmp_path / "jets.parquet", file_index=3, layers=NAMES)
     assert same(read(tmp_path / "jets.parquet"), jets, ("event", "jet_mass", "eta"))
 
 

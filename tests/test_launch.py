@@ -15,7 +15,7 @@ import torch
 from topmass.files import BadInput
 from topmass.preprocessing.shards import Shard
 from topmass.training.checkpoint import Checkpoint
-from topmass.training.launch import find_rendezvous, node_count_and_address
+from topmass.training.launch import node_count_and_address, rendezvous_arguments
 from topmass.training.signals import EX_TEMPFAIL
 from training_runs import COMPUTE, RECIPE, RESNET15, run, start, start_by
 
@@ -177,4 +177,4 @@ def test_an_address_of_nothing_is_refused_with_its_variable(address, monkeypatch
     monkeypatch.setenv("TOPMASS_RENDEZVOUS", address)
     monkeypatch.setenv("TOPMASS_NODES", "2")
     with pytest.raises(BadInput, match=f"TOPMASS_RENDEZVOUS={address}: not a host:port that can be reached"):
-        find_rendezvous()
+        rendezvous_arguments()

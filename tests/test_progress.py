@@ -40,7 +40,7 @@ def lines(monkeypatch, said):
 
     def slow(progress, *arguments):
         update(progress, *arguments)
-        progress.say()
+        progress.log_line()
 
     monkeypatch.setattr(Progress, "update", slow)
     return said
@@ -57,7 +57,7 @@ def wait_for(pattern: str, file) -> str:
 
 def test_outside_a_terminal_a_stage_prints_lines_to_its_log_too(log, capfd):
     line = r"epoch 1 of 2, 45 %, [\d,]+ jets/s, loss 0\.0930, \d+ (?:s|min) left"
-    with stage("train", str(log)), Progress("epoch 1 of 2", 10_000, more=10_000) as progress:
+    with stage("train", str(log)), Progress("epoch 1 of 2", 10_000, remaining_after=10_000) as progress:
         progress.update(4500, "loss 0.0930")
         wait_for(line, log)
     printed = capfd.readouterr().err
@@ -160,7 +160,7 @@ def test_a_training_and_its_predictions_show_how_far_they_are(lines, dataset, tm
 def test_the_time_left_is_that_of_all_epochs(monkeypatch):
     now = 0.0
     monkeypatch.setattr("topmass.progress.time.monotonic", lambda: now)
-    with Progress("epoch 1 of 3", 300, more=600) as progress:
+    with Progress("epoch 1 of 3", 300, remaining_after=600) as progress:
         progress.update(100)
         now = 10.0
         assert progress.line() == "epoch 1 of 3, 33 %, 10 jets/s, 80 s left"

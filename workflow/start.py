@@ -1,8 +1,8 @@
 """Start of Snakemake under a run lock.
 
-The start waits for an active run in the same folder, and removes the lock of a killed run. Snakemake and its jobs find
-only the packages of this Python. Users without home or name (service accounts, numeric users in a container) get
-replacements.
+The start waits for an active run in the same folder, and removes the lock of a killed run. PYTHONPATH, PYTHONHOME and
+the user's site-packages are hidden from Snakemake and its jobs. Users without home or name (service accounts, numeric
+users in a container) get replacements.
 """
 
 import argparse
@@ -50,14 +50,15 @@ def start(arguments: list[str]) -> NoReturn:
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
-        raise BadInput(f"TMPDIR: {error.strerror}; to fix: let TMPDIR name a folder with room") from None
-    environment = complete(os.environ, folder)
+        raise BadInput(f"TMPDIR: {error.strerror}; to fix: set TMPDIR to a writable folder with free space") from None
+    environment = clean_environment(os.environ, folder)
     owner = ""
     while (locked := acquire_run_lock(folder)) is False:
         if not owner and (owner := lock_owner(folder)):
             print(f"waiting for the run that is at work in this folder ({owner})", file=sys.stderr)
         time.sleep(1)
-    # A remaining lock of Snakemake belongs to a dead run: a live run would have the run lock.
+    # A remaining lock of Snakemake belongs to a dead run: a live run would have the run lock. If the file system has no
+    # locks (None), a live run cannot be seen, and nothing is unlocked.
     if locked and any((folder / ".snakemake/locks").glob("*")):
         command = [*SNAKEMAKE, "--unlock", *arguments]
         unlock = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", errors="replace")
@@ -67,8 +68,8 @@ def start(arguments: list[str]) -> NoReturn:
     os.execve(sys.executable, [*SNAKEMAKE, *arguments], environment)
 
 
-def complete(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return the environment variables of a run in this folder."""
+def clean_environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the environment variables of a run in this folder; print the names of those that are hidden."""
     foreign = [f"{name}={variables[name]}" for name in FOREIGN if name in variables]
     if foreign:
         print(f"without {' and '.join(foreign)}: packages come from {sys.prefix} alone", file=sys.stderr)
@@ -79,14 +80,14 @@ def complete(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
         getpass.getuser()
     except (KeyError, OSError):
         environment["LOGNAME"] = f"user{os.getuid()}"
-    home, spare = os.path.expanduser("~"), str(folder / ".snakemake/home")
+    home, fallback_home = os.path.expanduser("~"), str(folder / ".snakemake/home")
     if home == "~":
-        home = environment["HOME"] = spare
+        home = environment["HOME"] = fallback_home
     cache = environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     # `Path.exists` raises without permission; `os.path.exists` does not.
-    nearest = next(path for path in (Path(cache), *Path(cache).parents) if os.path.exists(path))
-    if not os.access(nearest, os.W_OK):
-        environment["XDG_CACHE_HOME"] = os.path.join(spare, ".cache")
+    nearest_existing = next(path for path in (Path(cache), *Path(cache).parents) if os.path.exists(path))
+    if not os.access(nearest_existing, os.W_OK):
+        environment["XDG_CACHE_HOME"] = os.path.join(fallback_home, ".cache")
     return environment
 
 
@@ -96,4 +97,4 @@ if __name__ == "__main__":
     except BadInput as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(f"{error.filename or 'this machine'}: {error.strerror.lower()}")
+        sys.exit(f"{error.filename or 'this machine'}: {error.strerror or error}")

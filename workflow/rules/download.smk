@@ -46,9 +46,9 @@ rule convert:
         "../../envs/preprocess.yaml"
     params:
         **settings("samples/{sample}", "layers", "columns", "on_invalid", "position"),
-        number=lambda wildcards: index_in_file(wildcards)[0],
+        file_index=lambda wildcards: index_in_file(wildcards)[0],
         part=lambda wildcards: index_in_file(wildcards)[1],
-        parts=lookup(within=config, dpath="samples/{sample}/blocks_per_file"),
+        n_parts=lookup(within=config, dpath="samples/{sample}/blocks_per_file"),
         content=contents(source_of_block),
         code=code_hash("convert.py"),
     script:

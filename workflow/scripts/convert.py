@@ -20,34 +20,34 @@ from topmass.progress import track
 def convert(
     source: Path,
     table: Path,
-    number: int = 0,
+    file_index: int = 0,
     part: int = 0,
-    parts: int = 1,
+    n_parts: int = 1,
     layers: Sequence[str] = (),
     columns: Mapping[str, str] = MappingProxyType({}),
     on_invalid: str = "raise",
     position: str = "ieta_iphi",
     sample: str = "NAME",
 ) -> None:
-    """Write one of `parts` equal parts of the source's rows as a jet table.
+    """Write one of `n_parts` equal parts of the source's rows as a jet table.
 
-    The conversion is lossless, except for values that are not float32.
+    Values that float32 cannot represent are rounded; all others are kept exactly.
 
     Args:
         source: Parquet file.
         table: Jet table to write.
-        number: Index of the file in its sample, from 0.
+        file_index: Index of the file in its sample, from 0.
         part: Index of the part, from 0.
-        parts: Number of parts.
+        n_parts: Number of parts.
         layers: Names of the layers of the images, in the order of the file.
-        columns: Names of columns of the file that are not found by default.
+        columns: Column of the file for each quantity whose column has an unusual name, such as {"mass": "m_gen"}.
         on_invalid: "raise" rejects invalid jets, "drop" removes them. "drop" also removes jets without a mass if the
             file has a mass column; otherwise masses are optional.
         position: "none" if the position of the jets in the detector is unknown.
         sample: Name of the sample in messages.
 
     Raises:
-        BadInput: The file has no jets, invalid jets with "raise", or a number of jets that does not fit `parts`.
+        BadInput: The file has no jets, invalid jets with "raise", or a number of jets that does not fit `n_parts`.
     """
     settings = {name: f"samples.{sample}.{name}" for name in ("layers", "columns", "position")}
     needed = [name for name in REQUIRED if position != "none" or name not in POSITION_COLUMNS]
@@ -55,27 +55,30 @@ def convert(
     if not len(jets):
         raise BadInput(f"{source}: no jet in this file")
     file_layers = layers_of(jets, layers)
-    first, last = (len(jets) * i // parts for i in (part, part + 1))
-    if last - first > LARGEST_BLOCK:
+    first, end = (len(jets) * i // n_parts for i in (part, part + 1))
+    if end - first > LARGEST_BLOCK:
         least = -(-len(jets) // LARGEST_BLOCK)
-        raise BadInput(f"{source}: {len(jets):,} jets in {parts} block(s); give 'blocks_per_file' of at least {least}")
-    if len(jets) < parts:
+        raise BadInput(
+            f"{source}: {len(jets):,} jets in {n_parts} block(s); give 'blocks_per_file' of at least {least}"
+        )
+    if len(jets) < n_parts:
         most = f"give 'blocks_per_file' of at most {len(jets)}"
-        raise BadInput(f"{source}: {len(jets):,} jets cannot fill {parts} blocks: {most}")
+        raise BadInput(f"{source}: {len(jets):,} jets cannot fill {n_parts} blocks: {most}")
     if len(jets) >= EVENTS_PER_BLOCK:
         raise BadInput(f"{source}: {len(jets):,} jets; a file may have {EVENTS_PER_BLOCK - 1:,}: divide it")
     check_numbers(jets)
     names = ", ".join(f"{quantity}: {name}" for quantity, name in jets.columns.items())
-    log_info(f"{source.name}: rows {first:,} to {last:,}; {names}")
+    log_info(f"{source.name}: rows {first:,} to {end - 1:,}; {names}")
     if "mass" not in jets.columns:
-        train = f"to train, name it with {settings['columns']}"
-        log_info(f"{source.name}: no column known as mass: enough to predict it; {train}")
-    provenance = {"file": str(source), "rows": [first, last], "columns": jets.columns}
+        hint = f"to train, name it with {settings['columns']}"
+        log_info(f"{source.name}: no column known as mass: enough to predict it; {hint}")
+    provenance = {"file": str(source), "rows": [first, end], "columns": jets.columns}
 
-    def write(layers: Sequence[Layer]) -> None:
-        batches = track(jets.batches(first, last, layers), f"block {table.stem}", "jet", last - first, len)
-        valid = numbered(valid_jets(jets, batches, layers, first, on_invalid), jets, number)
-        write_jets(table, valid, layers, provenance, position != "none")
+    def write(table_layers: Sequence[Layer]) -> None:
+        jets.rounded = 0
+        batches = track(jets.batches(first, end, table_layers), f"block {table.stem}", "jet", end - first, len)
+        valid = with_event_numbers(valid_jets(jets, batches, table_layers, first, on_invalid), jets, file_index)
+        write_jets(table, valid, table_layers, provenance, position != "none")
 
     try:
         write(file_layers)
@@ -122,11 +125,11 @@ def valid_jets(
         log_info(f"{source.path.name}: {dropped:,} of {row - first:,} jets cannot be used and are left out ({reason})")
 
 
-def numbered(batches: Iterator[JetBatch], source: ParquetInput, number: int) -> Iterator[JetBatch]:
+def with_event_numbers(batches: Iterator[JetBatch], source: ParquetInput, file_index: int) -> Iterator[JetBatch]:
     """Yield the jets; without event numbers in the file, each jet gets an event number unique in the sample."""
     for batch in batches:
         if "event" not in source.columns:
-            batch.event = number * EVENTS_PER_BLOCK + batch.event
+            batch.event = file_index * EVENTS_PER_BLOCK + batch.event
         yield batch
 
 
@@ -135,9 +138,9 @@ if __name__ == "__main__":
         convert(
             Path(snakemake.input.source),
             Path(snakemake.output.table),
-            snakemake.params.number,
+            snakemake.params.file_index,
             snakemake.params.part,
-            snakemake.params.parts,
+            snakemake.params.n_parts,
             snakemake.params.layers,
             snakemake.params.columns,
             snakemake.params.on_invalid,

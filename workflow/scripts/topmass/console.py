@@ -22,7 +22,7 @@ REMEDY = {
 log_info = logging.getLogger("topmass").info
 EVERY = 30.0
 """Seconds between two progress lines of a stage."""
-doing: list[Callable[[], object]] = []
+active_progress: list[Callable[[], object]] = []
 """Functions that print the progress of current work. Only the last one is called."""
 
 
@@ -61,10 +61,13 @@ def heartbeat() -> Iterator[None]:
     """Print the progress every `EVERY` seconds, from a thread because one step may take longer."""
     stopped, start = threading.Event(), time.monotonic()
 
+    def say_at_work() -> None:
+        log_info(f"at work for {duration(time.monotonic() - start)}")
+
     def beat() -> None:
         while not stopped.wait(EVERY):
             # A copy: the main thread may end the current work at this moment.
-            for print_progress in doing[-1:] or [lambda: log_info(f"at work for {duration(time.monotonic() - start)}")]:
+            for print_progress in active_progress[-1:] or [say_at_work]:
                 print_progress()
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)

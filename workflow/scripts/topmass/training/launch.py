@@ -25,7 +25,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from topmass.console import add_log_handlers, describe, doing, heartbeat, log_info
+from topmass.console import active_progress, add_log_handlers, describe, heartbeat, log_info
 from topmass.device import find_device
 from topmass.files import BadInput, resource_exhausted
 from topmass.process_group import init_process_group
@@ -33,11 +33,11 @@ from topmass.training.run import ComputeConfig, TrainConfig, run_training
 from topmass.training.signals import EX_TEMPFAIL, SignalHandler, TrainingInterrupted, available_signals, install_handler
 
 SCRIPTS = Path(__file__).parents[2]
-START = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.training.launch import worker; worker()"
+WORKER_CODE = f"import sys; sys.path.append({str(SCRIPTS)!r}); from topmass.training.launch import worker; worker()"
 """Python code of a worker, independent of the main program of this process."""
 BAD_INPUT = "BadInput: "
-SECONDS_TO_END = 120
-"""Time for workers to stop: one step and a checkpoint. Workers that wait for a lost one are killed after it."""
+SHUTDOWN_SECONDS = 120
+"""Time for workers to stop: one step and a checkpoint. Workers that wait for a lost one are killed after this time."""
 LOOPBACK = "127.0.0.1"
 TORCHRUN_PORT = 29400
 """Default port of torchrun."""
@@ -56,7 +56,7 @@ def node_count_and_address() -> tuple[int, str]:
     return int(number), address
 
 
-def find_rendezvous() -> dict:
+def rendezvous_arguments() -> dict:
     """Return the arguments of `LaunchConfig` for the rendezvous of all machines, without hostname resolution.
 
     Also selects the network interface to the other machines, unless the user has set GLOO_SOCKET_IFNAME.
@@ -98,22 +98,22 @@ def launch_workers(config: TrainConfig, log: Path | None) -> None:
         BadInput: The rendezvous fails, or a worker reports bad input.
         TrainingInterrupted: A signal was received.
     """
-    rendezvous = find_rendezvous()
+    rendezvous = rendezvous_arguments()
     with TemporaryDirectory(prefix="topmass_") as folder, install_handler(on_early_signal):
         launch = LaunchConfig(
             nproc_per_node=ComputeConfig(**config.compute).processes,
             run_id=f"topmass-{config.network['name']}-{config.seed}",
             logs_specs=DefaultLogsSpecs(folder),
             max_restarts=0,
-            shutdown_timeout=SECONDS_TO_END,
+            shutdown_timeout=SHUTDOWN_SECONDS,
             # SIGQUIT stops the workers without a checkpoint. If it were not handled, they would outlive this process.
             signals_to_handle=",".join(number.name for number in (*available_signals(), signal.SIGQUIT)),
             **rendezvous,
         )
-        # Rank 0 prints the progress.
-        doing.append(lambda: None)
+        # Rank 0 prints the progress: the heartbeat of this process prints nothing.
+        active_progress.append(lambda: None)
         try:
-            elastic_launch(launch, sys.executable)("-c", START, config.dump(), str(log or ""))
+            elastic_launch(launch, sys.executable)("-c", WORKER_CODE, config.dump(), str(log or ""))
         except SignalException:
             # The launcher has forwarded the signal and waited for the checkpoint.
             raise TrainingInterrupted from None
@@ -130,7 +130,7 @@ def launch_workers(config: TrainConfig, log: Path | None) -> None:
                 raise TrainingInterrupted from None
             raise
         finally:
-            doing.pop()
+            active_progress.pop()
 
 
 def on_early_signal(number: int, frame: object) -> None:

@@ -38,8 +38,8 @@ class TrainingProgress:
         """Return the progress bar of the present epoch; its time left covers all epochs."""
         state, epochs = self.state, self.state.recipe.epochs
         done = min(state.step * state.recipe.batch_size, self.jets)
-        more = (epochs - state.epoch) * self.jets
-        return Progress(f"epoch {state.epoch} of {epochs}", self.jets, done=done, more=more)
+        remaining = (epochs - state.epoch) * self.jets
+        return Progress(f"epoch {state.epoch} of {epochs}", self.jets, done=done, remaining_after=remaining)
 
     def step(self, jets: int, loss: Callable[[], float]) -> None:
         """Count the jets of one step; show the loss since the last validation, and the errors of that."""
