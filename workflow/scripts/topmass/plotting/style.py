@@ -35,7 +35,7 @@ ADJUSTED = {
 
 
 class EstimatorStyle(NamedTuple):
-    """Title and line style of an estimator; line and marker are unique even without colour."""
+    """Title and line style of an estimator; the pair of line and marker is unique even without colour."""
 
     title: str
     color: str
@@ -61,7 +61,7 @@ ESTIMATORS = {
     "jet_mass": EstimatorStyle("jet mass", "C3", "v", "--"),
     "constant_mae": EstimatorStyle("constant", "C4", "D", ":"),
 }
-"""Styles by the name of the estimator in scores, in colour order; both kinds of GBDTs share a colour."""
+"""Styles of the estimators that figures draw, by name in scores; the others appear in tables only."""
 
 
 @contextmanager
