@@ -10,7 +10,7 @@ public CMS files. Targets are those of this project. Table: results/benchmark/da
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ from simulate import produce, simulate
 from topmass.config.configuration import configure
 from topmass.console import print_status
 from topmass.io.dense_file import CMS_COLUMNS, write_dense
-from topmass.jets import JetTable, concat_jets, write_jets
+from topmass.jets import JetBatch, JetTable, concat_jets, write_jets
 from topmass.layers import LAYERS, SIDE
 from topmass.preprocessing.shards import Shard
 from topmass.preprocessing.split import SPLITS
@@ -51,7 +51,8 @@ def benchmark_data(jets: int, out: Path) -> str:
         folder = Path(name)
         table = folder / "jets.parquet"
         simulate(table, 0, jets, sample["seed"], sample["simulate"])
-        rows = [*simulation(sample["simulate"], folder), *conversion(table, folder)]
+        rows = [*simulation(sample["simulate"], folder), *other_processes(sample["simulate"], folder)]
+        rows += conversion(table, folder)
         rows += [*preprocessing(table, folder, dataset), *storage(table, folder, jets), *reading(folder)]
     columns = ["part", "reference", "rate, size", "ratio", "spread", "target"]
     return write_table(out, f"{jets:,} jets", pd.DataFrame(rows, columns=columns))
@@ -83,6 +84,33 @@ def simulation(settings: Mapping, folder: Path) -> list[Row]:
     seconds = time_cpu(work, 4)
     targets = {"generation and readout": "≥ 0.8", "complete simulation": "≥ 0.5"}
     return [compare(part, next_events, EVENTS_PER_BATCH, seconds, target) for part, target in targets.items()]
+
+
+def other_processes(settings: Mapping, folder: Path) -> list[Row]:
+    """Compare the simulation of tt̄ and QCD with Pythia's bare `next()`, and of pile-up with tt̄ without."""
+    full = settings["generator"] | {"initial_state_radiation": True, "multiparton_interactions": True}
+    generators = {
+        "ttbar": full | {"process": "ttbar", "mass": 172.5},
+        "qcd": full | {"process": "qcd", "mass": None},
+    }
+    work: dict[str, Callable[[], object]] = {}
+
+    def simulate_batch(batches: Iterator[JetBatch]) -> None:
+        write_jets(folder / "batch.parquet", [next(batches)], LAYERS, {})
+
+    for name, generator in generators.items():
+        pythia = Generator(GeneratorSettings(**generator), np.random.SeedSequence(1)).pythia
+        work[f"Pythia's next(), {name}, events/s"] = lambda pythia=pythia: [
+            pythia.next() for _ in range(EVENTS_PER_BATCH)
+        ]
+        work[name] = partial(simulate_batch, produce(0, 1, settings | {"generator": generator}))
+    pileup = settings | {"generator": generators["ttbar"], "pileup": settings["pileup"] | {"mean": 30}}
+    work["ttbar, 30 collisions"] = partial(simulate_batch, produce(0, 1, pileup))
+    seconds = time_cpu(work, 2)
+    rows = [
+        compare(name, f"Pythia's next(), {name}, events/s", EVENTS_PER_BATCH, seconds, "≥ 0.5") for name in generators
+    ]
+    return [*rows, compare("ttbar, 30 collisions", "ttbar", EVENTS_PER_BATCH, seconds, "≥ 0.5")]
 
 
 def conversion(table: Path, folder: Path) -> list[Row]:
