@@ -10,12 +10,15 @@ from topmass.evaluation.metrics import MEDIAN, Metric, absolute
 from topmass.evaluation.predictions import Predictions
 from topmass.evaluation.regions import INTERVAL_BIN_VARIABLES, Region, bin_index, equal_parts, eta_regions
 
-WIDTHS = 8
+N_WIDTH_BINS = 8
 """Number of bins in the half width, with equal numbers of jets."""
 MIN_JETS_PER_BIN = 200
 """Fewest jets of a bin whose coverage is quoted; its standard deviation is then 3.3 points at 68 %."""
 CELLS = {"mass and pt": "generated mass × pT", "predicted and pt": "predicted mass × pT"}
 """Binnings, with titles, whose bin with the worst coverage is reported."""
+
+
+# Metric functions take all columns, also those that they do not use, and return values of shape (1, N).
 
 
 def covered(mass: np.ndarray, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -43,7 +46,7 @@ INTERVAL_METRICS = {
 
 
 def score_intervals(
-    jets: Predictions, mass_regions: Sequence[Region], bins: Mapping[str, Sequence[float]], bootstrap: Bootstrap
+    jets: Predictions, regions: Sequence[Region], bins: Mapping[str, Sequence[float]], bootstrap: Bootstrap
 ) -> dict | None:
     """Return coverage and widths in each region; None if the network predicts no intervals.
 
@@ -51,13 +54,13 @@ def score_intervals(
 
     Args:
         jets: Test jets.
-        mass_regions: Regions from `make_regions`; those from `more_regions` are added.
+        regions: Regions from `make_regions`, the first of which has all jets; those from `interval_regions` are added.
         bins: Edges of "mass" and "pt" in GeV.
         bootstrap: Bootstrap settings.
     """
     if not jets.intervals:
         return None
-    regions = [*mass_regions, *more_regions(jets, mass_regions[0].jets, bins)]
+    regions = [*regions, *interval_regions(jets, regions[0].jets, bins)]
     columns = {"network": (jets.mass, jets.predicted, jets.intervals.low, jets.intervals.high)}
     scores = bootstrap.score(INTERVAL_METRICS, columns, [region.jets for region in regions], jets.event)
     return {
@@ -69,7 +72,7 @@ def score_intervals(
     }
 
 
-def more_regions(jets: Predictions, used: np.ndarray, bins: Mapping[str, Sequence[float]]) -> Iterator[Region]:
+def interval_regions(jets: Predictions, rows: np.ndarray, bins: Mapping[str, Sequence[float]]) -> Iterator[Region]:
     """Yield the regions that only intervals are scored in.
 
     These are bins of predicted mass, predicted mass × pT, |η|, and half width of the interval. A predicted mass outside
@@ -77,18 +80,18 @@ def more_regions(jets: Predictions, used: np.ndarray, bins: Mapping[str, Sequenc
 
     Args:
         jets: Test jets with intervals.
-        used: Indices of the jets to divide.
+        rows: Indices of the jets to divide.
         bins: Edges of "mass" and "pt" in GeV.
     """
-    inside = np.clip(jets.predicted[used], bins["mass"][0], bins["mass"][-1])
-    mass_index, pt_index = bin_index("mass", inside, bins["mass"]), bin_index("pt", jets.pt[used], bins["pt"])
+    clipped_mass = np.clip(jets.predicted[rows], bins["mass"][0], bins["mass"][-1])
+    mass_index, pt_index = bin_index("mass", clipped_mass, bins["mass"]), bin_index("pt", jets.pt[rows], bins["pt"])
     for i, span in enumerate(pairwise(bins["mass"])):
-        yield Region("predicted", used[mass_index == i], predicted=span)
+        yield Region("predicted", rows[mass_index == i], predicted=span)
         for k, pt_span in enumerate(pairwise(bins["pt"])):
-            yield Region("predicted and pt", used[(mass_index == i) & (pt_index == k)], pt=pt_span, predicted=span)
-    yield from eta_regions(jets, used)
+            yield Region("predicted and pt", rows[(mass_index == i) & (pt_index == k)], pt=pt_span, predicted=span)
+    yield from eta_regions(jets, rows)
     half_width = (jets.intervals.high - jets.intervals.low) / 2
-    for span, chosen in equal_parts(half_width, used, WIDTHS):
+    for span, chosen in equal_parts(half_width, rows, N_WIDTH_BINS):
         yield Region("half_width", chosen, half_width=span)
 
 
