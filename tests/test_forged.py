@@ -232,7 +232,7 @@ def use_checkpoint(path: Path) -> None:
     state.optimizer.step()
     state.record_validation(ValidationRecord(state.epoch, 1, 1, 1, 1, 1, 1, 1, 1))
     found.save()
-    assert all(set(each) >= {"0.weight"} for each in (state.best, state.weights()))
+    assert all(set(each) >= {"0.weight"} for each in (state.best_weights, state.weights()))
 
 
 KINDS: dict[str, tuple[Callable, Callable, Callable]] = {

@@ -57,7 +57,7 @@ def test_what_is_restored_lies_in_memory_as_the_weights_do(dataset, tmp_path):
     trainers[0].training_step(next(trainers[0].train_batches(0)))
     old, new = (trainer.state for trainer in trainers)
     new.restore(old.tensor_state(), old.scalar_state())
-    for parameter, average in zip(new.parameters, new.average, strict=True):
+    for parameter, average in zip(new.parameters, new.ema, strict=True):
         moments = [each for each in new.optimizer.state[parameter].values() if each.dim()]
         assert len(moments) == 2 and all(each.stride() == parameter.stride() for each in [average, *moments])
     assert any(not each.is_contiguous() for each in new.parameters)
@@ -67,11 +67,11 @@ def test_the_average_of_the_weights_is_validated_and_kept(dataset, tmp_path):
     trainer = make_trainer(dataset, tmp_path, RECIPE | {"ema_decay": 0.5})
     first = [each.detach().clone() for each in trainer.state.parameters]
     trainer.training_step(next(trainer.train_batches(0)))
-    for average, before, now in zip(trainer.state.average, first, trainer.state.parameters, strict=True):
+    for average, before, now in zip(trainer.state.ema, first, trainer.state.parameters, strict=True):
         assert torch.allclose(average, (before + now) / 2, atol=1e-7)
     kept = trainer.state.weights()
     names = [name for name, _ in trainer.state.network.named_parameters()]
-    assert all(torch.equal(kept[name], each) for name, each in zip(names, trainer.state.average, strict=True))
+    assert all(torch.equal(kept[name], each) for name, each in zip(names, trainer.state.ema, strict=True))
     assert not torch.equal(kept[names[0]], trainer.state.parameters[0])
 
 

@@ -158,7 +158,7 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
         if group.rank:
             return
         model.training = summarize_training(files["train"])
-        for path, weights in ((config.best, state.best), (config.last, state.weights())):
+        for path, weights in ((config.best, state.best_weights), (config.last, state.weights())):
             model.network.load_state_dict(weights)
             calibrate(model, validation, device, precision)
             model.save(Path(path))

@@ -48,12 +48,12 @@ class TrainState:
     Attributes:
         epoch: Present epoch, from 1.
         step: Completed steps of this epoch.
-        first: Steps of this epoch before the last row.
-        total: Sums (2,) float64 of weight × loss and of weights, over the jets since the last row.
+        first: Steps of this epoch at the last row.
+        loss_sums: Sums (2,) float64 of weight × loss and of weights, over the jets since the last row.
         seconds: Training time since the last row.
-        average: Exponential moving average of the parameters; empty if `ema_decay` is 0.
+        ema: Exponential moving average of the parameters; empty if `ema_decay` is 0.
         rows: History so far.
-        best: Weights of the best row, in main memory.
+        best_weights: Weights of the best row, in main memory.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, fused: bool) -> None:
@@ -66,11 +66,11 @@ class TrainState:
         self.plateau = ReduceLROnPlateau(
             self.optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience, eps=0
         )
-        self.average = [parameter.detach().clone() for parameter in self.parameters] if recipe.ema_decay else []
-        self.best: dict[str, Tensor] = {}
+        self.ema = [parameter.detach().clone() for parameter in self.parameters] if recipe.ema_decay else []
+        self.best_weights: dict[str, Tensor] = {}
         self.rows: list[ValidationRecord] = []
         self.epoch, self.step, self.first, self.seconds = 1, 0, 0, 0.0
-        self.total = torch.zeros(2, dtype=torch.float64, device=self.device)
+        self.loss_sums = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     @property
     def learning_rate(self) -> float:
@@ -85,8 +85,11 @@ class TrainState:
     @contextmanager
     def use_ema_weights(self) -> Iterator[None]:
         """Use the averaged weights in this context, if there are any."""
-        trained = [parameter.detach().clone() for parameter in self.parameters] if self.average else []
-        self._set_parameters(self.average)
+        if not self.ema:
+            yield
+            return
+        trained = [parameter.detach().clone() for parameter in self.parameters]
+        self._set_parameters(self.ema)
         try:
             yield
         finally:
@@ -94,7 +97,7 @@ class TrainState:
 
     @torch.no_grad()
     def _set_parameters(self, values: list[Tensor]) -> None:
-        for parameter, value in zip(self.parameters, values, strict=False):
+        for parameter, value in zip(self.parameters, values, strict=True):
             parameter.copy_(value)
 
     def weights(self) -> dict[str, Tensor]:
@@ -105,31 +108,33 @@ class TrainState:
     def record_validation(self, row: ValidationRecord) -> None:
         """Add a row, copy the weights if they are the best so far, and start the next row."""
         if not self.rows or row.mae < min(previous.mae for previous in self.rows):
-            self.best = self.weights()
+            self.best_weights = self.weights()
         self.rows.append(row)
         if row.epoch == self.epoch:
             self.epoch, self.step = self.epoch + 1, 0
         self.first, self.seconds = self.step, 0.0
-        self.total.zero_()
+        self.loss_sums.zero_()
         if self.recipe.schedule == "plateau":
             self.plateau.step(row.validation_loss)
 
     def should_stop(self) -> bool:
         """Return whether all epochs are done, or too many validations brought no progress."""
         patience = self.recipe.early_stopping
-        if self.epoch > self.recipe.epochs or not self.rows or patience is None:
-            return self.epoch > self.recipe.epochs
+        if self.epoch > self.recipe.epochs:
+            return True
+        if patience is None or not self.rows:
+            return False
         errors = [row.mae for row in self.rows]
         return len(errors) - 1 - errors.index(min(errors)) >= patience
 
     def tensor_state(self) -> dict[str, Tensor]:
         """Return all tensors by name, including torch's random states."""
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"average.{i}": tensor for i, tensor in enumerate(self.average)}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors |= {f"average.{i}": tensor for i, tensor in enumerate(self.ema)}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
-        tensors |= {"total": self.total, "random.cpu": torch.get_rng_state()}
+        tensors |= {"total": self.loss_sums, "random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -159,11 +164,11 @@ class TrainState:
 
         self._check_tensors(tensors)
         self.network.load_state_dict(select("network"))
-        self.average = [
+        self.ema = [
             match_memory_format(parameter, tensors[f"average.{i}"])
-            for i, parameter in enumerate(self.parameters[: len(self.average)])
+            for i, parameter in enumerate(self.parameters[: len(self.ema)])
         ]
-        self.best = select("best")
+        self.best_weights = select("best")
         optimizer = self.optimizer.state_dict()
         optimizer["state"] = {
             i: {
@@ -180,7 +185,7 @@ class TrainState:
             setattr(self.plateau, name, value)
         columns = [field.name for field in fields(ValidationRecord)]
         self.rows = [ValidationRecord(**non_negative(row, columns)) for row in scalars["rows"]]
-        self.total.copy_(tensors["total"])
+        self.loss_sums.copy_(tensors["total"])
         torch.set_rng_state(tensors["random.cpu"])
         if self.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)

@@ -159,11 +159,11 @@ class Trainer:
         if recipe.gradient_clip_norm is not None:
             nn.utils.clip_grad_norm_(state.parameters, recipe.gradient_clip_norm)
         state.optimizer.step()
-        if state.average:
+        if state.ema:
             trained = [parameter.detach() for parameter in state.parameters]
-            torch._foreach_lerp_(state.average, trained, 1 - recipe.ema_decay)
-        state.total[0] += loss * minibatch.weight
-        state.total[1] += minibatch.weight
+            torch._foreach_lerp_(state.ema, trained, 1 - recipe.ema_decay)
+        state.loss_sums[0] += loss * minibatch.weight
+        state.loss_sums[1] += minibatch.weight
         self.bad_step = torch.where(torch.isfinite(loss) | (self.bad_step >= 0), self.bad_step, state.step)
         self.progress(minibatch.jets, self.mean_loss)
 
@@ -175,7 +175,7 @@ class Trainer:
 
     def mean_loss(self) -> float:
         """Return the mean loss since the last validation."""
-        return float(self.state.total[0] / self.state.total[1])
+        return float(self.state.loss_sums[0] / self.state.loss_sums[1])
 
     def local_stop_requested(self) -> bool:
         """Return whether this process has received a signal and is the only one, so that it need not synchronise."""
