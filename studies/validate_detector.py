@@ -1,9 +1,9 @@
 """Compare the detector simulation with published properties of CMS.
 
-    python studies/validate_detector.py [--jets 3000] [--seed 1] [--out results/validate_detector]
+    python studies/validate_detector.py [--sample ttbar] [--jets 3000] [--seed 1] [--out results/validate_detector]
 
-`studies/detector_reference.yaml` lists the properties with sources and tolerances. The detector is that of the sample
-`gun` in config.yaml. Single particles give resolutions and efficiencies; QCD and WW events with 30 further collisions
+`studies/detector_reference.yaml` lists the properties with sources and tolerances. The detector is that of a
+sample in config.yaml. Single particles give resolutions and efficiencies; QCD and WW events with 30 further collisions
 give jets. The output folder has `validation.csv`, `validation.md`, which is printed, and `validation.png`.
 """
 
@@ -298,12 +298,13 @@ def draw(table: pd.DataFrame) -> Figure:
 def main() -> None:
     """Run the comparison from the command line."""
     parser = argparse.ArgumentParser(description="Compare the detector simulation with published properties of CMS.")
+    parser.add_argument("--sample", default="ttbar", help="simulated sample with the detector (default: ttbar)")
     parser.add_argument("--jets", type=int, default=3000, help="jets or single particles per row (default: 3000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/validate_detector"))
     arguments = parser.parse_args()
     reference = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
-    table = validate(configure([])["samples"]["gun"]["simulate"], reference, arguments.jets, arguments.seed)
+    table = validate(configure([])["samples"][arguments.sample]["simulate"], reference, arguments.jets, arguments.seed)
     text = markdown(table, reference)
     with atomic_write(arguments.out / "validation.csv") as part:
         table.to_csv(part, index=False)

@@ -268,6 +268,50 @@ def test_a_dead_pixel_layer_has_no_hits(dead):
     assert readout.tracks.tobytes() == see(fire(PION, pt=20, n=50)).tracks.tobytes()
 
 
+def bundle(n: int, spacing: float) -> Particles:
+    """One event with n pions of 20 GeV, side by side in φ."""
+    one = fire(PION, pt=20)
+    phi = 0.3 + spacing * np.arange(n)
+    columns = {name: np.repeat(getattr(one, name), n) for name in Particles._fields[1:]}
+    columns |= {"px": 20 * np.cos(phi), "py": 20 * np.sin(phi)}
+    return Particles(np.array([0, n]), **columns)
+
+
+@pytest.mark.parametrize(("spacing", "neighbours"), [(0.001, 9), (0.1, 0)])
+def test_each_charged_neighbour_costs_a_fraction_of_the_track_efficiency(spacing, neighbours):
+    settings = PERFECT._replace(track_density_loss=0.05)
+    tracks = [len(see(bundle(10, spacing), settings, seed).tracks) for seed in range(200)]
+    expected = 1 - 0.05 * neighbours
+    assert np.mean(tracks) / 10 == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 2000))
+    assert len(see(bundle(10, spacing)).tracks) == 10
+
+
+def test_the_pixel_year_chooses_the_radii_of_the_layers():
+    for year, radii in ((2016, detector_module.PIXEL_RADII_2016), (2017, detector_module.PIXEL_RADII_2017)):
+        readout = see(fire(PION, pt=1.5), PERFECT._replace(pixel_year=float(year)))
+        for hit, radius in zip(readout.pixel_hits, radii, strict=True):
+            momentum = (1.5 * math.cos(0.3), 1.5 * math.sin(0.3), 1.5 * math.sinh(0.5))
+            crossing = to_cylinder(0.0, 0.0, 0.0, *momentum, 1, SETTINGS.magnetic_field, radius, 0.27)
+            assert (hit["eta"], hit["phi"]) == pytest.approx(crossing[1:])
+
+
+@pytest.mark.parametrize("name", ["d0", "dz"])
+def test_resolutions_of_impact_parameters_have_the_terms_of_the_settings(name):
+    terms = {f"track_{name}_constant": 0.002, f"track_{name}_root": 0.004, f"track_{name}_slope": 0.006}
+    for pt in (1.0, 4.0):
+        tracks = see(fire(PION, pt, n=4000), PERFECT._replace(**terms)).tracks
+        expected = math.hypot(0.002, 0.004 / math.sqrt(pt), 0.006 / pt)
+        assert tracks[name].std() == pytest.approx(expected, rel=0.05)
+
+
+def test_the_ecal_resolution_grows_with_eta():
+    def width(eta: float, slope: float) -> float:
+        return see(fire(PHOTON, 50, eta, n=3000), PERFECT._replace(ecal_eta_slope=slope)).candidates["energy"].std()
+
+    assert width(2.0, 0.5) / width(2.0, 0.0) == pytest.approx(3, rel=0.1)
+    assert width(0.01, 0.5) / width(0.01, 0.0) == pytest.approx(1, rel=0.1)
+
+
 def test_a_candidate_knows_the_dz_of_its_track():
     readout = see(fire(PION, pt=20, at=(0.0, 0.0, 0.03)))
     assert readout.candidates["dz"] == readout.tracks["dz"] and readout.tracks["dz"] == pytest.approx(3, abs=0.1)

@@ -97,4 +97,4 @@ if __name__ == "__main__":
     except BadInput as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(f"{error.filename or 'this machine'}: {error.strerror or error}")
+        sys.exit(f"{error.filename or 'this machine'}: {(error.strerror or str(error)).lower()}")

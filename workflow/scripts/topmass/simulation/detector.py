@@ -15,10 +15,13 @@ import numpy as np
 from numba import njit
 
 from topmass.simulation.generator import Particles
-from topmass.simulation.helix import impact_parameters, to_cylinder
+from topmass.simulation.helix import impact_parameters, to_cylinder, wrap
 
 ECAL_RADIUS, ECAL_HALF_LENGTH = 1.29, 3.17
-PIXEL_RADII, PIXEL_HALF_LENGTH = (0.029, 0.068, 0.109), 0.27
+PIXEL_RADII_2016, PIXEL_RADII_2017, PIXEL_HALF_LENGTH = (0.044, 0.073, 0.102), (0.029, 0.068, 0.109), 0.27
+"""Three layers until 2016 (CMS, JINST 5 (2010) P03007), and the inner three of the four since 2017."""
+NEIGHBOUR_DR, NEIGHBOUR_PT = 0.02, 0.5
+"""ΔR and minimum pT in GeV of charged particles that disturb the reconstruction of a track."""
 TRACKER_RADIUS, TRACKER_HALF_LENGTH = 1.10, 2.80
 LARGEST_ETA = 3.0
 """Maximum |η|; particles outside leave no signal."""
@@ -35,6 +38,11 @@ class DetectorSettings(NamedTuple):
     """Adjustable settings of the detector; tesla, GeV.
 
     Relative resolutions are stochastic / √E ⊕ constant in the calorimeters, and constant ⊕ slope × pT for tracks.
+    Those of impact parameters are constant ⊕ root / √pT ⊕ slope / pT, in cm. The slope of d0 grows with |η| by a
+    factor, root and slope of dz by its powers 1 and `track_dz_eta_power`, and the ECAL resolution by the factor
+    1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`) lowers the
+    efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel layers.
+
     The last five are variations: 1 or 0 leaves the detector as it is. `dead_pixel_layer` is 1, 2 or 3, or 0 for none.
     """
 
@@ -53,6 +61,16 @@ class DetectorSettings(NamedTuple):
     hcal_noise: float
     hcal_zero_suppression: float
     pixel_efficiency: float
+    pixel_year: float = 2017.0
+    track_density_loss: float = 0.0
+    track_d0_constant: float = 0.0015
+    track_d0_root: float = 0.0
+    track_d0_slope: float = 0.0085
+    track_dz_constant: float = 0.0035
+    track_dz_root: float = 0.0
+    track_dz_slope: float = 0.01
+    track_dz_eta_power: float = 2.0
+    ecal_eta_slope: float = 0.0
     track_scale: float = 1.0
     ecal_scale: float = 1.0
     hcal_scale: float = 1.0
@@ -92,7 +110,7 @@ def detect(particles: Particles, settings: DetectorSettings, rng: np.random.Gene
         rng,
         np.empty(MOST_DEPOSITS * n, DEPOSIT),
         np.empty(n, TRACK),
-        np.empty(len(PIXEL_RADII) * n, PIXEL_HIT),
+        np.empty(len(PIXEL_RADII_2017) * n, PIXEL_HIT),
         np.empty(n, CANDIDATE),
     )
 
@@ -103,6 +121,8 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
     offsets = np.zeros((4, events + 1), np.int64)
     n_deposits = n_tracks = n_hits = n_candidates = 0
     for event in range(events):
+        first = particles.offset[event]
+        neighbours = charged_neighbours(particles, first, particles.offset[event + 1], settings.track_density_loss)
         for k in range(particles.offset[event], particles.offset[event + 1]):
             kind = abs(particles.pdg[k])
             px, py, pz, energy = particles.px[k], particles.py[k], particles.pz[k], particles.energy[k]
@@ -114,7 +134,9 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             tracked = False
             if charge != 0:
                 n_hits = hit_pixels(pixel_hits, n_hits, x, y, z, px, py, pz, charge, settings, rng)
-                tracked = rng.random() < track_efficiency(kind, pt, math.asinh(pz / pt), math.hypot(x, y), settings)
+                efficiency = track_efficiency(kind, pt, math.asinh(pz / pt), math.hypot(x, y), settings)
+                loss = settings.track_density_loss * neighbours[k - first]
+                tracked = rng.random() < efficiency * max(0.0, 1 - loss)
             reached, eta, phi = to_cylinder(
                 x, y, z, px, py, pz, charge, settings.magnetic_field, ECAL_RADIUS, ECAL_HALF_LENGTH
             )
@@ -168,12 +190,38 @@ def charge_of(pdg):
 
 
 @njit(cache=True)
+def charged_neighbours(particles, first, last, loss):
+    """Return the number of charged particles near each particle of an event; 0 without a loss of tracks."""
+    count = np.zeros(last - first, np.int64)
+    if loss == 0:
+        return count
+    rows, eta, phi = np.empty(last - first, np.int64), np.empty(last - first), np.empty(last - first)
+    n = 0
+    for k in range(first, last):
+        pt = math.hypot(particles.px[k], particles.py[k])
+        if charge_of(particles.pdg[k]) != 0 and pt > NEIGHBOUR_PT:
+            rows[n], eta[n], phi[n] = k, math.asinh(particles.pz[k] / pt), math.atan2(particles.py[k], particles.px[k])
+            n += 1
+    order = np.argsort(eta[:n])
+    for i in range(n):
+        for j in range(i + 1, n):
+            a, b = order[i], order[j]
+            if eta[b] - eta[a] > NEIGHBOUR_DR:
+                break
+            if math.hypot(eta[b] - eta[a], wrap(phi[b] - phi[a])) < NEIGHBOUR_DR:
+                count[rows[a] - first] += 1
+                count[rows[b] - first] += 1
+    return count
+
+
+@njit(cache=True)
 def hit_pixels(pixel_hits, n, x, y, z, px, py, pz, charge, settings, rng):
     """Append the hits of a charged particle in the three pixel layers."""
-    for i in range(len(PIXEL_RADII)):
-        if math.hypot(x, y) < PIXEL_RADII[i] and rng.random() < settings.pixel_efficiency:
+    radii = PIXEL_RADII_2016 if settings.pixel_year == 2016 else PIXEL_RADII_2017
+    for i in range(len(radii)):
+        if math.hypot(x, y) < radii[i] and rng.random() < settings.pixel_efficiency:
             reached, eta, phi = to_cylinder(
-                x, y, z, px, py, pz, charge, settings.magnetic_field, PIXEL_RADII[i], PIXEL_HALF_LENGTH
+                x, y, z, px, py, pz, charge, settings.magnetic_field, radii[i], PIXEL_HALF_LENGTH
             )
             if reached == 1 and i + 1 != settings.dead_pixel_layer:
                 hit = pixel_hits[n]
@@ -203,7 +251,7 @@ def track_efficiency(kind, pt, eta, radius, settings):
 
 @njit(cache=True)
 def measure_track(track, eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng):
-    """Fill `track`; d0 and dz in cm, with central resolutions of 15 ⊕ 85 / pT µm and 35 ⊕ 100 / pT µm."""
+    """Fill `track`; d0 and dz in cm."""
     pt = math.hypot(px, py)
     worse = 1 + 0.9 * max(0.0, abs(math.asinh(pz / pt)) - 0.9)
     resolution = math.hypot(settings.track_pt_constant * worse, settings.track_pt_slope * pt * worse)
@@ -212,8 +260,12 @@ def measure_track(track, eta, phi, x, y, z, px, py, pz, charge, kind, settings, 
     d0, dz = impact_parameters(x, y, z, px, py, pz, charge, settings.magnetic_field)
     track.eta, track.phi = eta, phi
     track.pt = settings.track_scale * pt * max(0.05, rng.normal(1, settings.resolution_scale * resolution))
-    track.d0 = 100 * d0 + rng.normal(0, math.hypot(0.0015, 0.0085 * worse / pt))
-    track.dz = 100 * dz + rng.normal(0, math.hypot(0.0035, 0.0100 * worse**2 / pt))
+    root = settings.track_d0_root / math.sqrt(pt)
+    sigma = math.hypot(math.hypot(settings.track_d0_constant, root), settings.track_d0_slope * worse / pt)
+    track.d0 = 100 * d0 + rng.normal(0, sigma)
+    root = settings.track_dz_root * worse / math.sqrt(pt)
+    slope = settings.track_dz_slope * worse**settings.track_dz_eta_power / pt
+    track.dz = 100 * dz + rng.normal(0, math.hypot(math.hypot(settings.track_dz_constant, root), slope))
 
 
 @njit(cache=True)
@@ -229,6 +281,7 @@ def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, r
     """Append the ECAL shower of an electron or photon; a photon may convert in the tracker to two electrons."""
     pt = math.hypot(px, py)
     resolution = math.sqrt(settings.ecal_stochastic**2 * energy + 0.12**2 + (settings.ecal_constant * energy) ** 2)
+    resolution *= 1 + settings.ecal_eta_slope * math.asinh(pz / pt) ** 2
     seen = settings.ecal_scale * max(0.0, rng.normal(energy, settings.resolution_scale * resolution))
     if kind == 22 and energy > 0.2:
         # Tracker material t in radiation lengths; a photon converts with probability 1 − exp(−7/9 t).
