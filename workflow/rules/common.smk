@@ -379,7 +379,7 @@ Symptoms, causes, fixes: {os.path.relpath(REPO_ROOT / "docs/troubleshooting.md")
 
 def leave_out_benchmarks():
     """Remove the benchmarks of shared rules: Snakemake rejects them, because cached results have no benchmark."""
-    for workflow_rule in workflow.rules:
-        if SHARED and workflow_rule.cache.output:
+    for stage in workflow.rules:
+        if SHARED and stage.cache.output:
             # The public attribute cannot be reset, and the directive `benchmark` has no value for none.
-            workflow_rule._benchmark = None
+            stage._benchmark = None
