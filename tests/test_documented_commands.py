@@ -75,6 +75,11 @@ TABLE = {
         "jets.bin": RUN,
         "build/masses results/export/fast/1/model_sparse.onnx jets.bin": CPP,
     },
+    "docs/detector.md": {
+        "python studies/validate_detector.py --sample gun": (
+            "some minutes: tests/test_validate_detector.py runs its parts with fewer jets"
+        ),
+    },
     "docs/networks.md": {"python docs/draw_diagrams.py": RUN},
     "docs/onnx.md": {"snakemake export": RUN},
     "docs/physics.md": {"python docs/draw_event_displays.py": RUN},

@@ -1,8 +1,7 @@
 """Fast simulation of a CMS-like tracker, pixel barrel and calorimeters.
 
-Geometry, resolutions and thresholds were chosen by hand after the general description of CMS (JINST 3 S08004, 2008).
-They were not tuned to, or validated against, CMS data or its full simulation. ECAL cells have the size of the barrel
-crystals at every η.
+Geometry and thresholds follow the general description of CMS (JINST 3 S08004, 2008). docs/detector.md compares
+efficiencies and resolutions with those of CMS. ECAL cells have the size of the barrel crystals at every η.
 
 Compiled functions take positions in metres, momenta and energies in GeV, and `kind`, the absolute PDG number, except
 in `deposit`. Functions that append take the number `n` of entries so far and return the new number first.
