@@ -231,7 +231,7 @@ def test_the_largest_errors_are_found_in_their_tables_and_in_their_order(tmp_pat
 def test_a_jet_that_is_in_no_table_is_named(tmp_path):
     _, given = jets_in_tables(tmp_path)
     given["tables"].pop()
-    with pytest.raises(BadInput, match=r"predictions\.parquet: the jet of event 19 and pT .* is in none of the tables in "):
+    with pytest.raises(BadInput, match=r"predictions\.parquet: the jet of event 19 and pT .* is in none of the tables"):
         run(draw_largest_errors, given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
