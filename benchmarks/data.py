@@ -37,7 +37,7 @@ from topmass.simulation.generator import Generator, GeneratorSettings
 NAMES = [layer.name for layer in LAYERS]
 DENSE_BYTES = 4 * len(LAYERS) * SIDE**2
 DENSE_JETS, ROW_BY_ROW_JETS = 400, 20
-"""Jets of the dense file, and those of them that the slow reader reads."""
+"""Jets of the dense file; the slow reader reads the first 20."""
 Row = tuple[str, str, float, float, float, str]
 """Part, reference, rate or size, ratio to the reference, spread of the ratio, and target."""
 
@@ -158,7 +158,7 @@ def preprocessing(table: Path, folder: Path, dataset: Mapping) -> list[Row]:
 
 
 def storage(table: Path, folder: Path, jets: int) -> list[Row]:
-    """Compare the bytes per jet with all layers with those of dense float32."""
+    """Compare the bytes per jet of tables and shards with those of dense float32 images."""
     paths = [folder / f"{split}.npz" for split in SPLITS]
     sizes = {
         "jet table": table.stat().st_size / jets,

@@ -82,7 +82,7 @@ def benchmark_training(
         batch: Jets per batch.
         device: Device of the training.
         out: Folder of the table.
-        compiled: Whether to include torch.compile.
+        compiled: Include a row with torch.compile.
         steps: Steps of each method per round.
         rounds: Number of rounds.
     """

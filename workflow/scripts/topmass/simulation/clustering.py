@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from topmass.simulation.detector import LARGEST_ETA
-from topmass.simulation.generator import Events, Particles, Tops
+from topmass.simulation.generator import NEUTRINOS, Events, Particles, Tops, select_particles
 
 CANDIDATE_FIELDS = {"px": "px", "py": "py", "pz": "pz", "energy": "E"}
 """Names of the momentum components here and in FastJet."""
@@ -19,7 +19,6 @@ R_RECLUSTER = 10.0
 """Radius that reclusters all constituents into one jet."""
 GEN_PT_MIN = 100.0
 """Minimum pT of generated jets, GeV; far below that of the jets that they are matched to."""
-NEUTRINOS = (12, 14, 16)
 
 # FastJet would print its banner once per process. The README cites FastJet, as the banner requests.
 fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
@@ -152,9 +151,9 @@ def generated_jets(
     visible = ~np.isin(np.abs(particles.pdg), NEUTRINOS)
     # Jets do not reach further than the detector.
     visible &= np.abs(particles.pz) < math.sinh(LARGEST_ETA) * np.hypot(particles.px, particles.py)
-    momenta = {name: getattr(particles, name)[visible] for name in CANDIDATE_FIELDS}
-    offset = np.concatenate([[0], np.cumsum(visible)])[particles.offset]
-    clusters = find_clusters(momenta, offset, settings.jet_radius, GEN_PT_MIN)
+    particles = select_particles(particles, visible)
+    momenta = particles._asdict()
+    clusters = find_clusters(momenta, particles.offset, settings.jet_radius, GEN_PT_MIN)
     match = match_jets(event, eta, phi, clusters, settings.jet_radius / 2)
     softdrop = np.full(len(match), np.nan)
     softdrop[match >= 0] = softdrop_of(momenta, clusters.constituents[match[match >= 0]], settings)

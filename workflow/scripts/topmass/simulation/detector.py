@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from topmass.simulation.generator import Particles
+from topmass.simulation.generator import NEUTRINOS, Particles
 from topmass.simulation.helix import impact_parameters, to_cylinder, wrap
 
 ECAL_RADIUS, ECAL_HALF_LENGTH = 1.29, 3.17
@@ -120,14 +120,14 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
     offsets = np.zeros((4, events + 1), np.int64)
     n_deposits = n_tracks = n_hits = n_candidates = 0
     for event in range(events):
-        first = particles.offset[event]
-        neighbours = charged_neighbours(particles, first, particles.offset[event + 1], settings.track_density_loss)
-        for k in range(particles.offset[event], particles.offset[event + 1]):
+        first, last = particles.offset[event], particles.offset[event + 1]
+        neighbours = charged_neighbours(particles, first, last, settings.track_density_loss)
+        for k in range(first, last):
             kind = abs(particles.pdg[k])
             px, py, pz, energy = particles.px[k], particles.py[k], particles.pz[k], particles.energy[k]
             x, y, z = particles.x[k], particles.y[k], particles.z[k]
             pt = math.hypot(px, py)
-            if kind == 12 or kind == 14 or kind == 16 or pt < SMALLEST_PT or abs(math.asinh(pz / pt)) > LARGEST_ETA:
+            if kind in NEUTRINOS or pt < SMALLEST_PT or abs(math.asinh(pz / pt)) > LARGEST_ETA:
                 continue
             charge = charge_of(particles.pdg[k])
             tracked = False

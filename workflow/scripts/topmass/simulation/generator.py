@@ -15,7 +15,7 @@ import pythia8mc
 
 from topmass.files import BadInput
 
-TOP, W = 6, 24
+TOP, W, NEUTRINOS = 6, 24, (12, 14, 16)
 """PDG numbers."""
 CONFLICTING_ENV_VARS = ("PYTHIA8DATA", "PYTHIA8CMND", "PYTHIA8CONTRIB")
 """Variables of software stacks; they override the data of the wheel with those of another Pythia version."""
@@ -290,6 +290,12 @@ def read_out(record: ak.Array) -> tuple[Particles, Tops]:
     mass = ak.to_numpy(flat.m)
     top_kinematics, quark_kinematics = (cylindrical(px[rows], py[rows], pz[rows]) for rows in (top, quarks))
     return particles, Tops(event, mass[top], *top_kinematics, *quark_kinematics, mass[quarks])
+
+
+def select_particles(particles: Particles, mask: np.ndarray) -> Particles:
+    """Return the particles of a mask (N,), with the offsets of their events."""
+    offset = np.concatenate([[0], np.cumsum(mask)])[particles.offset]
+    return Particles(offset, *(column[mask] for column in particles[1:]))
 
 
 def cylindrical(px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

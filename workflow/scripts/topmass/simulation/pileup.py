@@ -8,7 +8,15 @@ from numba import njit
 
 from topmass.jets import take_values
 from topmass.simulation.detector import LARGEST_ETA, SMALLEST_PT
-from topmass.simulation.generator import COMMON, Events, Particles, read_out, start_pythia
+from topmass.simulation.generator import (
+    COMMON,
+    NEUTRINOS,
+    Events,
+    Particles,
+    read_out,
+    select_particles,
+    start_pythia,
+)
 from topmass.simulation.helix import wrap
 
 POOL_EVENTS = 2000
@@ -48,9 +56,7 @@ def minimum_bias_pool(collision_energy: float, seed: np.random.SeedSequence) -> 
     particles, _ = read_out(pythia.nextBatch(POOL_EVENTS).prt)
     pt = np.hypot(particles.px, particles.py)
     visible = (pt > SMALLEST_PT) & (np.abs(particles.pz) < math.sinh(LARGEST_ETA) * pt)
-    visible &= ~np.isin(np.abs(particles.pdg), (12, 14, 16))
-    offset = np.concatenate([[0], np.cumsum(visible)])[particles.offset]
-    return Particles(offset, *(column[visible] for column in particles[1:]))
+    return select_particles(particles, visible & ~np.isin(np.abs(particles.pdg), NEUTRINOS))
 
 
 def overlay(
