@@ -25,9 +25,11 @@ from topmass.config.configuration import configure
 from topmass.console import print_status
 from topmass.files import atomic_write
 from topmass.progress import track
+from topmass.simulation.calorimeters import read_calorimeters
 from topmass.simulation.clustering import JetSettings, cluster_jets, delta_phi, find_clusters
 from topmass.simulation.detector import DetectorSettings, Readout, detect
 from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles
+from topmass.simulation.particle_flow import particle_flow
 from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay
 
 REFERENCE = Path(__file__).with_name("detector_reference.yaml")
@@ -69,6 +71,22 @@ class Detector:
         particles = Particles(np.arange(n + 1), np.full(n, pdg), px, py, pz, energy, *np.zeros((3, n)))
         return particles, detect(particles, self.settings._replace(**settings), self.rng)
 
+    def candidates(self, readout: Readout) -> tuple[np.ndarray, np.ndarray]:
+        """Return the candidates of events and their offsets."""
+        return particle_flow(readout, read_calorimeters(readout, self.settings, self.rng))
+
+    def energy_ratio(self, row: Mapping, species: str, **settings: float) -> np.ndarray:
+        """Return the energy of the candidates within ΔR = 0.3 of each single particle over its own."""
+        particles, readout = self.shoot(row, species, **settings)
+        candidates, offset = self.candidates(readout)
+        particle = np.repeat(np.arange(len(particles.pdg)), np.diff(offset))
+        pt = np.hypot(candidates["px"], candidates["py"])
+        eta = np.arcsinh(candidates["pz"] / pt) - np.arcsinh(particles.pz / np.hypot(particles.px, particles.py))[particle]
+        phi = delta_phi(np.arctan2(candidates["py"], candidates["px"]), np.arctan2(particles.py, particles.px)[particle])
+        near = np.hypot(eta, phi) < 0.3
+        energy = np.bincount(particle[near], candidates["energy"][near], minlength=len(particles.pdg))
+        return energy / row["energy"]
+
     def events(self, n: int, pt: tuple[float, float], pythia: tuple[str, ...] = ()) -> Events:
         """Return QCD events with this range of p̂T in GeV."""
         settings = dict(self.generator) | {
@@ -106,7 +124,7 @@ class Detector:
         events = self.events(self.jets, pt, pythia)
         events, particles = overlay(events, pool, PileupSettings(PILEUP, self.vertex_sigma_z), self.rng)
         readout = detect(particles, self.settings, self.rng)
-        candidates, offset = mitigate(readout.candidates, readout.candidate_offset, events.pileup)
+        candidates, offset = mitigate(*self.candidates(readout), events.pileup)
         jets = cluster_jets(candidates, offset, events, self.selection)
         clusters = find_clusters(candidates, offset, self.selection.jet_radius, self.selection.pt_min)
         constituents = clusters.constituents[np.abs(clusters.eta) < self.selection.eta_max]
@@ -185,13 +203,15 @@ def track_dz_resolution(detector: Detector, row: Mapping) -> Measurement:
 
 
 def photon_resolution(detector: Detector, row: Mapping) -> Measurement:
-    """Half-width of the measured energy of photons, relative."""
-    return half_width(detector.shoot(row, "photon")[1].candidates["energy"] / row["energy"])
+    """Half-width of the measured energy of photons, over the median."""
+    ratio = detector.energy_ratio(row, "photon")
+    return half_width(ratio / np.median(ratio))
 
 
 def hadron_resolution(detector: Detector, row: Mapping) -> Measurement:
-    """Half-width of the calorimeter energy of pions without tracks, relative."""
-    return half_width(detector.shoot(row, track_eta_max=0.0)[1].candidates["energy"] / row["energy"])
+    """Half-width of the calorimeter energy of pions without tracks, over the median."""
+    ratio = detector.energy_ratio(row, "pion", track_eta_max=0.0)
+    return half_width(ratio / np.median(ratio))
 
 
 def jet_constituents(detector: Detector, row: Mapping) -> Measurement:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import awkward as ak
 import fastjet
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from simulation_settings import DETECTOR, GENERATOR, SELECTION
 from topmass.simulation.clustering import Jets, JetSettings, cluster_jets, match_jets, softdrop_mass
-from topmass.simulation.detector import CANDIDATE, DetectorSettings, Readout, detect
+from topmass.simulation.calorimeters import read_calorimeters
+from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles, Tops
+from topmass.simulation.particle_flow import CANDIDATE, particle_flow
 
 SETTINGS = JetSettings(**SELECTION)
 
@@ -35,12 +38,17 @@ def momenta(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     )
 
 
-def read(*events: np.ndarray) -> Readout:
-    """A readout of these candidates and nothing else."""
-    nothing = np.empty(0)
+class Candidates(NamedTuple):
+    """Candidates of all events, and the offsets of the events."""
+
+    candidates: np.ndarray
+    candidate_offset: np.ndarray
+
+
+def read(*events: np.ndarray) -> Candidates:
+    """These candidates, event by event."""
     offset = np.concatenate([[0], np.cumsum([len(event) for event in events])])
-    candidates = np.concatenate([*events, np.empty(0, CANDIDATE)])
-    return Readout(nothing, nothing, nothing, nothing, nothing, nothing, candidates, offset)
+    return Candidates(np.concatenate([*events, np.empty(0, CANDIDATE)]), offset)
 
 
 def distance(eta: np.ndarray, phi: np.ndarray, other_eta: float, other_phi: float) -> np.ndarray:
@@ -65,13 +73,15 @@ def slow_antikt(p: np.ndarray, radius: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def events() -> tuple[Readout, Events]:
+def events() -> tuple[Candidates, Events]:
     """What the detector sees of forty events, and the events."""
     events = Generator(GeneratorSettings(**GENERATOR), np.random.SeedSequence(3)).batch(40)
-    return detect(events.particles, DetectorSettings(**DETECTOR), np.random.default_rng(3)), events
+    settings, rng = DetectorSettings(**DETECTOR), np.random.default_rng(3)
+    readout = detect(events.particles, settings, rng)
+    return Candidates(*particle_flow(readout, read_calorimeters(readout, settings, rng))), events
 
 
-def cluster(readout: Readout, tops: Tops | Events, settings: JetSettings = SETTINGS) -> Jets:
+def cluster(readout: Candidates, tops: Tops | Events, settings: JetSettings = SETTINGS) -> Jets:
     """Jets of a readout whose events have these tops."""
     if isinstance(tops, Tops):
         n = len(readout.candidate_offset) - 1

@@ -7,9 +7,9 @@ import pytest
 
 from simulation_settings import DETECTOR
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
+from topmass.simulation.calorimeters import read_calorimeters
 from topmass.simulation.clustering import Jets
 from topmass.simulation.detector import (
-    CANDIDATE,
     DEPOSIT,
     DIFFUSE,
     HADRONIC,
@@ -20,7 +20,7 @@ from topmass.simulation.detector import (
     DetectorSettings,
     Readout,
 )
-from topmass.simulation.imaging import Images, make_images, spread_ecal_shower, spread_hcal_shower
+from topmass.simulation.imaging import Images, make_images
 
 NOISY = DetectorSettings(**DETECTOR)
 QUIET = NOISY._replace(ecal_noise=0.0, hcal_noise=0.0)
@@ -34,7 +34,7 @@ def read(deposits: list = (), tracks: list = (), pixel_hits: list = ()) -> Reado
     """A readout of one event."""
     columns = []
     tracks = [(*track, 0) for track in tracks]
-    for rows, dtype in ((deposits, DEPOSIT), (tracks, TRACK), (pixel_hits, PIXEL_HIT), ((), CANDIDATE)):
+    for rows, dtype in ((deposits, DEPOSIT), (tracks, TRACK), (pixel_hits, PIXEL_HIT)):
         columns += [np.array(list(rows), dtype), np.array([0, len(rows)])]
     return Readout(*columns)
 
@@ -43,10 +43,11 @@ def image(
     readout: Readout, axes: list = ((0.04, 0.04),), settings: DetectorSettings = EVERYTHING, seed: int = 1
 ) -> Images:
     """Images of jets of that event with these axes (η, φ)."""
+    cells = read_calorimeters(readout, settings, np.random.default_rng(seed))
     eta, phi = np.array(axes, float).T.copy()
     unused = dict.fromkeys(Jets._fields, np.zeros(len(eta)))
     jets = Jets(**(unused | {"event": np.zeros(len(eta), int), "eta": eta, "phi": phi}))
-    return make_images(readout, jets, settings, np.random.default_rng(seed))
+    return make_images(readout, cells, jets)
 
 
 def layer(images: Images, which: int, jet: int = 0) -> dict[int, float]:
@@ -66,38 +67,6 @@ def busy_event(seed: int = 2, phi: float = 0.0) -> Readout:
     deposits = zip(rng.integers(0, 4, n), *around(), rng.exponential(5, n), strict=True)
     tracks = zip(*around(), rng.exponential(5, n), rng.normal(0, 1, n), rng.normal(0, 1, n), strict=True)
     return read(list(deposits), list(tracks), list(zip(rng.integers(0, 3, n), *around(), strict=True)))
-
-
-def contained(fraction: float, reach: int, width: float) -> float:
-    """Integral of a Laplace distribution over 2 reach + 1 cells, its centre at this fraction of the middle one."""
-    return 1 - 0.5 * math.exp(-(reach + fraction) / width) - 0.5 * math.exp(-(reach + 1 - fraction) / width)
-
-
-@pytest.mark.parametrize(("row", "column"), [(62.5, 62.5), (20.01, 99.7)])
-@pytest.mark.parametrize(("core", "tail", "weight", "reach"), [(0.2, 0.9, 0.15, 2), (0.7, 1.8, 0.4, 3)])
-def test_crystals_share_all_of_a_shower_but_the_known_leakage(row, column, core, tail, weight, reach):
-    plane = np.zeros(SIDE**2)
-    spread_ecal_shower(plane, row, column, 10.0, core, tail, weight, reach)
-    inside = [contained(row % 1, reach, width) * contained(column % 1, reach, width) for width in (core, tail)]
-    assert plane.sum() == pytest.approx(10 * ((1 - weight) * inside[0] + weight * inside[1]))
-    assert np.argmax(plane) == int(row) * SIDE + int(column)
-    assert np.count_nonzero(plane) == (2 * reach + 1) ** 2
-
-
-def test_the_border_cuts_a_shower_and_changes_nothing_else():
-    middle, corner = np.zeros((2, SIDE**2))
-    spread_ecal_shower(middle, 60.3, 60.8, 10.0, 0.7, 1.8, 0.4, 3)
-    spread_ecal_shower(corner, 0.3, 124.8, 10.0, 0.7, 1.8, 0.4, 3)
-    cut = np.roll(middle.reshape(SIDE, SIDE), (-60, 64), axis=(0, 1))
-    cut[4:], cut[:, :121] = 0, 0
-    assert corner.reshape(SIDE, SIDE) == pytest.approx(cut)
-
-
-def test_towers_share_all_of_a_shower_but_the_known_leakage():
-    towers = np.zeros((25, 25))
-    spread_hcal_shower(towers, 12.9, 7.4, 10.0)
-    assert towers.sum() == pytest.approx(10 * contained(0.9, 1, 0.22) * contained(0.4, 1, 0.22))
-    assert np.argmax(towers) == 12 * 25 + 7
 
 
 @pytest.mark.parametrize(("eta", "phi"), [(0.01, 0.01), (-0.3, 3.1), (1.2, -3.14), (-1.9, -0.5)])

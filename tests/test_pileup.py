@@ -7,8 +7,10 @@ import pytest
 
 from simulation_settings import DETECTOR
 from topmass.simulation import pileup
-from topmass.simulation.detector import CANDIDATE, DetectorSettings, detect
+from topmass.simulation.calorimeters import read_calorimeters
+from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Events, Particles
+from topmass.simulation.particle_flow import CANDIDATE, particle_flow
 from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay, puppi_weights
 
 POOL_SIZE = 60
@@ -94,8 +96,10 @@ def test_without_tracks_of_other_vertices_nothing_is_removed():
 def test_mitigation_removes_most_of_the_pileup_energy(pool):
     settings = PileupSettings(30, 4.0)
     events, particles = overlay(pions([5] * 20), pool, settings, np.random.default_rng(4))
-    readout = detect(particles, DetectorSettings(**DETECTOR), np.random.default_rng(4))
-    kept, _ = mitigate(readout.candidates, readout.candidate_offset, events.pileup)
-    before, after = (np.hypot(every["px"], every["py"]).sum() for every in (readout.candidates, kept))
+    detector, rng = DetectorSettings(**DETECTOR), np.random.default_rng(4)
+    readout = detect(particles, detector, rng)
+    every, offset = particle_flow(readout, read_calorimeters(readout, detector, rng))
+    kept, _ = mitigate(every, offset, events.pileup)
+    before, after = (np.hypot(some["px"], some["py"]).sum() for some in (every, kept))
     hard = 20 * 5 * 5
     assert before > 20 * hard / 5 and after - hard < 0.15 * (before - hard)

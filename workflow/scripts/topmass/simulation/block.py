@@ -6,10 +6,12 @@ import numpy as np
 
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK
+from topmass.simulation.calorimeters import read_calorimeters
 from topmass.simulation.clustering import Jets, JetSettings, cluster_jets
 from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles
 from topmass.simulation.imaging import Images, make_images
+from topmass.simulation.particle_flow import particle_flow
 from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay
 
 EVENTS_PER_BATCH = 500
@@ -32,19 +34,20 @@ def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> It
     Raises:
         BadInput: If no jet is selected in MAX_EVENTS_WITHOUT_JET events, or if all event numbers of the block are used.
     """
-    # The seeds of the pile-up come last: without pile-up, the jets do not depend on it.
-    generator_seed, detector_seed, pool_seed, overlay_seed = np.random.SeedSequence((seed, block)).spawn(4)
+    # One seed per part: a variation of the detector changes neither the events nor, beyond its effect, their readout.
+    seeds = np.random.SeedSequence((seed, block)).spawn(5)
+    generator_seed, detector_seed, pool_seed, overlay_seed, noise_seed = seeds
     generator = Generator(GeneratorSettings(**settings["generator"]), generator_seed)
     pileup, selection = PileupSettings(**settings["pileup"]), JetSettings(**settings["selection"])
     detector = DetectorSettings(**{name: float(value) for name, value in settings["detector"].items()})
     pool = minimum_bias_pool(generator.settings.collision_energy, pool_seed) if pileup.mean else None
-    rng, overlay_rng = np.random.default_rng(detector_seed), np.random.default_rng(overlay_seed)
+    rngs = [np.random.default_rng(each) for each in (detector_seed, noise_seed, overlay_seed)]
     n_jets = 0
     for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
         if first >= MAX_EVENTS_WITHOUT_JET and not n_jets:
             raise BadInput(f"block {block}: none of {first:,} events has a jet that passes the selection {selection}")
         events = generator.batch(EVENTS_PER_BATCH)
-        jets, images = simulate_batch(events, pool, pileup, detector, selection, rng, overlay_rng)
+        jets, images = simulate_batch(events, pool, pileup, detector, selection, *rngs)
         n_jets += len(jets.event)
         yield jets._replace(event=block * EVENTS_PER_BLOCK + first + jets.event), images
     raise BadInput(
@@ -54,7 +57,7 @@ def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> It
 
 def simulate_batch(
     events: Events, pool: Particles | None, pileup: PileupSettings, detector: DetectorSettings, selection: JetSettings,
-    rng: np.random.Generator, overlay_rng: np.random.Generator,
+    rng: np.random.Generator, noise_rng: np.random.Generator, overlay_rng: np.random.Generator,
 ) -> tuple[Jets, Images]:  # fmt: skip
     """Return the selected jets of a batch of events and their images.
 
@@ -65,14 +68,16 @@ def simulate_batch(
         detector: Settings of the detector.
         selection: Settings of the jets.
         rng: Random numbers of the detector.
+        noise_rng: Random numbers of the noise of the calorimeters.
         overlay_rng: Random numbers of the pile-up.
     """
     particles = events.particles
     if pool is not None:
         events, particles = overlay(events, pool, pileup, overlay_rng)
     readout = detect(particles, detector, rng)
-    candidates, offset = readout.candidates, readout.candidate_offset
+    cells = read_calorimeters(readout, detector, noise_rng)
+    candidates, offset = particle_flow(readout, cells)
     if pool is not None:
         candidates, offset = mitigate(candidates, offset, events.pileup)
     jets = cluster_jets(candidates, offset, events, selection)
-    return jets, make_images(readout, jets, detector, rng)
+    return jets, make_images(readout, cells, jets)

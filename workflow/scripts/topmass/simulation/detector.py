@@ -39,8 +39,8 @@ class DetectorSettings(NamedTuple):
     Relative resolutions are stochastic / √E ⊕ constant in the calorimeters, and constant ⊕ slope × pT for tracks.
     Those of impact parameters are constant ⊕ root / √pT ⊕ slope / pT, in cm. The slope of d0 grows with |η| by a
     factor, root and slope of dz by its powers 1 and `track_dz_eta_power`, and the ECAL resolution by the factor
-    1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`) lowers the
-    efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel layers.
+    1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`), except one,
+    lowers the efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel layers.
 
     The last five are variations: 1 or 0 leaves the detector as it is. `dead_pixel_layer` is 1, 2 or 3, or 0 for none.
     """
@@ -86,16 +86,12 @@ class Readout(NamedTuple):
     track_offset: np.ndarray
     pixel_hits: np.ndarray
     pixel_hit_offset: np.ndarray
-    candidates: np.ndarray
-    candidate_offset: np.ndarray
 
 
 DEPOSIT = np.dtype([("kind", "i8"), ("eta", "f8"), ("phi", "f8"), ("energy", "f8")])
 # `particle` is the index of the generated particle in the batch.
 TRACK = np.dtype([("eta", "f8"), ("phi", "f8"), ("pt", "f8"), ("d0", "f8"), ("dz", "f8"), ("particle", "i8")])
 PIXEL_HIT = np.dtype([("barrel_layer", "i8"), ("eta", "f8"), ("phi", "f8")])
-# The dz of a candidate's track is NaN if it has none.
-CANDIDATE = np.dtype([("px", "f8"), ("py", "f8"), ("pz", "f8"), ("energy", "f8"), ("dz", "f8")])
 MOST_DEPOSITS = 3
 """Maximum number of deposits per particle."""
 
@@ -110,15 +106,14 @@ def detect(particles: Particles, settings: DetectorSettings, rng: np.random.Gene
         np.empty(MOST_DEPOSITS * n, DEPOSIT),
         np.empty(n, TRACK),
         np.empty(len(PIXEL_RADII_2017) * n, PIXEL_HIT),
-        np.empty(n, CANDIDATE),
     )
 
 
 @njit(cache=True)
-def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
+def _detect(particles, settings, rng, deposits, tracks, pixel_hits):
     events = len(particles.offset) - 1
-    offsets = np.zeros((4, events + 1), np.int64)
-    n_deposits = n_tracks = n_hits = n_candidates = 0
+    offsets = np.zeros((3, events + 1), np.int64)
+    n_deposits = n_tracks = n_hits = 0
     for event in range(events):
         first, last = particles.offset[event], particles.offset[event + 1]
         neighbours = charged_neighbours(particles, first, last, settings.track_density_loss)
@@ -130,49 +125,34 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits, candidates):
             if kind in NEUTRINOS or pt < SMALLEST_PT or abs(math.asinh(pz / pt)) > LARGEST_ETA:
                 continue
             charge = charge_of(particles.pdg[k])
-            tracked = False
-            if charge != 0:
-                n_hits = hit_pixels(pixel_hits, n_hits, x, y, z, px, py, pz, charge, settings, rng)
-                efficiency = track_efficiency(kind, pt, math.asinh(pz / pt), math.hypot(x, y), settings)
-                loss = settings.track_density_loss * neighbours[k - first]
-                tracked = rng.random() < efficiency * max(0.0, 1 - loss)
             reached, eta, phi = to_cylinder(
                 x, y, z, px, py, pz, charge, settings.magnetic_field, ECAL_RADIUS, ECAL_HALF_LENGTH
             )
-            measured, dz = 0.0, math.nan
-            if tracked:
+            if charge != 0:
+                n_hits = hit_pixels(pixel_hits, n_hits, x, y, z, px, py, pz, charge, settings, rng)
+                efficiency = track_efficiency(kind, pt, math.asinh(pz / pt), math.hypot(x, y), settings)
+                loss = settings.track_density_loss * max(0, neighbours[k - first] - 1)
+                tracked = rng.random() < efficiency * max(0.0, 1 - loss)
                 # A track that does not reach ECAL gets its initial direction.
-                if reached == 0:
-                    eta, phi = math.asinh(pz / pt), math.atan2(py, px)
-                measure_track(tracks[n_tracks], eta, phi, x, y, z, px, py, pz, charge, kind, settings, rng)
+                at = (eta, phi) if reached > 0 else (math.asinh(pz / pt), math.atan2(py, px))
+                # Lost tracks use as many random numbers: another efficiency leaves all other tracks as they are.
+                measure_track(tracks[n_tracks], at[0], at[1], x, y, z, px, py, pz, charge, kind, settings, rng)
                 tracks[n_tracks].particle = k
-                measured, dz = tracks[n_tracks].pt / pt * energy, tracks[n_tracks].dz
-                n_tracks += 1
-            if reached > 0:
-                before = n_deposits
-                if kind == 22 or kind == 11:
-                    n_deposits, seen = shower(
-                        deposits, n_deposits, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng
-                    )
-                elif kind == 13:
-                    n_deposits, seen = pass_muon(deposits, n_deposits, eta, phi, rng)
-                else:
-                    n_deposits, seen = absorb_hadron(
-                        deposits, n_deposits, eta, phi, particles.pdg[k], energy, charge, settings, rng
-                    )
-                if n_deposits > before and not tracked and seen > 0.3:
-                    measured = seen
-            if measured > 0:
-                candidate = candidates[n_candidates]
-                scale = measured / energy
-                candidate.px, candidate.py, candidate.pz = px * scale, py * scale, pz * scale
-                candidate.energy, candidate.dz = measured, dz
-                n_candidates += 1
-        offsets[:, event + 1] = n_deposits, n_tracks, n_hits, n_candidates
+                n_tracks += tracked
+            if reached == 0:
+                continue
+            if kind == 22 or kind == 11:
+                n_deposits = shower(deposits, n_deposits, eta, phi, x, y, z, px, py, pz, energy, kind, settings, rng)
+            elif kind == 13:
+                n_deposits = pass_muon(deposits, n_deposits, eta, phi, rng)
+            else:
+                n_deposits = absorb_hadron(
+                    deposits, n_deposits, eta, phi, particles.pdg[k], energy, charge, settings, rng
+                )
+        offsets[:, event + 1] = n_deposits, n_tracks, n_hits
     return Readout(
-        deposits[:n_deposits], offsets[0], tracks[:n_tracks], offsets[1],
-        pixel_hits[:n_hits], offsets[2], candidates[:n_candidates], offsets[3],
-    )  # fmt: skip
+        deposits[:n_deposits], offsets[0], tracks[:n_tracks], offsets[1], pixel_hits[:n_hits], offsets[2]
+    )
 
 
 @njit(cache=True)
@@ -240,7 +220,7 @@ def track_efficiency(kind, pt, eta, radius, settings):
     elif kind == 11:
         efficiency -= 0.02
     elif pt < 1:
-        efficiency -= 0.15 * (1 - pt) / 0.6
+        efficiency -= (0.15 if abs(eta) < 1.5 else 0.30) * (1 - pt) / 0.6
     if abs(eta) > 1.5:
         efficiency -= 0.04
     if radius > 0.02:
@@ -298,22 +278,22 @@ def shower(deposits, n, eta, phi, x, y, z, px, py, pz, energy, kind, settings, r
                     )  # fmt: skip
                     if reached > 0:
                         n = deposit(deposits, n, SHOWER, eta_e, phi_e, seen * part)
-                return n, seen
-    return deposit(deposits, n, SHOWER, eta, phi, seen), seen
+                return n
+    return deposit(deposits, n, SHOWER, eta, phi, seen)
 
 
 @njit(cache=True)
 def pass_muon(deposits, n, eta, phi, rng):
     """Append the deposits of a muon: minimum-ionising in ECAL, about 2 GeV in HCAL."""
     n = deposit(deposits, n, MINIMUM_IONISING, eta, phi, 0.25 + rng.exponential(0.12))
-    return deposit(deposits, n, HADRONIC, eta, phi, max(0.0, rng.normal(2, 0.6))), 0.0
+    return deposit(deposits, n, HADRONIC, eta, phi, max(0.0, rng.normal(2, 0.6)))
 
 
 @njit(cache=True)
 def absorb_hadron(deposits, n, eta, phi, pdg, energy, charge, settings, rng):
     """Append the deposits of a hadron; two thirds of the hadrons interact in ECAL, the remaining energy is in HCAL.
 
-    The response decreases at low energy, as in non-compensating calorimeters. The returned energy is corrected for it.
+    The response decreases at low energy, as in non-compensating calorimeters.
     """
     available = energy
     if abs(pdg) == 2212 or abs(pdg) == 2112:
@@ -330,7 +310,4 @@ def absorb_hadron(deposits, n, eta, phi, pdg, energy, charge, settings, rng):
         n = deposit(deposits, n, DIFFUSE, eta, phi, settings.ecal_scale * in_ecal * (1 - compact))
     elif charge != 0:
         n = deposit(deposits, n, MINIMUM_IONISING, eta, phi, 0.25 + rng.exponential(0.12))
-    in_hcal = seen - in_ecal
-    # Written as differences: with scales of 1 the sum is exactly `seen`.
-    measured = seen + (settings.ecal_scale - 1) * in_ecal + (settings.hcal_scale - 1) * in_hcal
-    return deposit(deposits, n, HADRONIC, eta, phi, settings.hcal_scale * in_hcal), measured / response
+    return deposit(deposits, n, HADRONIC, eta, phi, settings.hcal_scale * (seen - in_ecal))
