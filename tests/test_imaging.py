@@ -135,8 +135,9 @@ def test_a_shower_outside_the_window_reaches_into_it():
 
 
 def test_hcal_is_given_per_pixel_and_together_keeps_the_energy():
-    towers = layer(image(read([(HADRONIC, 0.5 * TOWER_ETA, 0.5 * TOWER_PHI, 100.0)])), HCAL)
-    assert 25 * sum(towers.values()) == pytest.approx(100 * contained(0.5, 1, 0.22) ** 2)
+    readout = read([(HADRONIC, 0.5 * TOWER_ETA, 0.5 * TOWER_PHI, 100.0)])
+    energy = read_calorimeters(readout, EVERYTHING, np.random.default_rng(1)).towers["energy"].sum()
+    assert energy > 90 and 25 * sum(layer(image(readout), HCAL).values()) == pytest.approx(energy)
 
 
 def test_hits_are_ordered_by_layer_then_pixel_and_none_comes_twice():
@@ -180,29 +181,6 @@ def test_thresholds_drop_the_small_values_and_keep_the_others_as_they_are():
     for which, threshold in ((ECAL, QUIET.ecal_zero_suppression), (HCAL, QUIET.hcal_zero_suppression / 25)):
         large = {pixel: value for pixel, value in layer(everything, which).items() if value > threshold}
         assert large == layer(kept, which) and len(large) < len(layer(everything, which))
-
-
-def test_noise_of_an_empty_window_is_as_frequent_and_as_large_as_the_tail_of_its_distribution():
-    jets, settings = 400, NOISY._replace(hcal_zero_suppression=0.4)
-    images = image(read(), [(0.0, 0.0)] * jets, settings)
-    for which, cells, sigmas in ((ECAL, SIDE**2, 3), (HCAL, 625, 2)):
-        number = [len(layer(images, which, jet)) for jet in range(jets)]
-        mean = cells * 0.5 * math.erfc(sigmas / math.sqrt(2))
-        assert np.mean(number) == pytest.approx(mean, abs=5 * math.sqrt(mean / jets))
-        assert np.var(number) == pytest.approx(mean, rel=5 * math.sqrt(2 / jets))
-    energies = images.hits["value"][images.hits["layer"] == ECAL]
-    assert np.mean(energies) - 0.12 == pytest.approx(0.04**2 / 0.12, rel=0.05)
-    assert np.mean(images.hits["pixel"][images.hits["layer"] == ECAL]) == pytest.approx(SIDE**2 / 2, rel=0.03)
-
-
-def test_noise_spreads_a_signal_by_its_width_and_does_not_shift_it():
-    signal = read([(HADRONIC, 0.01, 0.01, 50.0), (MINIMUM_IONISING, 0.2, 0.2, 2.0)])
-    images = image(signal, [(0.01, 0.01)] * 3000, NOISY)
-    largest = images.hits["value"][(images.hits["layer"] == ECAL) & (images.hits["value"] > 1)]
-    assert len(largest) == 3000
-    assert largest.mean() == pytest.approx(2, abs=5 * 0.04 / math.sqrt(3000)) and largest.std() == pytest.approx(
-        0.04, rel=0.07
-    )
 
 
 def test_one_image_leaves_no_trace_in_the_next():
