@@ -27,7 +27,7 @@ class Bootstrap:
         """Quantile levels of the ends of an interval."""
         return (1 - self.level) / 2, (1 + self.level) / 2
 
-    def draws(self, event: np.ndarray) -> Iterator[np.ndarray]:
+    def draws(self, event: np.ndarray, chunks: int = 1) -> Iterator[np.ndarray]:
         """Yield jet weights (N, resamples), uint8, for consecutive chunks of the resamples.
 
         All jets of an event have the same weight, a Poisson number with mean one. The draws depend only on the events
@@ -35,10 +35,11 @@ class Bootstrap:
 
         Args:
             event: Event number of each jet, (N,).
+            chunks: Divides the memory, and multiplies the number of chunks.
         """
         events, group = np.unique(event, return_inverse=True)
         rng = np.random.default_rng(self.seed)
-        chunk = max(1, WEIGHTS_PER_CHUNK // len(event))
+        chunk = max(1, WEIGHTS_PER_CHUNK // (chunks * len(event)))
         for first in range(0, self.resamples, chunk):
             weights = rng.poisson(1, (min(chunk, self.resamples - first), len(events))).astype(np.uint8)
             yield np.ascontiguousarray(weights.T)[group]
@@ -63,7 +64,8 @@ class Bootstrap:
             if len(np.unique(event[jets])) > 1 else {}
             for jets, region_weight in zip(regions, weights, strict=True)
         ]  # fmt: skip
-        for counts in self.draws(event):
+        # Quantiles with weights take eight times the memory of those without.
+        for counts in self.draws(event, chunks=1 if weight is None else 4):
             for jets, region_weight, by_name in zip(regions, weights, estimators, strict=True):
                 if by_name:
                     draws = Resamples(counts[jets], region_weight)
