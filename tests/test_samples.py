@@ -230,6 +230,7 @@ def test_each_kind_has_its_figure_and_its_section_of_the_report(content, process
     first, *more = section["tables"]
     assert [row[0] for row in first.rows][:2] == ["network tiny, seed 1", "network other, seed 1"]
     assert ("effective number" in first.caption) == content.get("weighted", False)
+    assert ("nominal coverage 68%" in first.caption) == (process != "qcd")
     assert [each.caption for each in more] == (["Sculpting by jet pT"] if process == "qcd" else [])
 
 

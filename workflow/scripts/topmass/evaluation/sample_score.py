@@ -26,7 +26,7 @@ MODE_FRACTION = 20
 """Percentage of the jets in the shortest interval, whose centre is the mode."""
 SINGLE, MASSES, NO_TOP, NO_TRUTH = "single mass", "masses", "no top", "no truth"
 TRUTH_METRICS = ("response", "resolution", "mae", "mre")
-"""Metrics that require the truth."""
+"""Metrics that require the truth; the first two are redundant for a single mass."""
 COVERAGE_METRICS = ("coverage", "median_width")
 SUMMARY_METRICS = {
     SINGLE: ("median", "mode", "half_width", "in_window"),
@@ -72,9 +72,9 @@ def distribution_metrics(reference: float) -> dict[str, Metric]:
             "half of the width from the 16 % to the 84 % quantile", "GeV", estimate, (0.16, 0.84),
             lambda ends: (ends[1] - ends[0]) / 2,
         ),
-        "in_window": Metric(f"jets within {HALF_WINDOW:g} GeV of the mass", "%", windows),
+        "in_window": Metric(f"jets within {HALF_WINDOW:g} GeV of {reference:g} GeV", "%", windows),
         "sculpting": Metric(
-            "jets in the window of the mass / mean of the two adjacent windows", "", windows, (),
+            f"jets within {HALF_WINDOW:g} GeV of {reference:g} GeV / mean of the two adjacent windows", "", windows, (),
             lambda means: means[0] / ((means[1] + means[2]) / 2),
         ),
     }  # fmt: skip
@@ -128,7 +128,8 @@ def score_sample(
     if kind == SINGLE:
         distribution.pop("sculpting")
     metrics = {} if kind == MASSES else distribution
-    metrics |= {name: METRICS[name] for name in TRUTH_METRICS if truth}
+    if truth:
+        metrics |= {name: METRICS[name] for name in TRUTH_METRICS[2 if kind == SINGLE else 0 :]}
     masses = jets.mass if truth else np.full(len(jets.pt), np.nan)
     columns = {name: (masses, values) for name, values in jets.estimates.items()}
     scores = bootstrap.score(metrics, columns, rows, jets.event, jets.weight)

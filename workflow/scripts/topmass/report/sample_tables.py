@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from topmass.evaluation.sample_score import describe_sample
+from topmass.evaluation.sample_score import TOP_MASS, describe_sample, distribution_metrics
 from topmass.evaluation.score_frame import ALL_METRICS
 from topmass.report.embedded_figures import Figure
 from topmass.report.score_tables import baseline_scores, column_of, intervals_by_bootstrap, score_table, scores_of
@@ -24,13 +24,14 @@ def sample_sections(scores: Sequence[Mapping], figures: Sequence[Figure]) -> lis
     for name in dict.fromkeys(each["sample"] for each in scores):
         of_sample = [each for each in scores if each["sample"] == name]
         metrics = dict.fromkeys(metric for each in of_sample for metric in metrics_of(each))
+        known = ALL_METRICS | distribution_metrics(of_sample[0]["mass"] or TOP_MASS)
         sections.append(
             {
                 "name": name,
                 "kind": of_sample[0]["kind"],
                 "tables": [table for _, group in groupby(of_sample, baseline_scores) for table in tables(list(group))],
                 "figures": [figure for figure in figures if Path(figure.path).parent.name == name],
-                "definitions": [(column_of(metric).title, ALL_METRICS[metric].title) for metric in metrics],
+                "definitions": [(column_of(metric).title, known[metric].title) for metric in metrics],
             }
         )
     return sections
@@ -46,7 +47,9 @@ def tables(runs: Sequence[Mapping]) -> list[Table]:
 
     The scores of the baselines are the same for all runs.
     """
-    caption = f"{describe_sample(runs[0])}; {intervals_by_bootstrap(runs)}"
+    levels = sorted({run["level"] for run in runs if run["level"]})
+    nominal = f"; nominal coverage {', '.join(f'{level:.0%}' for level in levels)}" if levels else ""
+    caption = f"{describe_sample(runs[0])}{nominal}; {intervals_by_bootstrap(runs)}"
     made = [score_table(caption, runs, metrics_of(runs[0]))]
     spans = [region["pt"] for region in runs[0]["regions"] if region["by"] == "pt"]
     if "sculpting" in metrics_of(runs[0]):
