@@ -168,7 +168,7 @@ def test_the_time_left_is_that_of_all_epochs(monkeypatch):
 
 def test_trees_show_their_rounds(lines, dataset, tmp_path):
     statistics, shards = dataset
-    train_gbdt(shards, statistics, {"trees_jet": tmp_path / "trees.parquet"}, 1)
+    train_gbdt(shards, statistics, {"trees_jet": tmp_path / "trees.parquet"}, {"trees_jet": tmp_path / "trees.txt"}, 1)
     assert "features of train jets, 33 %, " in lines()
     assert re.search(r"trees_jet, 2 rounds, [\d,.]+ rounds/s, validation MAE [\d.]+ GeV", lines())
 

@@ -73,6 +73,7 @@ class Run:
             "comparison": [figures / "comparison.png"],
             "jets": [figures / "flat/masses.png", figures / "gun/average_images.png"],
             "results": [figures / name / "1/predicted.png" for name in ("a", "b")],
+            "samples": [],
             "history": [figures / name / f"1/{kind}.png" for name in ("a", "b") for kind in ("loss", "errors")],
         }
         for path in self.all_figures():
@@ -111,7 +112,7 @@ class Run:
 
     def show(self) -> str:
         """Make the page; its text."""
-        files = (self.metrics, self.histories, self.trainings, self.comparison, self.figures)
+        files = (self.metrics, self.histories, self.trainings, [], self.comparison, self.figures)
         write_report(self.page, REPOSITORY, *files, DEFAULT, PACKAGES)
         return self.page.read_text(encoding="utf-8")
 

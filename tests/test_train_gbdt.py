@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.synthetic import make_synthetic_shard
 from topmass.evaluation.predictions import TRUTH_COLUMNS, Predictions
+from topmass.features.feature_table import build_feature_table
 from topmass.files import BadInput, file_digest
 from topmass.preprocessing.shards import Shard
+from topmass.training.gbdt import GBDTBaseline
 from train_gbdt import KINDS, train_gbdt
 
 JETS = {"train": (700, 600), "validation": (300,), "test": (200, 0, 150)}
@@ -42,7 +44,8 @@ def fit(
     folder: Path, shards: dict, statistics: Path, threads: int = 1, kinds: tuple = ("trees_image", "trees_jet")
 ) -> dict[str, Predictions]:
     paths = {name: folder / f"{name}.parquet" for name in kinds}
-    train_gbdt(shards, statistics, paths, threads)
+    models = {name: path.with_suffix(".txt") for name, path in paths.items()}
+    train_gbdt(shards, statistics, paths, models, threads)
     return {name: Predictions.load(path) for name, path in paths.items()}
 
 
@@ -69,8 +72,21 @@ def test_the_same_jets_give_the_same_bytes_with_any_number_of_threads_and_other_
         folder = tmp_path / str(number)
         fit(folder, *given, threads, kinds)
         found.append({path.name: path.read_bytes() for path in folder.iterdir()})
-    assert len(found[0]) == 3 and found[0] == found[1]
-    assert len(found[2]) == 2 and found[2].items() < found[0].items()
+    assert len(found[0]) == 6 and found[0] == found[1]
+    assert len(found[2]) == 4 and found[2].items() < found[0].items()
+
+
+def test_a_saved_gbdt_predicts_the_same_and_another_file_is_refused(tmp_path):
+    shards, statistics = write_jets(tmp_path)
+    found = fit(tmp_path, shards, statistics)
+    table = build_feature_table(map(Shard.load, shards["test"]), with_subjets=False)
+    for name, predictions in found.items():
+        saved = GBDTBaseline.load(tmp_path / f"{name}.txt", 1)
+        assert np.array_equal(saved.predict(table), predictions.predicted)
+    for text in ("tree", saved.booster.model_to_string().replace("softdrop_mass", "mass_softdrop")):
+        (tmp_path / "other.txt").write_text(text)
+        with pytest.raises(BadInput, match=r"other\.txt: not a GBDT on jet features"):
+            GBDTBaseline.load(tmp_path / "other.txt", 1)
 
 
 def hide(shard: Shard) -> None:

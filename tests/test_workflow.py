@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -96,7 +97,7 @@ def test_everything_is_there(repository):
         *(f"shards/flat/{split}/{block:05d}.npz" for split in ("train", "validation", "test") for block in range(3)),
         *(f"train/tiny/1/{name}" for name in ("model.safetensors", "last.safetensors")),
         "predict/tiny/1/predictions.parquet",
-        *(f"baselines/flat/all/{name}.parquet" for name in ("trees_image", "trees_jet")),
+        *(f"baselines/flat/all/{name}.{kind}" for name in ("trees_image", "trees_jet") for kind in ("parquet", "txt")),
         *(f"evaluate/tiny/1/{name}" for name in ("metrics.json", "summary.txt")),
         *(f"figures/{name}.{kind}" for kind in ("png", "pdf") for name in FIGURE_FILES),
     }
@@ -160,6 +161,7 @@ def test_a_second_run_elsewhere_gives_the_same(repository, tmp_path):
 
 PAGES = {"report", "workflow_report"}
 OF_METRICS = {"figure_predictions", "figure_metrics", "figure_containment", "model_card"}
+OF_SAMPLES = {"predict_sample", "evaluate_sample", "figure_sample"}
 LAST = {"predict_test", "evaluate", "figure_largest_errors"} | OF_METRICS | PAGES
 AFTER_TREES = {"train_gbdt", "evaluate"} | OF_METRICS | PAGES
 TRAINING = {"train", "figure_history"} | LAST
@@ -217,6 +219,10 @@ CHANGES = {
     "other mass bins": (configure(evaluate__mass_bins=[85, 200, 500]), {"evaluate"} | OF_METRICS | PAGES),
     "another pT edge": (configure(evaluate__pt_bins=[400, 500, 1200]), {"evaluate"} | OF_METRICS | PAGES),
     "trees on subjets": (configure(evaluate__gbdt_on_subjets=True), AFTER_TREES),
+    "another sample to evaluate on": (
+        configure(samples__other={"extends": "gun", "seed": 2}, evaluate__samples=["other"]),
+        {"trial", "simulate"} | OF_SAMPLES | PAGES,
+    ),
     "another seed beside the first": (
         configure(run__seeds=[1, 2]),
         TRAINING | {"compare", "figure_comparison"},
@@ -265,12 +271,43 @@ def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(rep
     here, there = ("--directory", str(tmp_path)), repository / "results/baselines/flat/all"
     snakemake(repository, *here, "--config", "evaluate={gbdt_on_subjets: true}", folder=tmp_path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results/baselines/flat/all").iterdir()}
-    assert found.pop("trees_subjets.parquet") and found == {path.name: path.read_bytes() for path in there.iterdir()}
+    assert (
+        found.pop("trees_subjets.parquet")
+        and found.pop("trees_subjets.txt")
+        and found == {path.name: path.read_bytes() for path in there.iterdir()}
+    )
     for name in ("evaluate/tiny/1/summary.txt", "train/tiny/1/MODEL.md", "report.html"):
         told = (tmp_path / "results" / name).read_text(encoding="utf-8")
         assert "GBDT, subjet features" in told, name
     # Without them nothing is fitted again.
     assert set(would_run(repository, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
+
+
+def test_the_networks_of_a_run_are_evaluated_on_other_samples_without_training(repository, tmp_path):
+    copy_results(repository, tmp_path)
+    here, made = ("--directory", str(tmp_path)), tmp_path / "results/samples/tiny/1"
+    samples = "samples={other: {extends: gun, seed: 2}, beside: {extends: other, seed: 3, jets: 100}}"
+
+    def chosen(*names: str) -> tuple[str, ...]:
+        return (*here, "--config", samples, f"evaluate={{samples: [{', '.join(names)}]}}")
+
+    said = snakemake(repository, *chosen("other"), folder=tmp_path)
+    assert "Rule: train)" not in said and "best constant for MAE" in said
+    table = pq.read_table(made / "other.parquet")
+    assert len(table) == 300 and {"mass", "weight", "predicted", "gbdt"} < set(table.column_names)
+    assert json.loads((made / "other.json").read_text())["kind"] == "masses"
+    assert (tmp_path / "results/figures/tiny/1/other/estimates.pdf").exists()
+    page = (tmp_path / "results/report.html").read_text(encoding="utf-8")
+    assert "<h3>other: masses</h3>" in page and page.count("<img src") == len(FIGURE_FILES) + 1
+    more = would_run(repository, *chosen("other", "beside"), folder=tmp_path)
+    assert set(more) == {"trial", "simulate"} | OF_SAMPLES | PAGES and more["predict_sample"] == more["simulate"] == 1
+    subjets = (*chosen("other")[:-1], "evaluate={samples: [other], gbdt_on_subjets: true}")
+    assert set(would_run(repository, *subjets, folder=tmp_path)) == AFTER_TREES | OF_SAMPLES
+    bins = (*chosen("other")[:-1], "evaluate={samples: [other], pt_bins: [400, 500, 1200]}")
+    assert set(would_run(repository, *bins, folder=tmp_path)) == (
+        {"evaluate", "evaluate_sample", "figure_sample"} | OF_METRICS | PAGES
+    )
+    assert set(would_run(repository, *here, folder=tmp_path)) == PAGES
 
 
 # In a folder with finished results Snakemake passes over what cannot be made, wherever the output is there.

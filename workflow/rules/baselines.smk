@@ -1,8 +1,8 @@
 """Fit gradient-boosted decision trees (GBDT) to the training jets of the networks, and predict the test masses.
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
-writes  results/baselines/{dataset}/{blocks}/trees_image.parquet, trees_jet.parquet
-        trees_subjets.parquet if evaluate.gbdt_on_subjets is true
+writes  results/baselines/{dataset}/{blocks}/trees_image.parquet, trees_image.txt, trees_jet.parquet, trees_jet.txt
+        trees_subjets.parquet, trees_subjets.txt if evaluate.gbdt_on_subjets is true
 """
 
 
@@ -14,6 +14,7 @@ rule train_gbdt:
         statistics=statistics,
     output:
         **files_of_trees("{dataset}", "{blocks}"),
+        **models_of_trees("{dataset}", "{blocks}"),
     log:
         "results/log/train_gbdt/{dataset}/{blocks}.log",
     benchmark:

@@ -236,6 +236,12 @@ def files_of_trees(dataset, blocks):
     return {kind: f"results/baselines/{dataset}/{blocks}/{kind}.parquet" for kind in kinds}
 
 
+def models_of_trees(dataset, blocks):
+    """Return the files of the GBDTs themselves, each next to its predictions; the arguments are the same."""
+    files = files_of_trees(dataset, blocks)
+    return {f"{kind}_model": str(Path(path).with_suffix(".txt")) for kind, path in files.items()}
+
+
 def trees(wildcards):
     """Return the files of GBDT predictions for the test jets of an experiment, from the same training jets."""
     return [*files_of_trees(dataset_of(wildcards), blocks_of(wildcards.experiment)).values()]
@@ -271,6 +277,11 @@ def runs(pattern, **more):
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
 
 
+def runs_of_samples(pattern):
+    """Return one file per experiment and seed of the run, and per sample on which they are evaluated."""
+    return runs(pattern, sample=config["evaluate"]["samples"])
+
+
 def datasets_run():
     """Return the names of the datasets of the experiments of the run."""
     return sorted({config["experiments"][experiment]["dataset"] for experiment in config["run"]["experiments"]})
@@ -285,6 +296,8 @@ def everything():
     """Return the outputs of all stages before the evaluation, for the experiments and seeds of the run."""
     files = runs("results/train/{experiment}/{seed}/model.safetensors")
     files += runs("results/predict/{experiment}/{seed}/predictions.parquet")
+    files += runs_of_samples("results/samples/{experiment}/{seed}/{sample}.parquet")
+    files += [table for sample in config["evaluate"]["samples"] for table in jet_tables(sample)]
     for dataset in datasets_run():
         block = blocks(config["datasets"][dataset]["sample"])
         split = ["train", "validation", "test"]

@@ -1,11 +1,12 @@
 """Draw the figures, each as PNG and PDF, with its data as CSV.
 
 reads   results/jets/, results/preprocess/, results/shards/, results/train/, results/predict/, results/evaluate/,
-        results/compare/
+        results/samples/, results/compare/
 writes  results/figures/{sample}/average_images, single_jets
         results/figures/{dataset}/masses, layer_values
         results/figures/{experiment}/{seed}/loss, errors, predicted, spectrum, median_error, response, mean_errors,
         resolution_map, intervals, containment, largest_errors
+        results/figures/{experiment}/{seed}/{sample}/estimates
         results/figures/comparison, responses, learning_curve
 """
 
@@ -69,6 +70,11 @@ FIGURES = {
         RUN,
         {"predictions": PREDICTIONS, "tables": tables},
         {"largest_errors": ("Results", "jets with the largest errors")},
+    ),
+    "sample": (
+        f"{RUN}/{{sample}}",
+        {"predictions": SAMPLE_PREDICTIONS, "scores": SAMPLE_SCORES},
+        {"estimates": ("Results", "estimates on another sample")},
     ),
     "comparison": (
         "",

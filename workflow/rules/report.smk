@@ -25,6 +25,7 @@ rule results:
         histories=runs("results/train/{experiment}/{seed}/history.csv"),
         trainings=runs("results/train/{experiment}/{seed}/training.json"),
         cards=runs("results/train/{experiment}/{seed}/MODEL.md"),
+        samples=runs_of_samples("results/samples/{experiment}/{seed}/{sample}.json"),
         comparison=if_several("results/compare/comparison.json"),
         comparison_summary=if_several("results/compare/comparison.txt"),
         # The report embeds the first figures up to a size limit, and links the others.
@@ -40,6 +41,7 @@ rule results:
             ),
         ],
         results_figures=figures_of_results(RESULTS),
+        samples_figures=runs_of_samples("results/figures/{experiment}/{seed}/{sample}/estimates.png"),
         history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
     localrule: True
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from topmass.console import log_info, stage
 from topmass.evaluation.comparison import read_comparison
+from topmass.evaluation.sample_score import read_sample_scores
 from topmass.evaluation.score import baselines_not_beaten, inclusive, read_metrics
 from topmass.files import BadInput, write_atomically
 from topmass.report import provenance
 from topmass.report.cost_table import cost_table, stage_costs
 from topmass.report.embedded_figures import load_figure
 from topmass.report.rendering import render
+from topmass.report.sample_tables import sample_sections
 from topmass.report.score_tables import DEFINITIONS, comparison_tables, interval_tables, name_of, score_tables
 from topmass.report.settings import configured_inputs, experiments_of, merge, read_config, setting_differences
 from topmass.report.tables import Table, report_parse_errors
@@ -31,6 +33,7 @@ def write_report(
     metrics: Sequence[Path],
     histories: Sequence[Path],
     trainings: Sequence[Path],
+    samples: Sequence[Path],
     comparison: Sequence[Path],
     figures: Mapping[str, Sequence[Path]],
     default: Mapping,
@@ -46,8 +49,9 @@ def write_report(
         metrics: Metrics of each run.
         histories: Training history of each run.
         trainings: Record of each training.
+        samples: Scores of each run on each sample of `evaluate.samples`.
         comparison: `comparison.json`, or empty for a single run.
-        figures: Figures of the sections "comparison", "jets", "results" and "history".
+        figures: Figures of the sections "comparison", "jets", "results", "samples" and "history".
         default: Configuration with which the settings are compared.
         packages: Pinned versions by package.
 
@@ -58,6 +62,7 @@ def write_report(
     config = merge([*map(read_config, trainings), *map(evaluation_settings, runs)])
     inputs = configured_inputs(config)
     templates = repository / "workflow/report"
+    sample_scores = [read_scores_of_sample(path) for path in samples]
     remaining, linked, sections = MAX_REPORT_BYTES - TEXT_BYTES, 0, {name: [] for name in figures}
     for name, paths in figures.items():
         for path in paths:
@@ -77,6 +82,7 @@ def write_report(
         "spreadsheets": [(name_of(run), f"evaluate/{run['experiment']}/{run['seed']}/metrics.csv") for run in runs],
         "cards": [(name_of(run), f"train/{run['experiment']}/{run['seed']}/MODEL.md") for run in runs],
         "comparison": [table for path in comparison for table in read_comparison_tables(path)],
+        "samples": sample_sections(sample_scores, sections["samples"]),
         "histories": history_table(histories),
         "figures": {
             name: [(subject, list(group)) for subject, group in groupby(section, attrgetter("subject"))]
@@ -129,6 +135,14 @@ def read_run(path: Path) -> dict:
     return run
 
 
+def read_scores_of_sample(path: Path) -> dict:
+    """Load the scores of a sample; BadInput if the tables of the report cannot be made from them."""
+    scores = read_sample_scores(path)
+    with report_parse_errors(path, "all scores of a sample"):
+        sample_sections([scores], [])
+    return scores
+
+
 def evaluation_settings(run: Mapping) -> dict:
     """Return the evaluation settings in the metrics of a run, by their configuration keys."""
     bins = {f"{name}_bins": edges for name, edges in run["bins"].items()}
@@ -149,10 +163,11 @@ if __name__ == "__main__":
             [Path(path) for path in snakemake.input.metrics],
             [Path(path) for path in snakemake.input.histories],
             [Path(path) for path in snakemake.input.trainings],
+            [Path(path) for path in snakemake.input.samples],
             [Path(path) for path in snakemake.input.comparison],
             {
                 name: [Path(path) for path in snakemake.input[f"{name}_figures"]]
-                for name in ("comparison", "jets", "results", "history")
+                for name in ("comparison", "jets", "results", "samples", "history")
             },
             snakemake.params.default,
             snakemake.params.packages,

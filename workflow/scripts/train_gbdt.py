@@ -24,9 +24,13 @@ KINDS = {
 
 
 def train_gbdt(
-    shards: Mapping[str, Sequence[Path]], statistics: Path, predictions: Mapping[str, Path], threads: int
+    shards: Mapping[str, Sequence[Path]],
+    statistics: Path,
+    predictions: Mapping[str, Path],
+    models: Mapping[str, Path],
+    threads: int,
 ) -> None:
-    """Write the predictions of GBDTs for the shards of "test", in their order.
+    """Write GBDTs and their predictions for the shards of "test", in their order.
 
     The inputs of "trees_jet" are jet features without the image, "trees_image" adds image moments, and "trees_subjets"
     also adds subjet features. GBDTs are fitted to "train" with the best number of rounds on "validation". Features
@@ -36,7 +40,8 @@ def train_gbdt(
     Args:
         shards: Shards by split.
         statistics: Statistics of the dataset.
-        predictions: File to write for each kind of `KINDS` that is fitted.
+        predictions: Predictions to write for each kind of `KINDS` that is fitted.
+        models: Text file of LightGBM to write for each of these kinds.
         threads: Number of threads.
     """
     torch.set_num_threads(threads)
@@ -57,13 +62,16 @@ def train_gbdt(
             log_info(f"{name}: without {', '.join(missing)}, which these jets do not have")
         truth = {column: tables["test"].jet_arrays[column] for column in TRUTH_COLUMNS}
         Predictions(predicted=gbdt.predict(tables["test"]), **truth).save(predictions[name])
+        gbdt.save(models[name])
 
 
 if __name__ == "__main__":
     with stage("train_gbdt", snakemake.log[0]):
+        outputs = {name: Path(path) for name, path in snakemake.output.items()}
         train_gbdt(
             {split: [Path(path) for path in snakemake.input[split]] for split in SPLITS},
             Path(snakemake.input.statistics),
-            {name: Path(path) for name, path in snakemake.output.items()},
+            {name: outputs[name] for name in KINDS if name in outputs},
+            {name: outputs[f"{name}_model"] for name in KINDS if name in outputs},
             min(snakemake.threads, available_cores()),
         )

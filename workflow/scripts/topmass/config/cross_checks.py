@@ -58,6 +58,11 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
         yield ("compute", "device"), "several processes take the first GPUs: write cuda"
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
+    for i, name in enumerate(config["evaluate"]["samples"]):
+        key = ("evaluate", "samples", str(i))
+        yield from exists(key, name, samples)
+        for experiment in config["run"]["experiments"]:
+            yield from evaluation_problems(key, name, experiment, config)
 
 
 def generator_problems(key: tuple[str, ...], generator: Mapping) -> Iterator[Problem]:
@@ -161,6 +166,29 @@ def experiment_problems(key: tuple[str, ...], experiment: Mapping, dataset: Mapp
         yield (*key, "recipe", "quantiles"), "give three, 0.5 in the middle, such as [0.16, 0.5, 0.84], or none"
     if quantiles and recipe.get("loss", "mae") != "mae":
         yield (*key, "recipe", "loss"), "with quantiles the loss is theirs: leave it at mae"
+
+
+def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config: Mapping) -> Iterator[Problem]:
+    """Yield a problem if a network cannot be evaluated on a sample.
+
+    Args:
+        key: Key of the sample's name.
+        name: Name of the sample.
+        experiment: Name of the experiment that trains the network.
+        config: Configuration.
+    """
+    samples, dataset = config["samples"], config["datasets"][config["experiments"][experiment]["dataset"]]
+    sample, trained = samples[name], samples[dataset["sample"]]
+    # A sample of another name but with the same seed and settings has the same jets.
+    if all(sample.get(part) == trained.get(part) for part in ("files", "seed", "simulate")):
+        fix = "to fix: choose a sample with another seed or other files"
+        yield key, f"'{name}' has the jets that the experiment '{experiment}' is trained on; {fix}"
+    available = sample.get("layers") or dataset["layers"]
+    for layer in dataset["layers"]:
+        if layer not in available:
+            yield key, f"'{name}' has {', '.join(available)} only; the experiment '{experiment}' requires {layer}"
+    if sample.get("position") == "none" and trained.get("position") != "none":
+        yield key, f"'{name}' has position none; the experiment '{experiment}' requires the position of the jets"
 
 
 def first_repeated(values: Sequence[str | None]) -> int | None:

@@ -27,7 +27,7 @@ class Bootstrap:
         """Quantile levels of the ends of an interval."""
         return (1 - self.level) / 2, (1 + self.level) / 2
 
-    def draws(self, event: np.ndarray) -> Iterator[np.ndarray]:
+    def draws(self, event: np.ndarray, chunks: int = 1) -> Iterator[np.ndarray]:
         """Yield jet weights (N, resamples), uint8, for consecutive chunks of the resamples.
 
         All jets of an event have the same weight, a Poisson number with mean one. The draws depend only on the events
@@ -35,17 +35,18 @@ class Bootstrap:
 
         Args:
             event: Event number of each jet, (N,).
+            chunks: Divides the memory, and multiplies the number of chunks.
         """
         events, group = np.unique(event, return_inverse=True)
         rng = np.random.default_rng(self.seed)
-        chunk = max(1, WEIGHTS_PER_CHUNK // len(event))
+        chunk = max(1, WEIGHTS_PER_CHUNK // (chunks * len(event)))
         for first in range(0, self.resamples, chunk):
             weights = rng.poisson(1, (min(chunk, self.resamples - first), len(events))).astype(np.uint8)
             yield np.ascontiguousarray(weights.T)[group]
 
     def score(
         self, metrics: Mapping[str, Metric], columns: Mapping[str, Sequence[np.ndarray]],
-        regions: Sequence[np.ndarray], event: np.ndarray,
+        regions: Sequence[np.ndarray], event: np.ndarray, weight: np.ndarray | None = None,
     ) -> list[dict[str, dict[str, IntervalDict]]]:  # fmt: skip
         """Return all metrics with intervals for each region, by estimator and metric.
 
@@ -54,16 +55,20 @@ class Bootstrap:
             columns: Arguments (N,) of `Metric.per_jet` for each estimator.
             regions: Indices of the jets of each region. A region with fewer than two events has only None.
             event: Event number of each jet, (N,).
+            weight: Weight of each jet, (N,); None if all weights are 1.
         """
+        weights = [None if weight is None else weight[jets] for jets in regions]
         estimators = [
-            {name: BootstrapEstimator(metrics, *(values[jets] for values in columns[name])) for name in columns}
+            {name: BootstrapEstimator(metrics, *(values[jets] for values in columns[name]), weight=region_weight)
+             for name in columns}
             if len(np.unique(event[jets])) > 1 else {}
-            for jets in regions
+            for jets, region_weight in zip(regions, weights, strict=True)
         ]  # fmt: skip
-        for weights in self.draws(event):
-            for jets, by_name in zip(regions, estimators, strict=True):
+        # Quantiles with weights take eight times the memory of those without.
+        for counts in self.draws(event, chunks=1 if weight is None else 4):
+            for jets, region_weight, by_name in zip(regions, weights, estimators, strict=True):
                 if by_name:
-                    draws = Resamples(weights[jets])
+                    draws = Resamples(counts[jets], region_weight)
                     for estimator in by_name.values():
                         estimator.resample(draws)
         undefined = dict.fromkeys(metrics)
@@ -74,11 +79,19 @@ class Bootstrap:
 
 
 class Resamples:
-    """Weights (N, draws) of a set of jets, with the sums that all estimators share."""
+    """Weights (N, draws) of a set of jets, with the sums that all estimators share.
 
-    def __init__(self, weights: np.ndarray) -> None:
-        self.weights = weights
-        self.real = weights.astype(np.float64)
+    Args:
+        counts: Bootstrap weights (N, draws), uint8.
+        weight: Weight of each jet, (N,), a factor of its bootstrap weights; None if all weights are 1.
+    """
+
+    def __init__(self, counts: np.ndarray, weight: np.ndarray | None = None) -> None:
+        self.real = counts.astype(np.float64)
+        if weight is not None:
+            self.real *= weight[:, None]
+        # Integers, if possible: they take an eighth of the memory, and their sums are exact.
+        self.weights, self.sum_type = (counts, np.int32) if weight is None else (self.real, np.float64)
         self.total = self.real.sum(axis=0)
 
     def means(self, rows: np.ndarray) -> np.ndarray:
@@ -99,26 +112,34 @@ class Resamples:
         """
         size = max(1, math.isqrt(len(order)))
         blocks = -(-len(order) // size)
-        weights = np.zeros((blocks * size, len(self.total)), np.uint8)
+        weights = np.zeros((blocks * size, len(self.total)), self.weights.dtype)
         np.take(self.weights, order, axis=0, out=weights[: len(order)])
-        ends = weights.reshape(blocks, size, -1).sum(axis=1, dtype=np.int32).cumsum(axis=0)
+        ends = weights.reshape(blocks, size, -1).sum(axis=1, dtype=self.sum_type).cumsum(axis=0)
         quantiles = np.full((len(levels), len(self.total)), np.nan)
         drawn = np.flatnonzero(self.total)
         for row, level in zip(quantiles, levels, strict=True):
             target = level * self.total[drawn]
             block = (ends[:, drawn] < target).sum(axis=0)
             before = np.where(block, ends[block - 1, drawn], 0)
-            within = weights[block * size + np.arange(size)[:, None], drawn].cumsum(axis=0, dtype=np.int32)
+            within = weights[block * size + np.arange(size)[:, None], drawn].cumsum(axis=0, dtype=self.sum_type)
             row[drawn] = values[order[block * size + (before + within < target).sum(axis=0)]]
         return quantiles
 
 
 class BootstrapEstimator:
-    """Metrics of one estimator on a set of jets, with their values in each resample so far."""
+    """Metrics of one estimator on a set of jets, with their values in each resample so far.
 
-    def __init__(self, metrics: Mapping[str, Metric], *columns: np.ndarray) -> None:
+    Args:
+        metrics: Metrics by name.
+        *columns: Arguments (N,) of `Metric.per_jet`.
+        weight: Weight of each jet, (N,); None if all weights are 1.
+    """
+
+    def __init__(
+        self, metrics: Mapping[str, Metric], *columns: np.ndarray, weight: np.ndarray | None = None
+    ) -> None:  # fmt: skip
         columns = [column.astype(np.float64) for column in columns]
-        self.metrics = metrics
+        self.metrics, self.weight = metrics, weight
         self.rows = {per_jet: per_jet(*columns) for per_jet in {metric.per_jet for metric in metrics.values()}}
         sorted_kinds = {metric.per_jet for metric in metrics.values() if metric.levels}
         self.order = {per_jet: np.argsort(self.rows[per_jet][0], kind="stable") for per_jet in sorted_kinds}
@@ -141,7 +162,11 @@ class BootstrapEstimator:
         """Return one metric of the original sample; NaN where undefined."""
         metric = self.metrics[name]
         rows = self.rows[metric.per_jet]
-        return float(combine(metric, np.quantile(rows[0], metric.levels) if metric.levels else rows.mean(axis=1)))
+        if not metric.levels:
+            return float(combine(metric, np.average(rows, axis=1, weights=self.weight)))
+        # NumPy has weighted quantiles without interpolation only.
+        method = "linear" if self.weight is None else "inverted_cdf"
+        return float(combine(metric, np.quantile(rows[0], metric.levels, weights=self.weight, method=method)))
 
     def scores(self, ends: tuple[float, float]) -> dict[str, IntervalDict]:
         """Return each metric with its interval between these quantile levels; None where undefined."""

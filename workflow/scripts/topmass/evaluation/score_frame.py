@@ -9,9 +9,10 @@ import pandas as pd
 from topmass.evaluation.intervals import INTERVAL_METRICS, interval_summary_line
 from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.regions import INTERVAL_BIN_VARIABLES
+from topmass.evaluation.sample_score import SAMPLE_METRICS
 from topmass.evaluation.score import TITLES, baselines_not_beaten, inclusive
 
-ALL_METRICS = INTERVAL_METRICS | METRICS
+ALL_METRICS = SAMPLE_METRICS | INTERVAL_METRICS | METRICS
 UNDEFINED = dict.fromkeys(("value", "low", "high"), np.nan)
 SUMMARY_HEADS = {"mae": "MAE (GeV)", "mre": "MRE (%)", "resolution": "resolution (%)", "bias": "bias (GeV)"}
 

@@ -41,7 +41,8 @@ class Figure:
     @property
     def subject(self) -> str:
         """Experiment and seed, dataset, or sample that the figure shows; empty if it shows all."""
-        return ", seed ".join(Path(self.path).parent.parts[1:])
+        # A further folder is that of an evaluation sample, which is the title of its section.
+        return ", seed ".join(Path(self.path).parent.parts[1:3])
 
     @property
     def wide(self) -> bool:

@@ -1,14 +1,19 @@
 """GBDT baselines on jet features."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import lightgbm
 import numpy as np
 
-from topmass.features.feature_registry import Feature
+from topmass.features.feature_registry import JET_FEATURES, MOMENT_FEATURES, SUBJET_FEATURES, Feature
 from topmass.features.feature_table import FeatureTable
+from topmass.files import classify_read_error, write_atomically
 from topmass.progress import Progress
+
+FEATURES_BY_NAME = {feature.name: feature for feature in MOMENT_FEATURES + SUBJET_FEATURES + JET_FEATURES}
 
 PARAMS = {
     "objective": "mae", "learning_rate": 0.1, "num_leaves": 31, "verbosity": -1,
@@ -57,7 +62,26 @@ class GBDTBaseline:
         arrays = (
             (jets.select(available), jets.jet_arrays["mass"], jets.jet_arrays["weight"]) for jets in (train, validation)
         )
-        return cls(fit_booster(*arrays, threads, title), available, threads)
+        return cls(fit_booster(*arrays, threads, title, [feature.name for feature in available]), available, threads)
+
+    def save(self, path: Path) -> None:
+        """Write the trees and the names of their features in LightGBM's text format."""
+        # The number of threads does not change the trees.
+        write_atomically(path, re.sub(r"\[num_threads: \d+\]\n", "", self.booster.model_to_string()))
+
+    @classmethod
+    def load(cls, path: Path, threads: int) -> "GBDTBaseline":
+        """Load a saved GBDT.
+
+        Raises:
+            BadInput: The file is damaged, or has other features than this code computes.
+        """
+        try:
+            booster = lightgbm.Booster(model_str=path.read_text(encoding="utf-8"))
+            features = tuple(FEATURES_BY_NAME[name] for name in booster.feature_name())
+        except (lightgbm.basic.LightGBMError, KeyError, UnicodeDecodeError) as error:
+            raise classify_read_error(error, f"{path}: not a GBDT on jet features") from None
+        return cls(booster, features, threads)
 
     @property
     def error(self) -> float:
@@ -70,15 +94,15 @@ class GBDTBaseline:
 
 
 def fit_booster(
-    train: Sequence[np.ndarray], validation: Sequence[np.ndarray], threads: int, title: str
+    train: Sequence[np.ndarray], validation: Sequence[np.ndarray], threads: int, title: str, names: list[str]
 ) -> lightgbm.Booster:
     """Fit a booster with the number of rounds that is best for the validation jets.
 
-    `train` and `validation` are features (N, K), masses (N,) in GeV and weights (N,).
+    `train` and `validation` are features (N, K), masses (N,) in GeV and weights (N,). `names` are the K features.
     """
     settings = PARAMS | (PARAMS_MANY_FEATURES if train[0].shape[1] > MANY_FEATURES else {}) | {"num_threads": threads}
     train_set, validation_set = (
-        lightgbm.Dataset(features, mass, weight=weight, params=settings)
+        lightgbm.Dataset(features, mass, weight=weight, params=settings, feature_name=names)
         for features, mass, weight in (train, validation)
     )
     validation_set.set_reference(train_set)  # same bins
