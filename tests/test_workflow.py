@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY, make_jets
+from own_network import write_example
 from servers import Fault, web_server
 from topmass.io.dense_file import write_dense
 from topmass.jets import JetBatch, JetTable, write_jets
@@ -271,6 +272,27 @@ def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(rep
         assert "GBDT, subjet features" in told, name
     # Without them nothing is fitted again.
     assert set(would_run(repository, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
+
+
+def test_an_edited_network_of_the_user_repeats_its_training_and_no_other(repository, tmp_path):
+    shutil.copytree(repository / "results", tmp_path / "results")
+    shutil.copytree(repository / ".snakemake", tmp_path / ".snakemake")
+    network = json.dumps(write_example(tmp_path) | {"file": "my_net.py"})
+    datasets = "datasets={flat: {layers: [track_pt, ecal, hcal]}}"
+    mine = f"experiments={{mine: {{extends: tiny, network: {network}}}}}"
+    here = ("--directory", str(tmp_path), "--config", datasets, mine, "run={experiments: [tiny, mine]}")
+    snakemake(repository, *here, folder=tmp_path)
+    assert (tmp_path / "results/train/mine/1/network.py").exists()
+    assert "DeepSets" in (tmp_path / "results/report.html").read_text(encoding="utf-8")
+    file = tmp_path / "my_net.py"
+    file.touch()
+    assert would_run(repository, *here, folder=tmp_path) == {}
+    file.write_text(file.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+    found = would_run(repository, *here, folder=tmp_path)
+    assert found["train"] == found["predict_test"] == 1 and not {"simulate", "make_shards"} & {*found}
+    assert would_run(repository, *here, "--", "results/train/tiny/1/model.safetensors", folder=tmp_path) == {}
+    file.unlink()
+    assert "my_net.py (in " in snakemake(repository, *here, folder=tmp_path, status=1)
 
 
 # In a folder with finished results Snakemake passes over what cannot be made, wherever the output is there.

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from topmass.config.schema_validation import Problem
-from topmass.io.locations import PART_PATTERN, glob_paths
+from topmass.io.locations import PART_PATTERN, expand_variables, glob_paths
 
 
 def with_paths(config: Mapping) -> dict:
@@ -19,7 +19,16 @@ def with_paths(config: Mapping) -> dict:
                 for part in (glob_paths(file["path"]) if "path" in file else [None])
             ]
             samples[name] = sample | {"files": files}
-    return {**config, "samples": samples}
+    experiments = {
+        name: experiment | {"network": with_expanded_file(experiment["network"])}
+        for name, experiment in config["experiments"].items()
+    }
+    return {**config, "samples": samples, "experiments": experiments}
+
+
+def with_expanded_file(network: Mapping) -> dict:
+    """Return the settings of a network, with the path of a user's file expanded."""
+    return {**network, "file": expand_variables(network["file"])} if "file" in network else dict(network)
 
 
 def missing(config: Mapping) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from topmass.config.coercion import NULLS, coerce
 from topmass.config.config_paths import missing, with_paths
 from topmass.config.config_sources import ConfigSource, deep_merge, read_file
 from topmass.config.cross_checks import cross_checks
+from topmass.config.network_config import check_networks
 from topmass.config.predict_config import check_prediction, with_prediction
 from topmass.config.schema_validation import Problem, validate
 from topmass.files import BadInput
@@ -46,7 +47,7 @@ def configure(layers: Sequence[ConfigSource], look: bool = True) -> dict:
         if problem := validate(coerced, SCHEMA):
             raise_problem((defining_key(problem[0], coerced, layers), problem[1]), layers)
         config = with_prediction(with_paths(coerced))
-        file_checks = (missing, check_prediction) if look else ()
+        file_checks = (missing, check_networks, check_prediction) if look else ()
         for problem in chain(cross_checks(config), *(check(coerced) for check in file_checks)):
             raise_problem(problem, layers)
     except InheritanceError as error:

@@ -141,7 +141,9 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
             log_info(run_summary(metadata))
             log_info(placement)
         checkpoint = Path(config.checkpoint)
-        manager = CheckpointManager(checkpoint, run_identity(config, recipe, datasets), state, train.order, group)
+        manager = CheckpointManager(
+            checkpoint, run_identity(config, model, recipe, datasets), state, train.order, group
+        )
         manager.restore()
         events = Path(config.events) if compute.tensorboard and not group.rank else None
         progress = TrainingProgress(state, len(train), events)
@@ -174,10 +176,10 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
                 log_info(message)
 
 
-def run_identity(config: TrainConfig, recipe: Recipe, datasets: Mapping[str, Dataset]) -> dict:
+def run_identity(config: TrainConfig, model: TrainedModel, recipe: Recipe, datasets: Mapping[str, Dataset]) -> dict:
     """Return the identity of a run; a checkpoint is resumed only if all entries match."""
     return {
-        "network": config.network,
+        "network": model.settings,
         "recipe": asdict(recipe),
         "seed": config.seed,
         "shards": asdict(datasets["train"].meta),
@@ -195,8 +197,8 @@ def run_metadata(
 ) -> dict:
     """Return metadata on network, data and compute, for JSON."""
     return {
-        "network": config.network["name"],
-        "settings": {name: value for name, value in config.network.items() if name != "name"},
+        "network": config.network.get("class", config.network["name"]),
+        "settings": {name: value for name, value in model.settings.items() if name not in ("name", "class")},
         "parameters": sum(weights.numel() for weights in model.network.parameters()),
         "layers": list(model.shards.layers),
         "position": model.shards.position,
