@@ -274,23 +274,28 @@ def test_trees_on_subjets_stand_beside_the_others_and_change_nothing_of_them(rep
     assert set(would_run(repository, *here, folder=tmp_path)) == {"evaluate"} | OF_METRICS | PAGES
 
 
-def test_an_edited_network_of_the_user_repeats_its_training_and_no_other(repository, tmp_path):
+def test_an_edited_network_or_another_start_repeats_its_training_and_no_other(repository, tmp_path):
     shutil.copytree(repository / "results", tmp_path / "results")
     shutil.copytree(repository / ".snakemake", tmp_path / ".snakemake")
     network = json.dumps(write_example(tmp_path) | {"file": "my_net.py"})
-    datasets = "datasets={flat: {layers: [track_pt, ecal, hcal]}}"
-    mine = f"experiments={{mine: {{extends: tiny, network: {network}}}}}"
-    here = ("--directory", str(tmp_path), "--config", datasets, mine, "run={experiments: [tiny, mine]}")
+    file, start = tmp_path / "my_net.py", tmp_path / "start.safetensors"
+    shutil.copy(repository / "results/train/tiny/1/model.safetensors", start)
+    mine = f"experiments={{mine: {{extends: tiny, network: {network}}}, on: {{extends: tiny, start_from: {start}}}}}"
+    here = ("--directory", str(tmp_path), "--config", mine, "run={experiments: [tiny, mine, on]}")
     snakemake(repository, *here, folder=tmp_path)
     assert (tmp_path / "results/train/mine/1/network.py").exists()
     assert "DeepSets" in (tmp_path / "results/report.html").read_text(encoding="utf-8")
-    file = tmp_path / "my_net.py"
-    file.touch()
+    for path in (file, start):
+        path.touch()
     assert would_run(repository, *here, folder=tmp_path) == {}
-    file.write_text(file.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
-    found = would_run(repository, *here, folder=tmp_path)
-    assert found["train"] == found["predict_test"] == 1 and not {"simulate", "make_shards"} & {*found}
-    assert would_run(repository, *here, "--", "results/train/tiny/1/model.safetensors", folder=tmp_path) == {}
+    for path, others in ((file, ("tiny", "on")), (start, ("tiny", "mine"))):
+        content = path.read_bytes()
+        path.write_bytes(content + b"# edited\n")
+        found = would_run(repository, *here, folder=tmp_path)
+        assert found["train"] == found["predict_test"] == 1 and not {"simulate", "make_shards"} & {*found}
+        models = [f"results/train/{name}/1/model.safetensors" for name in others]
+        assert would_run(repository, *here, "--", *models, folder=tmp_path) == {}
+        path.write_bytes(content)
     file.unlink()
     assert "my_net.py (in " in snakemake(repository, *here, folder=tmp_path, status=1)
 

@@ -186,6 +186,12 @@ def own_network(wildcards):
     return [own_file(network["file"])] if "file" in network else []
 
 
+def start_model(wildcards):
+    """Return the user's model file that an experiment starts from; an empty list if it has none."""
+    path = config["experiments"][wildcards.experiment]["start_from"]
+    return [own_file(path)] if path else []
+
+
 def trial_of(wildcards):
     """Return the jet table of the warm-up job that runs before this block."""
     block_of(wildcards.sample, wildcards.block)

@@ -19,6 +19,7 @@ rule train:
         validation=shards("validation"),
         statistics=statistics,
         network=own_network,
+        start=start_model,
     output:
         best="results/train/{experiment}/{seed}/model.safetensors",
         last="results/train/{experiment}/{seed}/last.safetensors",
@@ -37,6 +38,7 @@ rule train:
     params:
         **settings("experiments/{experiment}", "network", "recipe"),
         network_content=contents(own_network),
+        start_content=contents(start_model),
         precision=config["compute"]["precision"],
         checkpoint=outside_outputs("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
         events=outside_outputs("tensorboard/{experiment}/{seed}"),

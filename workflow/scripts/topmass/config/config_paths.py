@@ -20,15 +20,15 @@ def with_paths(config: Mapping) -> dict:
             ]
             samples[name] = sample | {"files": files}
     experiments = {
-        name: experiment | {"network": with_expanded_file(experiment["network"])}
+        name: with_expanded(experiment, "start_from") | {"network": with_expanded(experiment["network"], "file")}
         for name, experiment in config["experiments"].items()
     }
     return {**config, "samples": samples, "experiments": experiments}
 
 
-def with_expanded_file(network: Mapping) -> dict:
-    """Return the settings of a network, with the path of a user's file expanded."""
-    return {**network, "file": expand_variables(network["file"])} if "file" in network else dict(network)
+def with_expanded(entry: Mapping, key: str) -> dict:
+    """Return an entry of the configuration, with the path at this key expanded if there is one."""
+    return {**entry, key: expand_variables(entry[key])} if entry.get(key) else dict(entry)
 
 
 def missing(config: Mapping) -> Iterator[Problem]:
@@ -38,6 +38,11 @@ def missing(config: Mapping) -> Iterator[Problem]:
             for path in glob_paths(file["path"]) if "path" in file else []:
                 if error := path_error(path):
                     yield ("samples", name, "files", str(i), "path"), f"{display_path(path)}: {error}"
+    for name, experiment in config["experiments"].items():
+        if start := experiment["start_from"]:
+            path = expand_variables(start)
+            if error := path_error(path):
+                yield ("experiments", name, "start_from"), f"{display_path(path)}: {error}"
 
 
 def display_path(path: str) -> str:

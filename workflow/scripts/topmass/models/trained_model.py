@@ -83,6 +83,36 @@ class TrainedModel:
         with atomic_write(path) as part:
             part.write_bytes(to_bytes(self.network.state_dict(), json.dumps(metadata, sort_keys=True)))
 
+    def copy_weights(self, path: Path) -> str:
+        """Copy weights and input normalisation of a model file; return a line for the log.
+
+        Raises:
+            BadInput: The file is no model, or its network, layers or weights differ from those of this model.
+        """
+        other = TrainedModel.load(path)
+        for what in ("layers", "cells", "compression", "position"):
+            theirs, own = getattr(other.shards, what), getattr(self.shards, what)
+            if theirs != own:
+                raise BadInput(f"{path}: start_from: a model of {what} {theirs}; expected those of the dataset: {own}")
+        try:
+            if other.settings["name"] != self.settings["name"]:
+                raise RuntimeError(f"the network is {other.settings['name']}, not {self.settings['name']}")
+            self.network.load_state_dict(other.network.state_dict())
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            wanted = "expected a model with the network and the number of quantiles of this experiment"
+            raise BadInput(f"{path}: start_from: other weights; {wanted} ({reason})") from None
+        scales = ""
+        # Other networks receive values in physical units.
+        if self.network.needs_hits and other.shards.scales != self.shards.scales:
+            old = ", ".join(
+                f"{name}: {scale:.6g}" for name, scale in zip(self.shards.layers, other.shards.scales, strict=True)
+            )
+            scales = (
+                f"; the layers have other scales now; to keep those of the model: datasets.NAME.scales: {{ {old} }}"
+            )
+        return f"starting with the weights of {path}; its input normalisation is kept, not fitted to these jets{scales}"
+
     @classmethod
     def load(cls, path: Path) -> "TrainedModel":
         """Load a model file.
