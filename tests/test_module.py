@@ -28,7 +28,8 @@ from topmass.files import BadInput
 from topmass.layers import LAYERS
 from topmass.models.safetensors_io import read_tensors, to_bytes
 from topmass.models.trained_model import TrainedModel, build_network
-from training_runs import RECIPE, run
+from topmass.preprocessing.shards import Shard
+from training_runs import COMPUTE, RECIPE, run
 
 ECHO = """
 import torch
@@ -181,8 +182,37 @@ def test_a_class_that_cannot_be_trained_is_refused(base, tmp_path):
         f"from torch import nn\nclass Net({base}):\n    def forward(self, image):\n        return image\n"
     )
     network = {"name": "module", "file": str(tmp_path / "net.py"), "class": "Net"}
-    with pytest.raises(BadInput, match=r"net\.py: class Net: (not a torch\.nn\.Module|nothing to train)"):
+    with pytest.raises(BadInput, match=r"net\.py: class Net: (not a torch\.nn\.Module|no parameter to train)"):
         build_network(network, made_up().meta, 1)
+
+
+UNUSED = """
+from torch import nn
+from topmass.models.network import zero_init_head
+
+
+class Partly(nn.Module):
+    def __init__(self, n_outputs, shapes):
+        super().__init__()
+        self.unused, self.frozen, self.head = nn.Linear(16, 16), nn.Linear(16, 16), zero_init_head(64, n_outputs)
+        self.frozen.requires_grad_(False)
+
+    def forward(self, towers):
+        return self.head(self.frozen(towers[:, :16, 3]).repeat(1, 4))
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_parameters_may_be_unused_or_frozen(processes, dataset, tmp_path):
+    (tmp_path / "net.py").write_text(UNUSED, encoding="utf-8")
+    network = {"name": "module", "file": str(tmp_path / "net.py"), "class": "Partly"}
+    recipe, compute = RECIPE | {"optimizer": "muon", "weight_decay": 0.0}, COMPUTE | {"processes": processes}
+    torch.manual_seed(1)
+    before = build_network(network, Shard.load(dataset[1]["train"][0]).meta, 1).state_dict()
+    _, last, _ = run(dataset, tmp_path / "run", network=network, recipe=recipe, compute=compute)
+    after = TrainedModel.load(last).network.state_dict()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {f"backbone.{part}.weight" for part in ("unused", "frozen")} <= same and "backbone.head.weight" not in same
 
 
 IN_TRAINING = {

@@ -94,9 +94,12 @@ class ModuleNetwork(Network):
             named = inspect.signature(user_class.__init__).parameters
             self.backbone = user_class(**{name: arguments[name] for name in arguments if name in named}, **settings)
         parameters = list(self.backbone.parameters())
-        if not parameters or any(map(is_lazy, parameters)):
-            kind = "lazy parameters; expected sizes from the argument `shapes`" if parameters else "nothing to train"
-            raise BadInput(f"{file}: class {class_name}: {kind}")
+        if any(map(is_lazy, parameters)):
+            raise BadInput(
+                f"{file}: class {class_name}: lazy layers; to fix: take the sizes from the argument `shapes`"
+            )
+        if not any(parameter.requires_grad for parameter in parameters):
+            raise BadInput(f"{file}: class {class_name}: no parameter to train")
 
     @contextmanager
     def errors_with_line(self, what: str, everywhere: bool = False) -> Iterator[None]:
