@@ -17,7 +17,7 @@ PYTHON_FILES = sorted(file for name in ("benchmarks", "workflow") for file in (R
 RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 TIERS = [
     ["files", "layers", "limits", "openmp", "units"],
-    ["console", "device", "parquet", "process_group"],
+    ["console", "device", "network_file", "parquet", "process_group"],
     ["progress"],
     ["jets"],
     ["simulation", "preprocessing", "io"],

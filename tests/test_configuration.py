@@ -314,6 +314,49 @@ def test_a_network_is_refused_layers_that_are_not_enough_for_it(network):
     )
 
 
+# lists of settings
+
+
+def test_each_combination_of_a_sweep_is_an_experiment():
+    text = "run: {experiments: [fast, scan]}\nexperiments:\n  scan:\n    extends: fast\n"
+    config = meant(text + "    sweep: {recipe.learning_rate: [0.001, 2e-3], network.width: [32, 40]}\n")
+    names = [f"scan-learning_rate_{rate}-width_{width}" for rate in ("0_001", "2e-3") for width in (32, 40)]
+    assert config["run"]["experiments"] == ["fast", *names] and "scan" not in config["experiments"]
+    made = [config["experiments"][name] for name in names]
+    found = [(each["recipe"]["learning_rate"], each["network"]["width"]) for each in made]
+    assert found == [(0.001, 32), (0.001, 40), (0.002, 32), (0.002, 40)]
+    fast = config["experiments"]["fast"]
+    for each, (rate, width) in zip(made, found, strict=True):
+        expected = fast | {
+            "network": fast["network"] | {"width": width}, "recipe": fast["recipe"] | {"learning_rate": rate},
+        }  # fmt: skip
+        assert each == {key: value for key, value in expected.items() if key != "extends"}
+
+
+def test_a_sweep_may_list_networks_and_numbers_of_blocks():
+    sweep = "{network: [kinematics, {name: resnet15, downsample: 5}], max_blocks: [1, null]}"
+    experiments = meant(f"experiments: {{scan: {{extends: fast, sweep: {sweep}}}}}")["experiments"]
+    assert experiments["scan-network_kinematics-max_blocks_null"]["max_blocks"] is None
+    assert experiments["scan-network_resnet15-5-max_blocks_1"]["network"] == {"name": "resnet15", "downsample": 5}
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("3", "scan.sweep: '3' is not of type 'object'"),
+        ("{recipe.learning_rate: 3}", "scan.sweep.recipe.learning_rate: '3' is not of type 'array'; write [3]"),
+        ("{recipe.learning_rate: []}", "scan.sweep.recipe.learning_rate: [] should be non-empty"),
+        ("{recipe.rate: [3]}", "scan-rate_3.recipe.rate: no such key"),
+        ("{recipe.epochs: [many]}", "scan-epochs_many.recipe.epochs: 'many' is not of type 'integer'"),
+        ("{recipe.epochs: [1, 1]}", "scan.sweep: two combinations would have the name 'scan-epochs_1'; to fix"),
+        ("{recipe.epochs: [2]}", "scan.sweep: there would be two experiments 'scan-epochs_2'; to fix"),
+    ],
+)
+def test_a_sweep_that_cannot_be_expanded_is_refused(sweep, message):
+    text = f"experiments: {{scan-epochs_2: {{extends: fast}}, scan: {{extends: fast, sweep: {sweep}}}}}"
+    assert refused(ConfigSource("mine.yaml", parse(text))).startswith(f"mine.yaml: experiments.{message}")
+
+
 def test_datasets_and_samples_may_be_like_others_too():
     text = "samples: {more: {extends: gun, seed: 7}}\ndatasets: {other: {extends: flat, sample: more, layers: [ecal]}}"
     config = meant(text)

@@ -80,7 +80,12 @@ TABLE = {
             "some minutes: tests/test_validate_detector.py runs its parts with fewer jets"
         ),
     },
-    "docs/networks.md": {"python docs/draw_diagrams.py": RUN},
+    "docs/networks.md": {
+        "snakemake --configfile mine.yaml": (
+            "tests/test_module.py trains the network of the page, tests/test_workflow.py runs the workflow with it"
+        ),
+        "python docs/draw_diagrams.py": RUN,
+    },
     "docs/onnx.md": {"snakemake export": RUN},
     "docs/physics.md": {"python docs/draw_event_displays.py": RUN},
     "docs/quickstart.md": {

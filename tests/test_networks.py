@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from own_network import write_example
 from predict_test import predict_test
 from test_kinematics import ROUGH, made_up, rough
 from topmass.data.batches import SparseBatch, SparseJets
@@ -28,9 +29,9 @@ SMALL = {
 """One of each, with few operations."""
 
 
-@pytest.fixture(params=SMALL)
-def settings(request) -> dict:
-    return SMALL[request.param]
+@pytest.fixture(params=[*SMALL, "module"])
+def settings(request, tmp_path) -> dict:
+    return write_example(tmp_path) if request.param == "module" else SMALL[request.param]
 
 
 def batch_of(shard: Shard, jets: list[int] | None = None) -> SparseBatch:

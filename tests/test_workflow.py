@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY, make_jets
+from own_network import write_example
 from servers import Fault, web_server
 from topmass.io.dense_file import write_dense
 from topmass.jets import JetBatch, JetTable, write_jets
@@ -308,6 +309,32 @@ def test_the_networks_of_a_run_are_evaluated_on_other_samples_without_training(r
         {"evaluate", "evaluate_sample", "figure_sample"} | OF_METRICS | PAGES
     )
     assert set(would_run(repository, *here, folder=tmp_path)) == PAGES
+
+
+def test_an_edited_network_or_another_start_repeats_its_training_and_no_other(repository, tmp_path):
+    shutil.copytree(repository / "results", tmp_path / "results")
+    shutil.copytree(repository / ".snakemake", tmp_path / ".snakemake")
+    network = json.dumps(write_example(tmp_path) | {"file": "my_net.py"})
+    file, start = tmp_path / "my_net.py", tmp_path / "start.safetensors"
+    shutil.copy(repository / "results/train/tiny/1/model.safetensors", start)
+    mine = f"experiments={{mine: {{extends: tiny, network: {network}}}, on: {{extends: tiny, start_from: {start}}}}}"
+    here = ("--directory", str(tmp_path), "--config", mine, "run={experiments: [tiny, mine, on]}")
+    snakemake(repository, *here, folder=tmp_path)
+    assert (tmp_path / "results/train/mine/1/network.py").exists()
+    assert "DeepSets" in (tmp_path / "results/report.html").read_text(encoding="utf-8")
+    for path in (file, start):
+        path.touch()
+    assert would_run(repository, *here, folder=tmp_path) == {}
+    for path, others in ((file, ("tiny", "on")), (start, ("tiny", "mine"))):
+        content = path.read_bytes()
+        path.write_bytes(content + b"# edited\n")
+        found = would_run(repository, *here, folder=tmp_path)
+        assert found["train"] == found["predict_test"] == 1 and not {"simulate", "make_shards"} & {*found}
+        models = [f"results/train/{name}/1/model.safetensors" for name in others]
+        assert would_run(repository, *here, "--", *models, folder=tmp_path) == {}
+        path.write_bytes(content)
+    file.unlink()
+    assert "my_net.py (in " in snakemake(repository, *here, folder=tmp_path, status=1)
 
 
 # In a folder with finished results Snakemake passes over what cannot be made, wherever the output is there.

@@ -180,6 +180,18 @@ def contents(input_function):
     return digests
 
 
+def own_network(wildcards):
+    """Return the user's file with the network of an experiment; an empty list for a network of this repository."""
+    network = config["experiments"][wildcards.experiment]["network"]
+    return [own_file(network["file"])] if "file" in network else []
+
+
+def start_model(wildcards):
+    """Return the user's model file that an experiment starts from; an empty list if it has none."""
+    path = config["experiments"][wildcards.experiment]["start_from"]
+    return [own_file(path)] if path else []
+
+
 def trial_of(wildcards):
     """Return the jet table of the warm-up job that runs before this block."""
     block_of(wildcards.sample, wildcards.block)
@@ -339,7 +351,8 @@ def if_several(path):
 def if_curves(path):
     """Return a list with this file of learning curves; empty if no network has different numbers of training blocks."""
     names = config["run"]["experiments"]
-    points = {(config["experiments"][name]["network"]["name"], blocks_of(name)) for name in names}
+    networks = {name: config["experiments"][name]["network"] for name in names}
+    points = {(network.get("class", network["name"]), blocks_of(name)) for name, network in networks.items()}
     return [path] if len(points) > len({network for network, _ in points}) else []
 
 

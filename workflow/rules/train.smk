@@ -2,6 +2,7 @@
 
 reads   results/shards/{dataset}/{split}/{block}.npz, results/preprocess/{dataset}/statistics.json
 writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, history.csv, training.json
+        results/train/{experiment}/{seed}/network.py, the copy of a network of the user
         results/checkpoints/{experiment}/{seed}/ during training, results/tensorboard/{experiment}/{seed}/ on request
         results/predict/{experiment}/{seed}/predictions.parquet
 """
@@ -9,6 +10,7 @@ writes  results/train/{experiment}/{seed}/model.safetensors, last.safetensors, h
 
 # Settings in `compute`, except `precision`, affect device and speed, not the result. They are no parameters, because a
 # changed parameter would repeat the training: the scripts read them from the configuration.
+# network.py is no output, because most networks have none.
 # A killed training resumes from its checkpoint. The checkpoint is no output, because Snakemake deletes outputs of a
 # failed job. After a signal (SIGTERM, SIGHUP, …) the training exits with status 75. A rerun (`--retries`) resumes it.
 rule train:
@@ -16,6 +18,8 @@ rule train:
         train=shards("train"),
         validation=shards("validation"),
         statistics=statistics,
+        network=own_network,
+        start=start_model,
     output:
         best="results/train/{experiment}/{seed}/model.safetensors",
         last="results/train/{experiment}/{seed}/last.safetensors",
@@ -33,6 +37,8 @@ rule train:
         gpu=config["compute"]["processes"] if config["compute"]["device"].startswith("cuda") else 0,
     params:
         **settings("experiments/{experiment}", "network", "recipe"),
+        network_content=contents(own_network),
+        start_content=contents(start_model),
         precision=config["compute"]["precision"],
         checkpoint=outside_outputs("checkpoints/{experiment}/{seed}/checkpoint.safetensors"),
         events=outside_outputs("tensorboard/{experiment}/{seed}"),

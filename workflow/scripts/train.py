@@ -42,5 +42,6 @@ if __name__ == "__main__":
             compute=dict(snakemake.config["compute"]),
             threads=min(snakemake.threads, available_cores()),
             config=dict(snakemake.params.config),
+            start_from=next(map(str, snakemake.input.start), None),
         )
         train(config, Path(snakemake.log[0]))

@@ -42,7 +42,7 @@ def resolve_reference(value: object, schema: Mapping, definitions: Mapping) -> M
 
 def scalar(value: object, kinds: list[str]) -> object:
     """Return a scalar coerced to one of these JSON Schema types if possible."""
-    if isinstance(value, str) and "string" not in kinds:
+    if isinstance(value, str) and kinds != ["string"]:
         parsed = read_scalar(value)
         value = parsed if any(isinstance(parsed, TYPES[kind]) for kind in kinds if kind in TYPES) else value
     if isinstance(value, float) and "integer" in kinds and value.is_integer():

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from topmass.config.schema_validation import Problem
-from topmass.io.locations import PART_PATTERN, glob_paths
+from topmass.io.locations import PART_PATTERN, expand_variables, glob_paths
 
 
 def with_paths(config: Mapping) -> dict:
@@ -19,7 +19,16 @@ def with_paths(config: Mapping) -> dict:
                 for part in (glob_paths(file["path"]) if "path" in file else [None])
             ]
             samples[name] = sample | {"files": files}
-    return {**config, "samples": samples}
+    experiments = {
+        name: with_expanded(experiment, "start_from") | {"network": with_expanded(experiment["network"], "file")}
+        for name, experiment in config["experiments"].items()
+    }
+    return {**config, "samples": samples, "experiments": experiments}
+
+
+def with_expanded(entry: Mapping, key: str) -> dict:
+    """Return an entry of the configuration, with the path at this key expanded if there is one."""
+    return {**entry, key: expand_variables(entry[key])} if entry.get(key) else dict(entry)
 
 
 def missing(config: Mapping) -> Iterator[Problem]:
@@ -29,6 +38,11 @@ def missing(config: Mapping) -> Iterator[Problem]:
             for path in glob_paths(file["path"]) if "path" in file else []:
                 if error := path_error(path):
                     yield ("samples", name, "files", str(i), "path"), f"{display_path(path)}: {error}"
+    for name, experiment in config["experiments"].items():
+        if start := experiment["start_from"]:
+            path = expand_variables(start)
+            if error := path_error(path):
+                yield ("experiments", name, "start_from"), f"{display_path(path)}: {error}"
 
 
 def display_path(path: str) -> str:

@@ -16,17 +16,15 @@ from topmass.config.coercion import NULLS, coerce
 from topmass.config.config_paths import missing, with_paths
 from topmass.config.config_sources import ConfigSource, deep_merge, read_file
 from topmass.config.cross_checks import cross_checks
+from topmass.config.network_config import check_networks
 from topmass.config.predict_config import check_prediction, with_prediction
-from topmass.config.schema_validation import Problem, validate
+from topmass.config.schema_validation import ConfigError, Problem, validate
+from topmass.config.sweeps import expand_sweeps
 from topmass.files import BadInput
 
 REPO_ROOT = Path(__file__).parents[4]
 """Root folder of this repository."""
 SCHEMA = yaml.safe_load((REPO_ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-
-
-class InheritanceError(Exception):
-    """Error of an entry that extends an unknown one or itself; the argument is a `Problem`."""
 
 
 def configure(layers: Sequence[ConfigSource], look: bool = True) -> dict:
@@ -41,15 +39,15 @@ def configure(layers: Sequence[ConfigSource], look: bool = True) -> dict:
     """
     layers = [read_file(REPO_ROOT / "config.yaml"), *layers]
     try:
-        merged = resolve_inheritance(reduce(deep_merge, (layer.content for layer in layers), {}))
+        merged = expand_sweeps(resolve_inheritance(reduce(deep_merge, (layer.content for layer in layers), {})))
         coerced = coerce(merged, SCHEMA, SCHEMA["$defs"])
         if problem := validate(coerced, SCHEMA):
             raise_problem((defining_key(problem[0], coerced, layers), problem[1]), layers)
         config = with_prediction(with_paths(coerced))
-        file_checks = (missing, check_prediction) if look else ()
+        file_checks = (missing, check_networks, check_prediction) if look else ()
         for problem in chain(cross_checks(config), *(check(coerced) for check in file_checks)):
             raise_problem(problem, layers)
-    except InheritanceError as error:
+    except ConfigError as error:
         raise_problem(error.args[0], layers)
     return config
 
@@ -75,7 +73,7 @@ def inherit(section: str, entries: Mapping, names: tuple[str, ...]) -> object:
     """Return the last entry of a chain with its inherited keys; each entry of `names` extends the next one.
 
     Raises:
-        InheritanceError: If an entry extends an unknown one or itself.
+        ConfigError: If an entry extends an unknown one or itself.
     """
     entry = entries[names[-1]]
     if not isinstance(entry, Mapping):
@@ -83,9 +81,9 @@ def inherit(section: str, entries: Mapping, names: tuple[str, ...]) -> object:
     if entry.get("extends") not in (None, *NULLS):
         base, key = str(entry["extends"]), (section, names[-1], "extends")
         if base not in entries:
-            raise InheritanceError((key, f"there is no '{base}'; known are {', '.join(entries)}"))
+            raise ConfigError((key, f"there is no '{base}'; known are {', '.join(entries)}"))
         if base in names:
-            raise InheritanceError((key, f"goes round in a circle: {' extends '.join((*names, base))}"))
+            raise ConfigError((key, f"goes round in a circle: {' extends '.join((*names, base))}"))
         entry = deep_merge(inherit(section, entries, (*names, base)), entry)
     # A mapping, so that the coercion can add the defaults of the network.
     return entry | {"network": {"name": entry["network"]}} if isinstance(entry.get("network"), str) else entry

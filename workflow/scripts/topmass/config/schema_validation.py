@@ -11,6 +11,11 @@ from jsonschema.validators import extend
 Problem = tuple[tuple[str, ...], str]
 """Path of a key and the error in its value."""
 
+
+class ConfigError(Exception):
+    """Error of an entry that prevents validation; the argument is a `Problem`."""
+
+
 RENAMED = [
     ("average_decay", "ema_decay"), ("batch", "batch_size"), ("blocks", "max_blocks"), ("blocks", "num_layers"),
     ("by", "variables"), ("flips", "augment_flips"), ("floor", "oracle_mae"), ("gradient_clip", "gradient_clip_norm"),

@@ -11,10 +11,15 @@ from torch import Tensor
 
 from topmass.export.symbolics import OPSET, register_symbolics
 from topmass.export.wrappers import ExportWrapper
+from topmass.files import BadInput
 
 
 def build_onnx_model(wrapper: ExportWrapper, metadata: Mapping) -> bytes:
-    """Return an ONNX model with these metadata, checked by onnx, with dynamic numbers of jets and hits."""
+    """Return an ONNX model with these metadata, checked by onnx, with dynamic numbers of jets and hits.
+
+    Raises:
+        BadInput: The network has an operation that the exporter does not support.
+    """
     content, inputs = io.BytesIO(), example_inputs(wrapper)
     axes = {name: {0: "jets"} for name in (*wrapper.inputs, *wrapper.outputs())}
     if "hits" in axes:
@@ -25,16 +30,19 @@ def build_onnx_model(wrapper: ExportWrapper, metadata: Mapping) -> bytes:
         # Not dynamo=True (tried with torch 2.13.0, onnxscript 0.7.2): it requires two packages that no environment has,
         # fails on `int // tensor` and on `hypot`, and writes a resnet15 that is wrong by 3,800 GeV. Its models have
         # version 10 of ONNX's IR, but ONNX Runtime 1.14 reads 8 at most.
-        torch.onnx.export(
-            wrapper.eval(),
-            tuple(inputs.values()),
-            content,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[*inputs],
-            output_names=[*wrapper.outputs()],
-            dynamic_axes=axes,
-        )
+        try:
+            torch.onnx.export(
+                wrapper.eval(),
+                tuple(inputs.values()),
+                content,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[*inputs],
+                output_names=[*wrapper.outputs()],
+                dynamic_axes=axes,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise BadInput(f"no ONNX export: {str(error).splitlines()[0]}") from None
     graph = onnx.load_model_from_string(content.getvalue())
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for name, value in metadata.items()

@@ -45,7 +45,8 @@ def experiments_of(config: Mapping) -> dict[str, dict]:
     experiments = {}
     for name, experiment in config["experiments"].items():
         dataset = config["datasets"][experiment["dataset"]]
-        entry = {"network": experiment["network"]["name"], "epochs": experiment["recipe"]["epochs"]}
+        network = experiment["network"]
+        entry = {"network": network.get("class", network["name"]), "epochs": experiment["recipe"]["epochs"]}
         experiments[name] = entry | {"sample": dataset["sample"], "layers": dataset["layers"]}
     return experiments
 

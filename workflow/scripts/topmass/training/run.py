@@ -83,6 +83,7 @@ class TrainConfig:
         compute: Settings of `ComputeConfig`.
         threads: Number of threads of all processes on this machine.
         config: Part of the configuration that defines jets and network; recorded in `about`.
+        start_from: Model file, whose weights and input normalisation the training starts with.
     """
 
     train: list[str]
@@ -100,6 +101,7 @@ class TrainConfig:
     compute: dict
     threads: int
     config: dict
+    start_from: str | None = None
 
     def dump(self) -> str:
         """Return the configuration as JSON."""
@@ -130,8 +132,13 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
             compute.placement, compute.memory, device, list(recipe.augment_flips), group, compute.processes,
         )  # fmt: skip
         train, validation = datasets["train"], datasets["validation"]
-        sample = next(iter_batches(train.in_order(), NORM_SAMPLE_SIZE, ProcessGroup()))
-        model.network.fit_input_norm(sample.on(device, model.shards))
+        if config.start_from:
+            message = model.copy_weights(Path(config.start_from))
+            if group.rank == 0:
+                log_info(message)
+        else:
+            sample = next(iter_batches(train.in_order(), NORM_SAMPLE_SIZE, ProcessGroup()))
+            model.network.fit_input_norm(sample.on(device, model.shards))
         if compute.compile:
             model.network.backbone.compile(dynamic=False)
         state = TrainState(model.network, recipe, fused=device.type == "cuda")
@@ -141,7 +148,9 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
             log_info(run_summary(metadata))
             log_info(placement)
         checkpoint = Path(config.checkpoint)
-        manager = CheckpointManager(checkpoint, run_identity(config, recipe, datasets), state, train.order, group)
+        manager = CheckpointManager(
+            checkpoint, run_identity(config, model, recipe, datasets), state, train.order, group
+        )
         manager.restore()
         events = Path(config.events) if compute.tensorboard and not group.rank else None
         progress = TrainingProgress(state, len(train), events)
@@ -174,12 +183,13 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
                 log_info(message)
 
 
-def run_identity(config: TrainConfig, recipe: Recipe, datasets: Mapping[str, Dataset]) -> dict:
+def run_identity(config: TrainConfig, model: TrainedModel, recipe: Recipe, datasets: Mapping[str, Dataset]) -> dict:
     """Return the identity of a run; a checkpoint is resumed only if all entries match."""
     return {
-        "network": config.network,
+        "network": model.settings,
         "recipe": asdict(recipe),
         "seed": config.seed,
+        "start_from": file_digest(Path(config.start_from)) if config.start_from else None,
         "shards": asdict(datasets["train"].meta),
         "jets": {split: len(jets) for split, jets in datasets.items()},
     }
@@ -195,8 +205,8 @@ def run_metadata(
 ) -> dict:
     """Return metadata on network, data and compute, for JSON."""
     return {
-        "network": config.network["name"],
-        "settings": {name: value for name, value in config.network.items() if name != "name"},
+        "network": config.network.get("class", config.network["name"]),
+        "settings": {name: value for name, value in model.settings.items() if name not in ("name", "class")},
         "parameters": sum(weights.numel() for weights in model.network.parameters()),
         "layers": list(model.shards.layers),
         "position": model.shards.position,

@@ -58,7 +58,7 @@ class TrainState:
 
     def __init__(self, network: nn.Module, recipe: Recipe, fused: bool) -> None:
         self.network, self.recipe = network, recipe
-        parameters = list(network.parameters())
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.device = parameters[0].device
         self.optimizer = recipe.make_optimizer(parameters, fused)
         # In the order of the optimiser's parameter indices.

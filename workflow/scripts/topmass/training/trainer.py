@@ -151,6 +151,10 @@ class Trainer:
         loss = (recipe.loss_per_jet(predicted, batch.target) * batch.weight).sum() / minibatch.weight
         state.optimizer.zero_grad()
         loss.backward()
+        for parameter in state.parameters:
+            # A user's network may not use all parameters in a batch; Muon and the sum over ranks need a gradient.
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         loss = loss.detach()
         if self.group.size > 1:
             stop = torch.full_like(loss, float(self.interrupt.received is not None))
