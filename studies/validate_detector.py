@@ -80,10 +80,11 @@ class Detector:
         particles, readout = self.shoot(row, species, **settings)
         candidates, offset = self.candidates(readout)
         particle = np.repeat(np.arange(len(particles.pdg)), np.diff(offset))
-        pt = np.hypot(candidates["px"], candidates["py"])
-        eta = np.arcsinh(candidates["pz"] / pt) - np.arcsinh(particles.pz / np.hypot(particles.px, particles.py))[particle]
-        phi = delta_phi(np.arctan2(candidates["py"], candidates["px"]), np.arctan2(particles.py, particles.px)[particle])
-        near = np.hypot(eta, phi) < 0.3
+        (eta, phi), (true_eta, true_phi) = (
+            (np.arcsinh(p["pz"] / np.hypot(p["px"], p["py"])), np.arctan2(p["py"], p["px"]))
+            for p in (candidates, particles._asdict())
+        )
+        near = np.hypot(eta - true_eta[particle], delta_phi(phi, true_phi[particle])) < 0.3
         energy = np.bincount(particle[near], candidates["energy"][near], minlength=len(particles.pdg))
         return energy / row["energy"]
 

@@ -84,9 +84,7 @@ def test_energy_outside_the_detector_and_events_without_energy_have_no_cells():
 
 def test_one_event_leaves_no_trace_in_the_next():
     rng = np.random.default_rng(2)
-    events = [
-        [(rng.integers(0, 4), *rng.normal(0, 0.5, 2), rng.exponential(5)) for _ in range(100)] for _ in range(3)
-    ]
+    events = [[(rng.integers(0, 4), *rng.normal(0, 0.5, 2), rng.exponential(5)) for _ in range(100)] for _ in range(3)]
     together = read(*events, settings=QUIET)
     for number, event in enumerate(events):
         alone = read(event, settings=QUIET)
@@ -103,7 +101,8 @@ def test_thresholds_drop_the_small_values_and_keep_the_others_as_they_are(name):
         getattr(read(event, settings=settings), {"ecal": "crystals", "hcal": "towers"}[name])
         for settings in (EVERYTHING, QUIET)
     )
-    assert np.array_equal(some, every[every["energy"] > DETECTOR[f"{name}_zero_suppression"]]) and len(some) < len(every)
+    threshold = DETECTOR[f"{name}_zero_suppression"]
+    assert np.array_equal(some, every[every["energy"] > threshold]) and len(some) < len(every)
 
 
 def test_noise_of_an_empty_detector_is_as_frequent_and_as_large_as_the_tail_of_its_distribution():

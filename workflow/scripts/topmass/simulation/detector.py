@@ -40,7 +40,8 @@ class DetectorSettings(NamedTuple):
     Those of impact parameters are constant ⊕ root / √pT ⊕ slope / pT, in cm. The slope of d0 grows with |η| by a
     factor, root and slope of dz by its powers 1 and `track_dz_eta_power`, and the ECAL resolution by the factor
     1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`), except one,
-    lowers the efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel layers.
+    lowers the efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel
+    layers.
 
     The last five are variations: 1 or 0 leaves the detector as it is. `dead_pixel_layer` is 1, 2 or 3, or 0 for none.
     """
@@ -150,9 +151,7 @@ def _detect(particles, settings, rng, deposits, tracks, pixel_hits):
                     deposits, n_deposits, eta, phi, particles.pdg[k], energy, charge, settings, rng
                 )
         offsets[:, event + 1] = n_deposits, n_tracks, n_hits
-    return Readout(
-        deposits[:n_deposits], offsets[0], tracks[:n_tracks], offsets[1], pixel_hits[:n_hits], offsets[2]
-    )
+    return Readout(deposits[:n_deposits], offsets[0], tracks[:n_tracks], offsets[1], pixel_hits[:n_hits], offsets[2])
 
 
 @njit(cache=True)

@@ -7,8 +7,8 @@ import numpy as np
 from numba import njit
 
 from topmass.layers import PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
-from topmass.simulation.clustering import Jets
 from topmass.simulation.calorimeters import N_PHI, Cells
+from topmass.simulation.clustering import Jets
 from topmass.simulation.detector import Readout
 
 TOWERS = SIDE // TOWER
