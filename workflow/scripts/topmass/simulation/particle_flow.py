@@ -37,7 +37,7 @@ def _particle_flow(tracks, track_offset, crystals, crystal_offset, towers, tower
     candidates = np.empty(len(tracks) + len(crystals) + len(towers), CANDIDATE)
     offset = np.zeros(events + 1, np.int64)
     n_towers = N_ETA // TOWER * columns
-    # px, py, pz and energy of the tracks; ECAL energy, its moments in η and φ from the corner of the tower; HCAL energy.
+    # px, py, pz, energy of the tracks; ECAL energy, its moments in η and φ from a corner of the tower; HCAL energy.
     sums = np.zeros((n_towers, 8))
     touched, is_touched = np.empty(n_towers, np.int64), np.zeros(n_towers, np.bool_)
     n = 0
