@@ -116,6 +116,13 @@ def test_jets_without_truth_are_no_signal(tmp_path):
     assert evaluated(tmp_path, table(truth=False), None)["kind"] == "no truth"
 
 
+def test_jets_without_truth_among_others_are_left_out(tmp_path, said):
+    mass = np.where(np.arange(JETS) % 4, 172.5, np.nan)
+    scores = evaluated(tmp_path, table(mass=mass, predicted=np.full(JETS, 180.0)))
+    assert scores["regions"][0]["jets"] == 3 * JETS / 4 and everything(scores)["mae"] == pytest.approx(7.5)
+    assert "1,000 of 4,000 jets without mass are left out" in said()
+
+
 def test_weights_undo_a_biased_spectrum_and_leave_fewer_effective_jets(tmp_path):
     """Jets that are drawn twice as often above 175 GeV, with half the weight, score like the others."""
     rng = np.random.default_rng(4)

@@ -9,23 +9,6 @@ SAMPLE_PREDICTIONS = "results/samples/{experiment}/{seed}/{sample}.parquet"
 SAMPLE_SCORES = "results/samples/{experiment}/{seed}/{sample}.json"
 
 
-def generator_of(wildcards):
-    """Return the generator settings of a sample; empty for a sample from files."""
-    return config["samples"][wildcards.sample].get("simulate", {}).get("generator", {})
-
-
-def single_mass(wildcards):
-    """Return the mass of a sample of a single mass, else None."""
-    mass = generator_of(wildcards).get("mass")
-    return None if isinstance(mass, list) else mass
-
-
-def applied_trees(wildcards):
-    """Return the GBDTs that are applied to samples, fitted to the training jets of an experiment."""
-    models = models_of_trees(dataset_of(wildcards), blocks_of(wildcards.experiment))
-    return [path for kind, path in models.items() if kind != "trees_jet_model"]
-
-
 rule predict_sample:
     input:
         model="results/train/{experiment}/{seed}/model.safetensors",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from topmass.console import log_info
 from topmass.evaluation.predictions import Intervals, read_intervals
 from topmass.files import BadInput, classify_read_error
 from topmass.parquet import DAMAGED, open_parquet
@@ -61,9 +62,10 @@ class SampleJets:
         for name in ("event", "pt", "predicted"):
             if name not in table.column_names:
                 raise BadInput(f"{path}: no column '{name}'; expected a file of the stage predict_sample")
-        truth = column(table, target)
-        if np.isfinite(truth).any():
-            table = table.filter(pa.array(np.isfinite(truth)))
+        known = np.isfinite(column(table, target))
+        if known.any() and not known.all():
+            log_info(f"{path}: {np.count_nonzero(~known):,} of {len(table):,} jets without {target} are left out")
+            table = table.filter(pa.array(known))
         if not len(table):
             raise BadInput(f"{path}: no jet")
         weight, truth = column(table, "weight"), column(table, target)
