@@ -26,10 +26,10 @@ from topmass.console import print_status
 from topmass.files import atomic_write
 from topmass.progress import track
 from topmass.simulation.calorimeters import read_calorimeters
+from topmass.simulation.candidates import particle_flow
 from topmass.simulation.clustering import JetSettings, cluster_jets, delta_phi, find_clusters
 from topmass.simulation.detector import DetectorSettings, Readout, detect
 from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles
-from topmass.simulation.particle_flow import particle_flow
 from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay
 
 REFERENCE = Path(__file__).with_name("detector_reference.yaml")

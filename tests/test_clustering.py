@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from simulation_settings import DETECTOR, GENERATOR, SELECTION
 from topmass.simulation.calorimeters import read_calorimeters
+from topmass.simulation.candidates import CANDIDATE, particle_flow
 from topmass.simulation.clustering import Jets, JetSettings, cluster_jets, match_jets, softdrop_mass
 from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles, Tops
-from topmass.simulation.particle_flow import CANDIDATE, particle_flow
 
 SETTINGS = JetSettings(**SELECTION)
 

@@ -12,13 +12,13 @@ from topmass.features.hits import WINDOW_CENTRE, Hits, eta_from_ieta
 from topmass.features.particle_flow import CALO_RESPONSE
 from topmass.features.towers import TOWERS_PER_SIDE, assign_tower_slots, build_towers
 from topmass.layers import LAYERS, PIXEL_ETA, PIXEL_PHI, SIDE, TOWER
-from topmass.simulation import particle_flow as simulated
+from topmass.simulation import candidates as simulated
 from topmass.simulation.calorimeters import CELL, Cells, read_calorimeters
+from topmass.simulation.candidates import MIN_NEUTRAL_ECAL, particle_flow
 from topmass.simulation.clustering import JetSettings, cluster_jets
 from topmass.simulation.detector import DetectorSettings, Readout, detect
 from topmass.simulation.generator import Generator, GeneratorSettings, Particles
 from topmass.simulation.imaging import Images, make_images
-from topmass.simulation.particle_flow import MIN_NEUTRAL_ECAL, particle_flow
 
 SETTINGS = DetectorSettings(**DETECTOR)
 QUIET = SETTINGS._replace(ecal_noise=0.0, hcal_noise=0.0, track_efficiency=1.0)

@@ -8,9 +8,9 @@ import pytest
 from simulation_settings import DETECTOR
 from topmass.simulation import pileup
 from topmass.simulation.calorimeters import read_calorimeters
+from topmass.simulation.candidates import CANDIDATE, particle_flow
 from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Events, Particles
-from topmass.simulation.particle_flow import CANDIDATE, particle_flow
 from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay, puppi_weights
 
 POOL_SIZE = 60

@@ -7,11 +7,11 @@ import numpy as np
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK
 from topmass.simulation.calorimeters import read_calorimeters
+from topmass.simulation.candidates import particle_flow
 from topmass.simulation.clustering import Jets, JetSettings, cluster_jets
 from topmass.simulation.detector import DetectorSettings, detect
 from topmass.simulation.generator import Events, Generator, GeneratorSettings, Particles
 from topmass.simulation.imaging import Images, make_images
-from topmass.simulation.particle_flow import particle_flow
 from topmass.simulation.pileup import PileupSettings, minimum_bias_pool, mitigate, overlay
 
 EVENTS_PER_BATCH = 500
