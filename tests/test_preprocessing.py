@@ -66,6 +66,19 @@ def test_the_target_of_a_dataset_is_the_mass_of_its_shards(tables, tmp_path):
         compute_statistics([table], statistics, "made_up", SPLIT, ["ecal"], {}, 0.99, FLATTEN)
 
 
+def test_all_jets_of_a_background_with_a_generated_jet_are_training_jets(dataset, tables, tmp_path):
+    jets = all_jets(tables)
+    jets.gen_softdrop_mass = np.where(np.arange(len(jets)) % 10 == 0, np.nan, np.arange(len(jets))).astype("f4")
+    jets.mass[:] = np.nan
+    write_jets(tmp_path / "jets.parquet", [jets], LAYERS, {})
+    shards = {split: tmp_path / f"{split}.npz" for split in SPLITS}
+    make_shards(tmp_path / "jets.parquet", dataset[0], shards, 1e-5, "log", is_background=True)
+    found = {split: Shard.load(path).arrays for split, path in shards.items()}
+    expected = jets.gen_softdrop_mass[np.isfinite(jets.gen_softdrop_mass)]
+    assert np.array_equal(np.sort(found["train"]["mass"]), np.sort(expected)) and (found["train"]["weight"] == 1).all()
+    assert len(found["validation"]["mass"]) == len(found["test"]["mass"]) == 0
+
+
 def test_every_jet_that_is_kept_is_in_the_shard_of_its_split_and_nowhere_else(dataset, tables):
     statistics, shards = dataset
     known, jets = Statistics.load(statistics), all_jets(tables)

@@ -198,10 +198,26 @@ def trial_of(wildcards):
     return f"results/jets/{wildcards.sample}/trial.parquet"
 
 
+def background_block(wildcards):
+    """Return the block of the background from which the shards of one block are made; negative for the sample's own."""
+    dataset = config["datasets"][wildcards.dataset]
+    block = int(wildcards.block) - number_of_blocks(config["samples"][dataset["sample"]])
+    return block if dataset["background"] else -1
+
+
 def table_of_shards(wildcards):
     """Return the jet table from which the shards of one block are made."""
-    sample = config["datasets"][wildcards.dataset]["sample"]
-    return f"results/jets/{sample}/{block_of(sample, wildcards.block):05d}.parquet"
+    dataset, block = config["datasets"][wildcards.dataset], background_block(wildcards)
+    sample, block = (dataset["background"], f"{block:05d}") if block >= 0 else (dataset["sample"], wildcards.block)
+    return f"results/jets/{sample}/{block_of(sample, block):05d}.parquet"
+
+
+def blocks_of_dataset(dataset, limit=None):
+    """Return the block numbers of a dataset: the first blocks of its sample, and those of its background."""
+    settings = config["datasets"][dataset]
+    own = blocks(settings["sample"])
+    number = number_of_blocks(config["samples"][settings["background"]]) if settings["background"] else 0
+    return own[:limit] + [f"{len(own) + block:05d}" for block in range(number)]
 
 
 def dataset_of(wildcards):
@@ -220,13 +236,16 @@ def statistics(wildcards):
 
 
 def shards(split):
-    """Return an input function: the shards of one split of a rule's dataset; "train" is limited to its blocks."""
+    """Return an input function: the shards of one split of a rule's dataset.
+
+    "train" is limited to the blocks of the experiment, and has those of the background.
+    """
 
     def paths(wildcards):
         dataset = dataset_of(wildcards)
         number = blocks_of(wildcards.experiment) if "experiment" in wildcards.keys() else wildcards.get("blocks", "all")
         limit = int(number) if split == "train" and number != "all" else None
-        block = blocks(config["datasets"][dataset]["sample"])[:limit]
+        block = blocks_of_dataset(dataset, limit) if split == "train" else blocks(config["datasets"][dataset]["sample"])
         return expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=block)
 
     return paths
@@ -317,8 +336,9 @@ def datasets_run():
 
 
 def samples_run():
-    """Return the names of the samples of `datasets_run`."""
-    return sorted({config["datasets"][dataset]["sample"] for dataset in datasets_run()})
+    """Return the names of the samples of `datasets_run`, with their backgrounds."""
+    of_datasets = [config["datasets"][dataset] for dataset in datasets_run()]
+    return sorted({each[key] for each in of_datasets for key in ("sample", "background") if each[key]})
 
 
 def everything():
@@ -328,7 +348,7 @@ def everything():
     files += runs_of_samples("results/samples/{experiment}/{seed}/{sample}.parquet")
     files += [table for sample in config["evaluate"]["samples"] for table in jet_tables(sample)]
     for dataset in datasets_run():
-        block = blocks(config["datasets"][dataset]["sample"])
+        block = blocks_of_dataset(dataset)
         split = ["train", "validation", "test"]
         files += expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=block)
         files.append(f"results/preprocess/{dataset}/statistics.json")

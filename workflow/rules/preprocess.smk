@@ -41,6 +41,7 @@ rule make_shards:
         "../../envs/preprocess.yaml"
     params:
         **settings("datasets/{dataset}", "zero_suppression", "compression"),
+        is_background=lambda wildcards: background_block(wildcards) >= 0,
         code=code_hash("make_shards.py"),
     script:
         "../scripts/make_shards.py"

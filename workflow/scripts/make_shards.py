@@ -15,12 +15,22 @@ from topmass.preprocessing.statistics import Statistics
 from topmass.progress import track
 
 
+BACKGROUND_TARGET = "gen_softdrop_mass"
+"""Target of jets without a top quark, as in the mass regression of CMS; jets without a generated jet are left out."""
+
+
 def make_shards(
-    table: Path, statistics: Path, shards: Mapping[str, Path], zero_suppression: float, compression: str
+    table: Path,
+    statistics: Path,
+    shards: Mapping[str, Path],
+    zero_suppression: float,
+    compression: str,
+    is_background: bool = False,
 ) -> None:
     """Select, suppress, scale and flatten the jets of one table, and write one shard per split.
 
-    A shard may be empty. Its jets are sorted by a hash of their events.
+    A shard may be empty. Its jets are sorted by a hash of their events. All jets of a background are training jets, and
+    their target is `BACKGROUND_TARGET`; they are not flattened.
 
     Args:
         table: Jet table.
@@ -28,9 +38,10 @@ def make_shards(
         shards: Shard to write, by split.
         zero_suppression: Threshold on |value / scale| below which values are dropped.
         compression: Compression of the values, as in `normalize`.
+        is_background: Whether the table belongs to the background of the dataset.
     """
     dataset = Statistics.load(statistics)
-    jets = JetTable(table, dataset.target)
+    jets = JetTable(table, BACKGROUND_TARGET if is_background else dataset.target)
     meta = ShardMeta(
         layers=tuple(dataset.layers),
         cells=tuple(dataset.cells),
@@ -44,6 +55,9 @@ def make_shards(
     parts: dict[str, list[Shard]] = {name: [builder.empty_shard()] for name in SPLITS}
     # No progress bar, since several blocks are processed in parallel.
     for batch in track(jets.batches(), f"block {table.stem}", "jet", len(jets), len, bar=False):
+        if is_background:
+            parts["train"].append(builder.to_shard(batch, np.arange(len(batch)), np.ones(len(batch), np.float32)))
+            continue
         split = assign_split(dataset.sample, batch.event, dataset.split)
         for i, name in enumerate(SPLITS):
             rows = np.flatnonzero(split == i)
@@ -66,4 +80,5 @@ if __name__ == "__main__":
             {split: Path(snakemake.output[split]) for split in SPLITS},
             snakemake.params.zero_suppression,
             snakemake.params.compression,
+            snakemake.params.is_background,
         )

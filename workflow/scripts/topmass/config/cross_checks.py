@@ -45,6 +45,8 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
     for name, dataset in datasets.items():
         yield from exists(("datasets", name, "sample"), dataset["sample"], samples)
         yield from dataset_problems(("datasets", name), dataset, samples[dataset["sample"]])
+        if background := dataset["background"]:
+            yield from background_problems(("datasets", name, "background"), background, samples)
     for name, experiment in experiments.items():
         yield from exists(("experiments", name, "dataset"), experiment["dataset"], datasets)
         yield from experiment_problems(("experiments", name), experiment, datasets[experiment["dataset"]])
@@ -150,6 +152,13 @@ def dataset_problems(key: tuple[str, ...], dataset: Mapping, sample: Mapping) ->
         yield from ascending((*key, "flatten", quantity, "range"), dataset["flatten"][quantity]["range"])
     for layer in sorted(set(dataset["scales"]) - set(dataset["layers"])):
         yield (*key, "scales", layer), "a scale for a layer that is not in 'layers'"
+
+
+def background_problems(key: tuple[str, ...], background: str, samples: Mapping) -> Iterator[Problem]:
+    """Yield a background that is no sample, or whose jets have no soft-drop mass of a generated jet."""
+    yield from exists(key, background, samples)
+    if "files" in samples[background] or samples[background]["simulate"]["generator"]["process"] != "qcd":
+        yield key, f"the sample '{background}' is not simulated with 'process: qcd'"
 
 
 def experiment_problems(key: tuple[str, ...], experiment: Mapping, dataset: Mapping) -> Iterator[Problem]:
