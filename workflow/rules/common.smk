@@ -322,6 +322,33 @@ def everything():
     )
 
 
+def samples_of_fit(wildcards):
+    """Return the predictions for all samples of the fit of the top mass; exit with one line if there is no fit."""
+    fit = config["top_mass_fit"]
+    if fit is None:
+        sys.exit("no fit of the top mass; to fix: set top_mass_fit, as in studies/top_mass.yaml")
+    names = [fit["templates"], fit["nominal"], *([fit["background"]] if fit["background"] else []), *fit["variations"]]
+    return expand("results/samples/{experiment}/{seed}/{sample}.parquet", sample=names, **wildcards)
+
+
+def settings_of_fit(wildcards):
+    """Return the settings of `topmass.evaluation.top_mass_fit.FitSettings`, from several parts of the configuration."""
+    fit = config["top_mass_fit"]
+    mass = {role: config["samples"][fit[role]]["simulate"]["generator"]["mass"] for role in ("templates", "nominal")}
+    return {
+        "top_mass": mass["nominal"],
+        "mass_range": mass["templates"],
+        "span": fit["range"],
+        **{key: fit[key] for key in ("bin_width", "jets", "background_fraction", "resamples")},
+        "seed": config["evaluate"]["bootstrap"]["seed"],
+    }
+
+
+def if_fit(pattern):
+    """Return one file of the fit of the top mass per experiment and seed of the run; empty if there is no fit."""
+    return runs(pattern) if config["top_mass_fit"] else []
+
+
 def figures_of_results(names):
     """Return the figures with these names per experiment and seed, except those that do not apply.
 
