@@ -7,7 +7,7 @@ writes  results/top_mass_fit/{experiment}/{seed}.json, {seed}.csv, {seed}.md
 
 rule top_mass_fit:
     input:
-        samples=samples_of_fit,
+        samples=predictions_of_fit,
     output:
         fits="results/top_mass_fit/{experiment}/{seed}.json",
         spreadsheet="results/top_mass_fit/{experiment}/{seed}.csv",
