@@ -369,6 +369,12 @@ def configured(**changed) -> dict:
     return configure([ConfigSource("mine.yaml", {"samples": SAMPLES, "top_mass_fit": GOOD | changed})])["top_mass_fit"]
 
 
+def test_jets_of_the_training_are_refused_before_anything_runs():
+    trained = {"datasets": {"all_layers": {"sample": "dijet", "target": "gen_softdrop_mass"}}}
+    with pytest.raises(BadInput, match=r"background: 'dijet' has the jets that the experiment 'fast' is trained on"):
+        configure([ConfigSource("mine.yaml", {"samples": SAMPLES, "top_mass_fit": GOOD} | trained)])
+
+
 def test_a_configured_fit_has_the_defaults():
     defaults = {"range": [100, 250], "bin_width": 5, "jets": 10_000, "background_fraction": 0.2, "resamples": 50}
     assert configured() == GOOD | defaults

@@ -69,7 +69,7 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
         for experiment in config["run"]["experiments"]:
             yield from evaluation_problems(key, name, experiment, config)
     if config["top_mass_fit"] is not None:
-        yield from fit_problems(config["top_mass_fit"], samples)
+        yield from fit_problems(config["top_mass_fit"], config)
 
 
 def generator_problems(key: tuple[str, ...], generator: Mapping) -> Iterator[Problem]:
@@ -196,9 +196,11 @@ def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config
             yield key, f"'{name}' has {', '.join(available)} only; the experiment '{experiment}' requires {layer}"
     if sample.get("position") == "none" and trained.get("position") != "none":
         yield key, f"'{name}' has position none; the experiment '{experiment}' requires the position of the jets"
-def fit_problems(fit: Mapping, samples: Mapping) -> Iterator[Problem]:
+
+
+def fit_problems(fit: Mapping, config: Mapping) -> Iterator[Problem]:
     """Yield samples and bins that the fit of the top mass cannot use."""
-    section = "top_mass_fit"
+    section, samples = "top_mass_fit", config["samples"]
     roles = [((section, role), fit[role]) for role in ("templates", "nominal")]
     roles += [((section, "variations", str(i)), name) for i, name in enumerate(fit["variations"])]
     for key, name in roles:
@@ -206,7 +208,11 @@ def fit_problems(fit: Mapping, samples: Mapping) -> Iterator[Problem]:
         if generator_of(samples[name]).get("process") != "ttbar":
             yield key, f"the sample '{name}' is not simulated with process ttbar; expected top quarks with their mass"
     if fit["background"] is not None:
-        yield from exists((section, "background"), fit["background"], samples)
+        roles.append(((section, "background"), fit["background"]))
+        yield from exists(*roles[-1], samples)
+    for key, name in roles:
+        for experiment in config["run"]["experiments"]:
+            yield from evaluation_problems(key, name, experiment, config)
     span, nominal = (generator_of(samples[fit[role]])["mass"] for role in ("templates", "nominal"))
     if not isinstance(span, list):
         problem = f"the sample '{fit['templates']}' has one mass, {span:g}"
