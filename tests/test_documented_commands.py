@@ -109,6 +109,10 @@ TABLE = {
         ),
     },
     "docs/scaling.md": {"snakemake --configfile studies/gpu.yaml": DRY},
+    "docs/top-mass-fit.md": {
+        "snakemake --configfile studies/top_mass.yaml": DRY,
+        "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml": DRY,
+    },
     "docs/training.md": {"snakemake --retries 3": DRY},
     "docs/troubleshooting.md": {
         "python workflow/start.py --configfile mine.yaml": DRY,

@@ -16,6 +16,7 @@ from conftest import REPOSITORY
 from evaluate import evaluate
 from report import write_report
 from topmass.config.run_metadata import config_of
+from topmass.evaluation.fit_results import FIT_VERSION
 from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import Predictions
 from topmass.evaluation.score import METRICS_VERSION, TITLES, inclusive
@@ -65,6 +66,8 @@ class Run:
         self.histories = [path.with_name("history.csv") for path in self.trainings]
         for i, (name, seed) in enumerate(names):
             self.run(name, seed, 20 + 200 * i, predictions[i], self.metrics[i], self.trainings[i])
+        self.fits = [results / "top_mass_fit/a/1.json"]
+        self.fit("a", 1, *self.fits)
         self.comparison = [results / "compare/comparison.json"]
         texts = [self.comparison[0].with_suffix(kind) for kind in (".csv", ".txt")]
         compare(["a", "b"], [1], self.metrics, self.trainings, predictions, *self.comparison, *texts)
@@ -74,6 +77,7 @@ class Run:
             "jets": [figures / "flat/masses.png", figures / "gun/average_images.png"],
             "results": [figures / name / "1/predicted.png" for name in ("a", "b")],
             "samples": [],
+            "fit": [figures / "a/1/top_mass_shifts.png"],
             "history": [figures / name / f"1/{kind}.png" for name in ("a", "b") for kind in ("loss", "errors")],
         }
         for path in self.all_figures():
@@ -102,6 +106,16 @@ class Run:
         training.write_text(json.dumps(about))
         training.with_name("history.csv").write_text("epoch,mae,mre,learning_rate\n1,50,0.3,0.001\n2,40,0.2,0.0005\n")
 
+    def fit(self, name: str, seed: int, path: Path) -> None:
+        """Fits of the top mass, one shift of which is undefined."""
+        number = {"value": 0.25, "error": 0.02}
+        fit = {"estimator": "network", "background": False, "sigma": number, "closure": [{"true": 172.5} | number]}
+        fit |= {"nominal": number, "shifts": {"fsr_up": number, "far": None}, "quadratic_sum": None}
+        content = {"version": FIT_VERSION, "experiment": name, "seed": seed, "jets": 10_000, "fits": [fit]}
+        content["samples"] = [{"name": "wide", "jets": 900, "effective_jets": 400.5, "common": 0.0}]
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+
     def all_figures(self) -> list[Path]:
         return [path for paths in self.figures.values() for path in paths]
 
@@ -112,7 +126,7 @@ class Run:
 
     def show(self) -> str:
         """Make the page; its text."""
-        files = (self.metrics, self.histories, self.trainings, [], self.comparison, self.figures)
+        files = (self.metrics, self.histories, self.trainings, [], self.fits, self.comparison, self.figures)
         write_report(self.page, REPOSITORY, *files, DEFAULT, PACKAGES)
         return self.page.read_text(encoding="utf-8")
 
@@ -132,7 +146,7 @@ def run(finished_run, tmp_path) -> Run:
         return [tmp_path / "results" / path.relative_to(finished_run.results) for path in paths]
 
     copy.results, copy.page = tmp_path / "results", tmp_path / "results/report.html"
-    for name in ("metrics", "trainings", "histories", "comparison"):
+    for name in ("metrics", "trainings", "histories", "fits", "comparison"):
         setattr(copy, name, moved(getattr(finished_run, name)))
     copy.figures = {name: moved(paths) for name, paths in finished_run.figures.items()}
     return copy
@@ -195,6 +209,15 @@ def test_the_numbers_of_the_table_are_those_of_the_metrics(finished_run, browser
             numbers = [float(text) for text in re.findall(r"-?[\d.]+", shown[name].replace("−", "-").replace(",", " "))]
             assert numbers == pytest.approx(wanted, abs=0.0051), name
     tab.close()
+
+
+def test_the_fits_of_the_top_mass_are_a_section_of_their_own(finished_run):
+    page = finished_run.show()
+    section = page[page.index('<section id="top-mass-fit">') :]
+    assert "0.250</span> <small>± 0.020" in section and ">outside<" in section
+    finished_run.fits, fits = [], finished_run.fits
+    assert "Fit of the top mass" not in finished_run.show()
+    finished_run.fits = fits
 
 
 def test_each_model_has_its_card_linked(finished_run):

@@ -224,6 +224,13 @@ CHANGES = {
         configure(samples__other={"extends": "gun", "seed": 2}, evaluate__samples=["other"]),
         {"trial", "simulate"} | OF_SAMPLES | PAGES,
     ),
+    "a fit of the top mass": (
+        configure(
+            samples__wide={"extends": "ttbar", "simulate": {"generator": {"mass": [150, 195]}}},
+            top_mass_fit={"templates": "wide", "nominal": "ttbar_172", "background": "qcd"},
+        ),
+        {"trial", "simulate", "predict_sample", "top_mass_fit", "figure_top_mass_fit"} | PAGES,
+    ),
     "another seed beside the first": (
         configure(run__seeds=[1, 2]),
         TRAINING | {"compare", "figure_comparison"},
@@ -354,6 +361,7 @@ NO_TARGETS = {
     "a block that the sample does not have": ("jets/gun/00003.parquet", "block 00003 of the sample 'gun': there are 3"),
     "a block under another name": ("shards/flat/test/002.npz", "block 002 of the sample 'gun': there are 3, 00000 to"),
     "a file that the sample does not have": ("download/open_data/old.xml", "file old.xml of the sample 'open_data'"),
+    "a fit that is not configured": ("top_mass_fit/tiny/1.json", "no fit of the top mass; to fix: set top_mass_fit"),
     "an experiment of before": ("train/old/1/model.safetensors", "No rule to produce results/train/old"),
     "a seed under another name": ("evaluate/tiny/01/metrics.json", "No rule to produce results/evaluate/tiny/01"),
 }

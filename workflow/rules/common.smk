@@ -353,10 +353,47 @@ def everything():
         files += expand("results/shards/{dataset}/{split}/{block}.npz", dataset=dataset, split=split, block=block)
         files.append(f"results/preprocess/{dataset}/statistics.json")
     files += [table for sample in samples_run() for table in jet_tables(sample)]
+    files += runs("results/samples/{experiment}/{seed}/{sample}.parquet", sample=samples_of_fit())
+    files += [table for sample in samples_of_fit() for table in jet_tables(sample)]
     experiments = {name: config["experiments"][name]["dataset"] for name in config["run"]["experiments"]}
     return files + sorted(
         {path for name, dataset in experiments.items() for path in files_of_trees(dataset, blocks_of(name)).values()}
     )
+
+
+def samples_of_fit():
+    """Return the names of the samples of the fit of the top mass, in the order of the script; empty without a fit."""
+    if config["top_mass_fit"] is None:
+        return []
+    templates, nominal, background, variations = (
+        config["top_mass_fit"][role] for role in ("templates", "nominal", "background", "variations")
+    )
+    return [templates, nominal, *([background] if background else []), *variations]
+
+
+def predictions_of_fit(wildcards):
+    """Return the predictions for all samples of the fit of the top mass; exit with one line if there is no fit."""
+    if config["top_mass_fit"] is None:
+        sys.exit("no fit of the top mass; to fix: set top_mass_fit, as in studies/top_mass.yaml")
+    return expand("results/samples/{experiment}/{seed}/{sample}.parquet", sample=samples_of_fit(), **wildcards)
+
+
+def settings_of_fit(wildcards):
+    """Return the settings of `topmass.evaluation.top_mass_fit.FitSettings`, from several parts of the configuration."""
+    fit = config["top_mass_fit"]
+    mass = {role: config["samples"][fit[role]]["simulate"]["generator"]["mass"] for role in ("templates", "nominal")}
+    return {
+        "top_mass": mass["nominal"],
+        "mass_range": mass["templates"],
+        "span": fit["range"],
+        **{key: fit[key] for key in ("bin_width", "jets", "background_fraction", "resamples")},
+        "seed": config["evaluate"]["bootstrap"]["seed"],
+    }
+
+
+def if_fit(pattern):
+    """Return one file of the fit of the top mass per experiment and seed of the run; empty if there is no fit."""
+    return runs(pattern) if config["top_mass_fit"] else []
 
 
 def figures_of_results(names):

@@ -1,11 +1,11 @@
 """Draw the figures, each as PNG and PDF, with its data as CSV.
 
 reads   results/jets/, results/preprocess/, results/shards/, results/train/, results/predict/, results/evaluate/,
-        results/samples/, results/compare/
+        results/samples/, results/compare/, results/top_mass_fit/
 writes  results/figures/{sample}/average_images, single_jets
         results/figures/{dataset}/masses, layer_values
         results/figures/{experiment}/{seed}/loss, errors, predicted, spectrum, median_error, response, mean_errors,
-        resolution_map, intervals, containment, largest_errors
+        resolution_map, intervals, containment, largest_errors, top_mass_templates, top_mass_shifts
         results/figures/{experiment}/{seed}/{sample}/estimates
         results/figures/comparison, responses, learning_curve
 """
@@ -75,6 +75,14 @@ FIGURES = {
         f"{RUN}/{{sample}}",
         {"predictions": SAMPLE_PREDICTIONS, "scores": SAMPLE_SCORES},
         {"estimates": ("Results", "estimates on another sample")},
+    ),
+    "top_mass_fit": (
+        RUN,
+        {"fits": "results/top_mass_fit/{experiment}/{seed}.json"},
+        {
+            "top_mass_templates": ("Results", "templates of the top-mass fit"),
+            "top_mass_shifts": ("Results", "shifts of the fitted top mass"),
+        },
     ),
     "comparison": (
         "",

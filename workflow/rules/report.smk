@@ -26,6 +26,8 @@ rule results:
         trainings=runs("results/train/{experiment}/{seed}/training.json"),
         cards=runs("results/train/{experiment}/{seed}/MODEL.md"),
         samples=runs_of_samples("results/samples/{experiment}/{seed}/{sample}.json"),
+        fits=if_fit("results/top_mass_fit/{experiment}/{seed}.json"),
+        fit_summaries=if_fit("results/top_mass_fit/{experiment}/{seed}.md"),
         comparison=if_several("results/compare/comparison.json"),
         comparison_summary=if_several("results/compare/comparison.txt"),
         # The report embeds the first figures up to a size limit, and links the others.
@@ -42,6 +44,10 @@ rule results:
         ],
         results_figures=figures_of_results(RESULTS),
         samples_figures=runs_of_samples("results/figures/{experiment}/{seed}/{sample}/estimates.png"),
+        fit_figures=[
+            *if_fit("results/figures/{experiment}/{seed}/top_mass_templates.png"),
+            *if_fit("results/figures/{experiment}/{seed}/top_mass_shifts.png"),
+        ],
         history_figures=runs("results/figures/{experiment}/{seed}/{name}.png", name=["loss", "errors"]),
     localrule: True
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from topmass.console import log_info, stage
 from topmass.evaluation.comparison import read_comparison
+from topmass.evaluation.fit_results import read_fit
 from topmass.evaluation.sample_score import read_sample_scores
 from topmass.evaluation.score import baselines_not_beaten, inclusive, read_metrics
 from topmass.files import BadInput, write_atomically
 from topmass.report import provenance
 from topmass.report.cost_table import cost_table, stage_costs
 from topmass.report.embedded_figures import load_figure
+from topmass.report.fit_tables import fit_tables
 from topmass.report.rendering import render
 from topmass.report.sample_tables import sample_sections
 from topmass.report.score_tables import DEFINITIONS, comparison_tables, interval_tables, name_of, score_tables
@@ -34,6 +36,7 @@ def write_report(
     histories: Sequence[Path],
     trainings: Sequence[Path],
     samples: Sequence[Path],
+    fits: Sequence[Path],
     comparison: Sequence[Path],
     figures: Mapping[str, Sequence[Path]],
     default: Mapping,
@@ -50,8 +53,9 @@ def write_report(
         histories: Training history of each run.
         trainings: Record of each training.
         samples: Scores of each run on each sample of `evaluate.samples`.
+        fits: Fits of the top mass of each run, or empty.
         comparison: `comparison.json`, or empty for a single run.
-        figures: Figures of the sections "comparison", "jets", "results", "samples" and "history".
+        figures: Figures of the sections "comparison", "jets", "results", "samples", "fit" and "history".
         default: Configuration with which the settings are compared.
         packages: Pinned versions by package.
 
@@ -83,6 +87,7 @@ def write_report(
         "cards": [(name_of(run), f"train/{run['experiment']}/{run['seed']}/MODEL.md") for run in runs],
         "comparison": [table for path in comparison for table in read_comparison_tables(path)],
         "samples": sample_sections(sample_scores, sections["samples"]),
+        "fits": [(name_of(fit), fit_tables(fit)) for fit in map(read_fit, fits)],
         "histories": history_table(histories),
         "figures": {
             name: [(subject, list(group)) for subject, group in groupby(section, attrgetter("subject"))]
@@ -164,10 +169,11 @@ if __name__ == "__main__":
             [Path(path) for path in snakemake.input.histories],
             [Path(path) for path in snakemake.input.trainings],
             [Path(path) for path in snakemake.input.samples],
+            [Path(path) for path in snakemake.input.fits],
             [Path(path) for path in snakemake.input.comparison],
             {
                 name: [Path(path) for path in snakemake.input[f"{name}_figures"]]
-                for name in ("comparison", "jets", "results", "samples", "history")
+                for name in ("comparison", "jets", "results", "samples", "fit", "history")
             },
             snakemake.params.default,
             snakemake.params.packages,

@@ -17,6 +17,11 @@ OF_CALORIMETERS = {"kinematics", "transformer", "prongs"}
 MOST_BLOCKS = 100_000
 """Most blocks of a sample; Snakemake plans this many in minutes, but does not finish with many more."""
 
+FIT_MARGIN = 10
+"""Smallest distance between the nominal top mass and the ends of the templates' masses, GeV."""
+MOST_BINS = 200
+"""Most bins of the fit of the top mass."""
+
 
 def file_name(file: Mapping) -> str:
     """Return the name under which a file is saved: its `name`, else the last part of the URL's path."""
@@ -65,6 +70,8 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
         yield from exists(key, name, samples)
         for experiment in config["run"]["experiments"]:
             yield from evaluation_problems(key, name, experiment, config)
+    if config["top_mass_fit"] is not None:
+        yield from fit_problems(config["top_mass_fit"], config)
 
 
 def generator_problems(key: tuple[str, ...], generator: Mapping) -> Iterator[Problem]:
@@ -198,6 +205,49 @@ def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config
             yield key, f"'{name}' has {', '.join(available)} only; the experiment '{experiment}' requires {layer}"
     if sample.get("position") == "none" and trained.get("position") != "none":
         yield key, f"'{name}' has position none; the experiment '{experiment}' requires the position of the jets"
+
+
+def fit_problems(fit: Mapping, config: Mapping) -> Iterator[Problem]:
+    """Yield samples and bins that the fit of the top mass cannot use."""
+    section, samples = "top_mass_fit", config["samples"]
+    roles = [((section, role), fit[role]) for role in ("templates", "nominal")]
+    roles += [((section, "variations", str(i)), name) for i, name in enumerate(fit["variations"])]
+    for key, name in roles:
+        yield from exists(key, name, samples)
+        if generator_of(samples[name]).get("process") != "ttbar":
+            yield key, f"the sample '{name}' is not simulated with process ttbar; expected top quarks with their mass"
+    if fit["background"] is not None:
+        roles.append(((section, "background"), fit["background"]))
+        yield from exists(*roles[-1], samples)
+    for key, name in roles:
+        for experiment in config["run"]["experiments"]:
+            yield from evaluation_problems(key, name, experiment, config)
+    span, nominal = (generator_of(samples[fit[role]])["mass"] for role in ("templates", "nominal"))
+    if not isinstance(span, list):
+        problem = f"the sample '{fit['templates']}' has one mass, {span:g}"
+        yield (section, "templates"), f"{problem}; expected a range of masses, such as [150, 195]"
+    if isinstance(nominal, list):
+        yield (section, "nominal"), f"the sample '{fit['nominal']}' has a range of masses; expected one, such as 172.5"
+    if not span[0] + FIT_MARGIN <= nominal <= span[1] - FIT_MARGIN:
+        problem = f"the masses of '{fit['templates']}', {span[0]:g} to {span[1]:g} GeV, do not extend {FIT_MARGIN} GeV"
+        yield (section, "templates"), f"{problem} to both sides of the nominal mass, {nominal:g}; choose a wider range"
+    used = [fit["templates"], fit["nominal"], *fit["variations"], *([fit["background"]] if fit["background"] else [])]
+    repeated = first_repeated(used)
+    if repeated is not None:
+        yield (section,), f"the sample '{used[repeated]}' is used twice; expected a different sample for each purpose"
+    for i, name in enumerate(fit["variations"]):
+        if generator_of(samples[name])["mass"] != nominal:
+            yield (section, "variations", str(i)), f"the sample '{name}' does not have the nominal mass, {nominal:g}"
+    yield from ascending((section, "range"), fit["range"])
+    bins = (fit["range"][1] - fit["range"][0]) / fit["bin_width"]
+    if not math.isclose(bins, round(bins), abs_tol=1e-6) or not 1 <= round(bins) <= MOST_BINS:
+        expected = f"expected a width that divides the range into 1 to {MOST_BINS} bins"
+        yield (section, "bin_width"), f"{fit['bin_width']:g} GeV makes {bins:g} bins of the range; {expected}"
+
+
+def generator_of(sample: Mapping) -> Mapping:
+    """Return the generator settings of a sample; empty for a sample from files."""
+    return sample.get("simulate", {}).get("generator", {})
 
 
 def first_repeated(values: Sequence[str | None]) -> int | None:
