@@ -24,6 +24,7 @@ CLUSTER = "needs a cluster: tests/test_slurm.py runs a small workflow through on
 CPP = "needs headers of onnxruntime: tests/test_cpp.py builds the program and compares its masses with Python's"
 CONDA = "installs from conda-forge: tests/test_conda.py runs each stage in an environment of its own"
 INSTALLS = "installs into the environment of the tests: the tests below install into another"
+ROOT = "needs a ROOT file and a model without pixel layers: tests/test_root_input.py runs it on its own"
 COMMAND = "the tests below run it after `pip install -e .`"
 TABLE = {
     "README.md": {
@@ -121,6 +122,7 @@ TABLE = {
         ".venv/bin/python -m snakemake": DRY,
     },
     "docs/use-a-model.md": {
+        "topmass predict model.safetensors pfnano.root masses.root --format nanoaod": ROOT,
         "pip install -e .": INSTALLS,
         "topmass predict results/train/fast/1/model.safetensors jets.parquet masses.parquet "
         "--layers track_pt,track_dz,track_d0,ecal,hcal,bpix1,bpix2,bpix3": COMMAND,

@@ -25,6 +25,7 @@ rule predict:
     resources:
         gpu=int(config["compute"]["device"].startswith("cuda")),
     params:
+        format=lambda wildcards: to_predict()["format"],
         layers=lambda wildcards: to_predict()["layers"],
         columns=lambda wildcards: to_predict()["columns"],
         precision=config["compute"]["precision"],

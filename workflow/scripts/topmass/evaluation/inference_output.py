@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from topmass.evaluation.friend_tree import check_friend_tree
 from topmass.evaluation.predictions import INTERVAL_COLUMNS
 from topmass.files import BadInput, atomic_write, classify_read_error
 from topmass.jets import ROW_GROUP
@@ -110,6 +111,10 @@ def check_output(out: Path) -> None:
     """
     if out.is_dir():
         raise BadInput(f"{out}: this is a folder; name a file for the predictions")
+    if out.suffix == ".root":
+        if out.exists():
+            check_friend_tree(out)
+        return
     try:
         has_predictions = not out.exists() or "predicted" in open_parquet(out).schema_arrow.names
     except BadInput:
