@@ -29,6 +29,7 @@ if __name__ == "__main__":
                 snakemake.params.precision,
                 KEYS,
                 snakemake.params.format,
+                Path(snakemake.input.calibration[0]) if snakemake.input.calibration else None,
             )
     else:
         parser = argparse.ArgumentParser(description=DESCRIPTION)

@@ -16,6 +16,7 @@ import torch
 
 from topmass.console import log_info
 from topmass.data.external import ExternalJets
+from topmass.evaluation.calibrated_masses import MassCalibration
 from topmass.evaluation.friend_tree import MASSES, FriendFile, write_friend_tree
 from topmass.evaluation.inference_output import (
     check_output,
@@ -55,6 +56,7 @@ def predict_jets(
     precision: str = "auto",
     settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
     file_format: str = PARQUET_FORMAT,
+    calibration: Path | None = None,
 ) -> None:
     """Write the input columns of all jets with their predicted masses, in the order of `jets`.
 
@@ -71,6 +73,7 @@ def predict_jets(
         precision: Precision, as for `Predictor`.
         settings: Names of the options in messages.
         file_format: Format of the files, as in `open_input`.
+        calibration: JSON file of the stage `calibrate` for the model, which adds the column `calibrated`; or None.
 
     Raises:
         BadInput: The model cannot be used for these jets.
@@ -82,9 +85,11 @@ def predict_jets(
     files = [file for source in sources for file in source]
     options = {"layers": layers, "columns": columns, "settings": settings, "file_format": file_format}
     open_jets = partial(ExternalJets, meta=predictor.model.shards, **options)
-    schema = common_schema(files, open_jets, predictor.model.quantiles[::2])
+    correction = MassCalibration(calibration, model) if calibration else None
+    schema = common_schema(files, open_jets, predictor.model.quantiles[::2], correction)
     common = {"model": sha256(model.read_bytes()).hexdigest(), "precision": str(predictor.precision)}
     common |= {"layers": list(layers), "columns": dict(columns), "format": file_format}
+    common |= {"calibration": correction.digest} if correction else {}
     parts = [folder / f"{number:05d}.parquet" for number in range(len(files))]
     for file, part in zip(files, parts, strict=True):
         about = common | {"file": str(file.resolve()), "bytes": file.stat().st_size, "time": file.stat().st_mtime_ns}
@@ -92,7 +97,7 @@ def predict_jets(
             log_info(f"{file}: predicted before")
             continue
         summary = JetSummary()
-        write_part(part, predictions(open_jets(file), predictor, summary), schema, about, summary.dump)
+        write_part(part, predictions(open_jets(file), predictor, summary, correction), schema, about, summary.dump)
     if training := predictor.model.training:
         total = JetSummary()
         for part in parts:
@@ -121,16 +126,22 @@ def friend_file(jets: ExternalJets, part: Path) -> FriendFile:
 
 
 def common_schema(
-    files: Sequence[Path], open_jets: Callable[[Path], ExternalJets], quantiles: Sequence[float]
+    files: Sequence[Path],
+    open_jets: Callable[[Path], ExternalJets],
+    quantiles: Sequence[float],
+    correction: MassCalibration | None,
 ) -> pa.Schema:
     """Return the schema of the output of all files.
 
     Raises:
-        BadInput: A file cannot be used, or has other columns than the first one.
+        BadInput: A file cannot be used, lacks a column of the calibration, or has other columns than the first one.
     """
     first = None
     for file in files:
-        schema = output_schema(open_jets(file).passthrough, quantiles, file)
+        columns = open_jets(file).passthrough
+        if correction:
+            correction.check_columns(columns, file)
+        schema = output_schema(columns, quantiles, file, correction is not None)
         first = first or schema
         if not schema.equals(first):
             differences = sorted({str(field) for field in {*first} ^ {*schema}}) or ["their order"]
@@ -138,8 +149,12 @@ def common_schema(
     return first
 
 
-def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Yield the passed-through columns and the predictions of a file, batch by batch, and add its jets to `total`.
+def predictions(
+    jets: ExternalJets, predictor: Predictor, total: JetSummary, correction: MassCalibration | None = None
+) -> Iterator[tuple[pa.Table, np.ndarray, np.ndarray | None]]:
+    """Yield the passed-through columns, the predictions and the calibrated masses (None without a calibration).
+
+    All jets of a file are predicted, batch by batch, and added to `total`.
 
     Raises:
         BadInput: A mass is not finite, or (at the end) the distributions of the jets do not fit the model.
@@ -150,7 +165,7 @@ def predictions(jets: ExternalJets, predictor: Predictor, total: JetSummary) -> 
         check_finite(masses, path, total.jets)
         summary.numbers["mass"] = Distribution.of(median_prediction(masses), len(masses))
         total.add(summary)
-        yield columns, masses
+        yield columns, masses, correction.calibrate(median_prediction(masses), columns) if correction else None
     if training and (error := shift_error(training, total)):
         for line in shift_table(training, total):
             log_info(line)
@@ -190,6 +205,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="format of the files: parquet (default), or ROOT files with particle-flow candidates",
     )  # fmt: skip
     parser.add_argument(
+        "--calibration", type=Path, metavar="FILE.json",
+        help="calibration of this model by the rule calibrate, which adds the column 'calibrated'",
+    )  # fmt: skip
+    parser.add_argument(
         "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1; default: auto, a GPU if there is one"
     )
 
@@ -201,4 +220,5 @@ def run(arguments: argparse.Namespace) -> None:
     model, jets, out, device = arguments.model, arguments.jets, arguments.out, arguments.device
     if arguments.format == PARQUET_FORMAT and (unknown := sorted(arguments.columns.keys() - MODEL_COLUMNS)):
         raise BadInput(f"--columns names {unknown[0]}, which only ROOT files have; to fix: name their --format")
-    predict_jets(model, jets, out, arguments.layers, arguments.columns, device, file_format=arguments.format)
+    more = {"file_format": arguments.format, "calibration": arguments.calibration}
+    predict_jets(model, jets, out, arguments.layers, arguments.columns, device, **more)

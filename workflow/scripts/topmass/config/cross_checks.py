@@ -65,8 +65,10 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
         yield ("compute", "device"), "several processes take the first GPUs: write cuda"
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
-    for i, name in enumerate(config["evaluate"]["samples"]):
-        key = ("evaluate", "samples", str(i))
+    evaluated = {("evaluate", "samples", str(i)): name for i, name in enumerate(config["evaluate"]["samples"])}
+    if (name := config["evaluate"]["calibration_sample"]) is not None:
+        evaluated["evaluate", "calibration_sample"] = name
+    for key, name in evaluated.items():
         yield from exists(key, name, samples)
         for experiment in config["run"]["experiments"]:
             yield from evaluation_problems(key, name, experiment, config)
@@ -160,8 +162,7 @@ def dataset_problems(key: tuple[str, ...], dataset: Mapping, sample: Mapping) ->
     """Yield a target or layers that the sample lacks, invalid split fractions and ranges, and unused scales."""
     if dataset["target"] == "mass" and "files" not in sample and sample["simulate"]["generator"]["process"] == "qcd":
         yield (*key, "target"), f"the sample '{dataset['sample']}' has no top quark: choose gen_softdrop_mass"
-    of_candidates = sample.get("format", "parquet") != "parquet"
-    layers = CANDIDATE_LAYERS if of_candidates else sample.get("layers") or dataset["layers"]
+    layers = available_layers(sample, dataset)
     for i, layer in enumerate(dataset["layers"]):
         if layer not in layers:
             yield (*key, "layers", str(i)), f"the sample '{dataset['sample']}' has {', '.join(layers)} only"
@@ -205,12 +206,19 @@ def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config
     if all(sample.get(part) == trained.get(part) for part in ("files", "seed", "simulate")):
         fix = "to fix: choose a sample with another seed or other files"
         yield key, f"'{name}' has the jets that the experiment '{experiment}' is trained on; {fix}"
-    available = sample.get("layers") or dataset["layers"]
+    available = available_layers(sample, dataset)
     for layer in dataset["layers"]:
         if layer not in available:
             yield key, f"'{name}' has {', '.join(available)} only; the experiment '{experiment}' requires {layer}"
     if sample.get("position") == "none" and trained.get("position") != "none":
         yield key, f"'{name}' has position none; the experiment '{experiment}' requires the position of the jets"
+
+
+def available_layers(sample: Mapping, dataset: Mapping) -> Sequence[str]:
+    """Return the layers of a sample, as far as the configuration names them; else those of the dataset."""
+    if sample.get("format", "parquet") != "parquet":
+        return CANDIDATE_LAYERS
+    return sample.get("layers") or dataset["layers"]
 
 
 def first_repeated(values: Sequence[str | None]) -> int | None:

@@ -68,6 +68,9 @@ def check_prediction(config: Mapping) -> Iterator[Problem]:
     if not is_trained_here(model, config) and (error := path_error(glob_paths(model)[0])):
         alternatives = f"nor is it EXPERIMENT/SEED of {', '.join(config['experiments'])}"
         yield ("predict", "model"), f"{display_path(model)}: {error}, {alternatives}"
+    calibration = prediction["calibration"]
+    if calibration is not None and (error := path_error(expand_variables(calibration))):
+        yield ("predict", "calibration"), f"{display_path(calibration)}: {error}"
     for entry in (entry for name in listed(prediction["jets"]) for entry in entries(name, config)):
         if "sample" in entry and prediction["format"] != "parquet":
             problem = f"the jets of the sample '{entry['sample']}' are jet tables; expected parquet for a sample"

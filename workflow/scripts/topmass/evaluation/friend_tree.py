@@ -12,7 +12,7 @@ import uproot
 from topmass.files import BadInput, atomic_write
 
 TREE = "topmass"
-MASSES = {"predicted": "topmass", "low": "topmass_low", "high": "topmass_high"}
+MASSES = {"predicted": "topmass", "low": "topmass_low", "high": "topmass_high", "calibrated": "topmass_calibrated"}
 """Branches of the columns of the predictions."""
 WRITTEN = 100_000
 """Entries written at a time."""
