@@ -24,6 +24,8 @@ CLUSTER = "needs a cluster: tests/test_slurm.py runs a small workflow through on
 CPP = "needs headers of onnxruntime: tests/test_cpp.py builds the program and compares its masses with Python's"
 CONDA = "installs from conda-forge: tests/test_conda.py runs each stage in an environment of its own"
 INSTALLS = "installs into the environment of the tests: the tests below install into another"
+CALIBRATION = "needs a second sample: tests/test_calibrate.py runs the stage"
+ROOT = "needs a ROOT file and a model without pixel layers: tests/test_root_input.py runs it on its own"
 COMMAND = "the tests below run it after `pip install -e .`"
 TABLE = {
     "README.md": {
@@ -80,6 +82,7 @@ TABLE = {
             "some minutes: tests/test_validate_detector.py runs its parts with fewer jets"
         ),
     },
+    "docs/evaluation.md": {"snakemake results/calibration/fast/1.json --configfile mine.yaml": CALIBRATION},
     "docs/networks.md": {
         "snakemake --configfile mine.yaml": (
             "tests/test_module.py trains the network of the page, tests/test_workflow.py runs the workflow with it"
@@ -125,6 +128,7 @@ TABLE = {
         ".venv/bin/python -m snakemake": DRY,
     },
     "docs/use-a-model.md": {
+        "topmass predict model.safetensors pfnano.root masses.root --format nanoaod": ROOT,
         "pip install -e .": INSTALLS,
         "topmass predict results/train/fast/1/model.safetensors jets.parquet masses.parquet "
         "--layers track_pt,track_dz,track_d0,ecal,hcal,bpix1,bpix2,bpix3": COMMAND,
@@ -317,7 +321,7 @@ def test_predict_export_and_card(installed, tmp_path):
 @pytest.mark.lab
 def test_the_python_example_draws_100_jets(installed, tmp_path):
     page = (REPOSITORY / "docs/use-a-model.md").read_text(encoding="utf-8")
-    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    example = re.search(r"```python\n(from pathlib.*?)```", page, re.DOTALL)[1]
     (tmp_path / "results").symlink_to(installed[0] / "results")
     run_installed(installed, tmp_path, "python", "-c", example)
     assert (tmp_path / "masses.png").stat().st_size > 10_000

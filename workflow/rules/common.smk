@@ -320,6 +320,26 @@ def jets_to_predict(wildcards):
     return files
 
 
+def calibration_to_use(wildcards):
+    """Return a list with the calibration of `predict`; empty if there is none."""
+    path = to_predict()["calibration"]
+    return [] if path is None else [own_file(os.path.expandvars(os.path.expanduser(path)))]
+
+
+def calibration_predictions(wildcards):
+    """Return the predictions for the calibration sample; exit with one line without a sample."""
+    sample = config["evaluate"]["calibration_sample"]
+    if sample is None:
+        sys.exit("nothing to calibrate on; to fix: name a sample in evaluate.calibration_sample")
+    return f"results/samples/{wildcards.experiment}/{wildcards.seed}/{sample}.parquet"
+
+
+def calibrations():
+    """Return the calibrations of all networks of the run; empty without a calibration sample."""
+    wanted = config["evaluate"]["calibration_sample"] is not None
+    return runs("results/calibration/{experiment}/{seed}.json") if wanted else []
+
+
 def runs(pattern, **more):
     """Return one file per experiment and seed of the run, and per value of the wildcards in `more`."""
     return expand(pattern, experiment=config["run"]["experiments"], seed=config["run"]["seeds"], **more)
@@ -347,6 +367,7 @@ def everything():
     files += runs("results/predict/{experiment}/{seed}/predictions.parquet")
     files += runs_of_samples("results/samples/{experiment}/{seed}/{sample}.parquet")
     files += [table for sample in config["evaluate"]["samples"] for table in jet_tables(sample)]
+    files += calibrations()
     for dataset in datasets_run():
         block = blocks_of_dataset(dataset)
         split = ["train", "validation", "test"]

@@ -45,7 +45,7 @@ rule convert:
     conda:
         "../../envs/preprocess.yaml"
     params:
-        **settings("samples/{sample}", "layers", "columns", "on_invalid", "position"),
+        **settings("samples/{sample}", "format", "layers", "columns", "on_invalid", "position"),
         file_index=lambda wildcards: index_in_file(wildcards)[0],
         part=lambda wildcards: index_in_file(wildcards)[1],
         n_parts=lookup(within=config, dpath="samples/{sample}/blocks_per_file"),

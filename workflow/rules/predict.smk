@@ -1,6 +1,6 @@
 """Predict the masses of the user's jets with a trained network.
 
-reads   model and jets from `predict` of the configuration: results/train/{experiment}/{seed}/, files,
+reads   model, jets and calibration from `predict` of the configuration: results/train/{experiment}/{seed}/, files,
         results/jets/{sample}/, results/download/predict/
 writes  results/predicted/{experiment}/{seed}/{jets}.parquet, or results/predicted/{model}/{jets}.parquet. If models or
         jets are files, their names end with a hash of their paths.
@@ -13,6 +13,7 @@ rule predict:
     input:
         model=model_to_use,
         jets=jets_to_predict,
+        calibration=calibration_to_use,
     output:
         predictions=file_of_masses(config),
     log:
@@ -25,11 +26,13 @@ rule predict:
     resources:
         gpu=int(config["compute"]["device"].startswith("cuda")),
     params:
+        format=lambda wildcards: to_predict()["format"],
         layers=lambda wildcards: to_predict()["layers"],
         columns=lambda wildcards: to_predict()["columns"],
         precision=config["compute"]["precision"],
         model_content=contents(model_to_use),
         jets_content=contents(jets_to_predict),
+        calibration_content=contents(calibration_to_use),
         code=code_hash("predict.py"),
     script:
         "../scripts/predict.py"

@@ -1,4 +1,4 @@
-"""Conversion of rows of a user's parquet file to a jet table."""
+"""Conversion of rows of a user's file of jets to a jet table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,8 @@ from topmass.files import BadInput
 from topmass.io.columns import REQUIRED
 from topmass.io.dense_images import NotUniform
 from topmass.io.input_checks import check_numbers, layers_of, physics_checks
-from topmass.io.parquet_input import ParquetInput
+from topmass.io.jet_input import JetInput, open_input
+from topmass.io.root_formats import PARQUET_FORMAT
 from topmass.jets import EVENTS_PER_BLOCK, LARGEST_BLOCK, POSITION_COLUMNS, JetBatch, structural_errors, write_jets
 from topmass.layers import Layer
 from topmass.progress import track
@@ -28,13 +29,14 @@ def convert(
     on_invalid: str = "raise",
     position: str = "ieta_iphi",
     sample: str = "NAME",
+    file_format: str = PARQUET_FORMAT,
 ) -> None:
     """Write one of `n_parts` equal parts of the source's rows as a jet table.
 
     Values that float32 cannot represent are rounded; all others are kept exactly.
 
     Args:
-        source: Parquet file.
+        source: File of jets; the rows of a ROOT file are its jets.
         table: Jet table to write.
         file_index: Index of the file in its sample, from 0.
         part: Index of the part, from 0.
@@ -45,13 +47,14 @@ def convert(
             file has a mass column; otherwise masses are optional.
         position: "none" if the position of the jets in the detector is unknown.
         sample: Name of the sample in messages.
+        file_format: Format of the file, as in `open_input`.
 
     Raises:
         BadInput: The file has no jets, invalid jets with "raise", or a number of jets that does not fit `n_parts`.
     """
-    settings = {name: f"samples.{sample}.{name}" for name in ("layers", "columns", "position")}
+    settings = {name: f"samples.{sample}.{name}" for name in ("layers", "columns", "position", "format")}
     needed = [name for name in REQUIRED if position != "none" or name not in POSITION_COLUMNS]
-    jets = ParquetInput(source, columns, needed, settings=settings)
+    jets = open_input(source, file_format, columns, needed, settings=settings)
     if not len(jets):
         raise BadInput(f"{source}: no jet in this file")
     file_layers = layers_of(jets, layers)
@@ -91,7 +94,7 @@ def convert(
 
 
 def valid_jets(
-    source: ParquetInput, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, on_invalid: str
+    source: JetInput, batches: Iterator[JetBatch], layers: Sequence[Layer], first: int, on_invalid: str
 ) -> Iterator[JetBatch]:
     """Yield the valid jets of batches.
 
@@ -125,7 +128,7 @@ def valid_jets(
         log_info(f"{source.path.name}: {dropped:,} of {row - first:,} jets cannot be used and are left out ({reason})")
 
 
-def with_event_numbers(batches: Iterator[JetBatch], source: ParquetInput, file_index: int) -> Iterator[JetBatch]:
+def with_event_numbers(batches: Iterator[JetBatch], source: JetInput, file_index: int) -> Iterator[JetBatch]:
     """Yield the jets; without event numbers in the file, each jet gets an event number unique in the sample."""
     for batch in batches:
         if "event" not in source.columns:
@@ -146,4 +149,5 @@ if __name__ == "__main__":
             snakemake.params.on_invalid,
             snakemake.params.position,
             snakemake.wildcards.sample,
+            snakemake.params.format,
         )

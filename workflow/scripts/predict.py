@@ -12,7 +12,7 @@ from topmass.commands.predict_jets import DESCRIPTION, add_arguments, predict_je
 from topmass.console import stage
 from topmass.limits import available_cores
 
-KEYS = {"layers": "predict.layers", "columns": "predict.columns", "device": "compute.device"}
+KEYS = {name: f"predict.{name}" for name in ("layers", "columns", "format")} | {"device": "compute.device"}
 """Configuration keys of the options, for messages."""
 
 if __name__ == "__main__":
@@ -28,6 +28,8 @@ if __name__ == "__main__":
                 snakemake.config["compute"]["device"],
                 snakemake.params.precision,
                 KEYS,
+                snakemake.params.format,
+                Path(snakemake.input.calibration[0]) if snakemake.input.calibration else None,
             )
     else:
         parser = argparse.ArgumentParser(description=DESCRIPTION)

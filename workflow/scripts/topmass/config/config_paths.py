@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from topmass.config.schema_validation import Problem
-from topmass.io.locations import PART_PATTERN, expand_variables, glob_paths
+from topmass.io.locations import ending_of, expand_variables, glob_paths
 
 
 def with_paths(config: Mapping) -> dict:
@@ -16,7 +16,7 @@ def with_paths(config: Mapping) -> dict:
             files = [
                 {**file, "path": part} if "path" in file else file
                 for file in sample["files"]
-                for part in (glob_paths(file["path"]) if "path" in file else [None])
+                for part in (glob_paths(file["path"], sample["format"]) if "path" in file else [None])
             ]
             samples[name] = sample | {"files": files}
     experiments = {
@@ -35,8 +35,8 @@ def missing(config: Mapping) -> Iterator[Problem]:
     """Yield a problem for each unreadable path in a configuration before `with_paths`."""
     for name, sample in config["samples"].items():
         for i, file in enumerate(sample.get("files", [])):
-            for path in glob_paths(file["path"]) if "path" in file else []:
-                if error := path_error(path):
+            for path in glob_paths(file["path"], sample["format"]) if "path" in file else []:
+                if error := path_error(path, sample["format"]):
                     yield ("samples", name, "files", str(i), "path"), f"{display_path(path)}: {error}"
     for name, experiment in config["experiments"].items():
         if start := experiment["start_from"]:
@@ -50,12 +50,12 @@ def display_path(path: str) -> str:
     return path if os.path.isabs(path) or "://" in path else f"{path} (in {os.getcwd()})"
 
 
-def path_error(path: str) -> str | None:
-    """Return why no file can be read at this path; None if it is readable."""
+def path_error(path: str, file_format: str = "parquet") -> str | None:
+    """Return why no file of this format can be read at this path; None if it is readable."""
     if re.match(r"\w+://", path):
         return "this is a URL; give it as 'url'"
     if os.path.isdir(path):
-        return f"a folder without any {PART_PATTERN}"
+        return f"a folder without any *{ending_of(file_format)}"
     if os.path.exists(path):
         return None if os.access(path, os.R_OK) else "there is no right to read this file"
     if variable := re.search(r"\$(\w+|\{\w+\})", path):

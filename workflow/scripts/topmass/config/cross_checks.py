@@ -14,6 +14,12 @@ SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 CALORIMETER_LAYERS = {"ecal", "hcal"}
 OF_CALORIMETERS = {"kinematics", "transformer", "prongs"}
 """Networks that require at least one calorimeter layer."""
+CANDIDATE_LAYERS = ("track_pt", "track_dz", "track_d0", "ecal", "hcal")
+"""Layers that particle-flow candidates fill."""
+OF_CANDIDATES = re.compile("candidate_.*|gen_jet_index|run|luminosityBlock")
+"""Quantities of ROOT files alone."""
+OF_IMAGES = ("image", "pixel", "layer", "value", "ieta", "iphi")
+"""Quantities of parquet files alone."""
 MOST_BLOCKS = 100_000
 """Most blocks of a sample; Snakemake plans this many in minutes, but does not finish with many more."""
 
@@ -42,6 +48,7 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
         key = ("samples", name)
         if "files" in sample:
             yield from file_problems(key, sample["files"])
+            yield from format_problems(key, sample)
         else:
             yield from generator_problems((*key, "simulate", "generator"), sample["simulate"]["generator"])
         if number_of_blocks(sample) > MOST_BLOCKS:
@@ -65,13 +72,17 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
     if config["compute"]["processes"] > 1 and config["compute"]["device"].startswith("cuda:"):
         yield ("compute", "device"), "several processes take the first GPUs: write cuda"
     yield from ascending(("evaluate", "mass_bins"), config["evaluate"]["mass_bins"])
-    for i, name in enumerate(config["evaluate"]["samples"]):
-        key = ("evaluate", "samples", str(i))
+    evaluated = {("evaluate", "samples", str(i)): name for i, name in enumerate(config["evaluate"]["samples"])}
+    if (name := config["evaluate"]["calibration_sample"]) is not None:
+        evaluated["evaluate", "calibration_sample"] = name
+    for key, name in evaluated.items():
         yield from exists(key, name, samples)
         for experiment in config["run"]["experiments"]:
             yield from evaluation_problems(key, name, experiment, config)
     if config["top_mass_fit"] is not None:
         yield from fit_problems(config["top_mass_fit"], config)
+    if config["predict"] is not None:
+        yield from format_problems(("predict",), config["predict"])
 
 
 def generator_problems(key: tuple[str, ...], generator: Mapping) -> Iterator[Problem]:
@@ -115,6 +126,18 @@ def file_problems(key: tuple[str, ...], files: Sequence[Mapping]) -> Iterator[Pr
         yield (*key, "files", str(repeated)), problem
 
 
+def format_problems(key: tuple[str, ...], entry: Mapping) -> Iterator[Problem]:
+    """Yield columns and layers that files of the format of a sample, or of the jets to predict, cannot have."""
+    root = entry["format"] != "parquet"
+    for name in entry.get("columns", {}):
+        if root and name in OF_IMAGES:
+            yield (*key, "columns", name), f"files of the format {entry['format']} have no {name}: leave it out"
+        if not root and (OF_CANDIDATES.fullmatch(name) or (key == ("predict",) and name not in OF_IMAGES)):
+            yield (*key, "columns", name), "only ROOT files have it; to fix: set format to nanoaod or jetclass"
+    if root and entry.get("layers"):
+        yield (*key, "layers"), f"the candidates fill {', '.join(CANDIDATE_LAYERS)}: leave it out"
+
+
 def identity(path: str) -> str:
     """Return an identifier that is the same for all symbolic and hard links to a file."""
     try:
@@ -148,7 +171,7 @@ def dataset_problems(key: tuple[str, ...], dataset: Mapping, sample: Mapping) ->
     """Yield a target or layers that the sample lacks, invalid split fractions and ranges, and unused scales."""
     if dataset["target"] == "mass" and "files" not in sample and sample["simulate"]["generator"]["process"] == "qcd":
         yield (*key, "target"), f"the sample '{dataset['sample']}' has no top quark: choose gen_softdrop_mass"
-    layers = sample.get("layers") or dataset["layers"]
+    layers = available_layers(sample, dataset)
     for i, layer in enumerate(dataset["layers"]):
         if layer not in layers:
             yield (*key, "layers", str(i)), f"the sample '{dataset['sample']}' has {', '.join(layers)} only"
@@ -199,7 +222,7 @@ def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config
     if all(sample.get(part) == trained.get(part) for part in ("files", "seed", "simulate")):
         fix = "to fix: choose a sample with another seed or other files"
         yield key, f"'{name}' has the jets that the experiment '{experiment}' is trained on; {fix}"
-    available = sample.get("layers") or dataset["layers"]
+    available = available_layers(sample, dataset)
     for layer in dataset["layers"]:
         if layer not in available:
             yield key, f"'{name}' has {', '.join(available)} only; the experiment '{experiment}' requires {layer}"
@@ -248,6 +271,13 @@ def fit_problems(fit: Mapping, config: Mapping) -> Iterator[Problem]:
 def generator_of(sample: Mapping) -> Mapping:
     """Return the generator settings of a sample; empty for a sample from files."""
     return sample.get("simulate", {}).get("generator", {})
+
+
+def available_layers(sample: Mapping, dataset: Mapping) -> Sequence[str]:
+    """Return the layers of a sample, as far as the configuration names them; else those of the dataset."""
+    if sample.get("format", "parquet") != "parquet":
+        return CANDIDATE_LAYERS
+    return sample.get("layers") or dataset["layers"]
 
 
 def first_repeated(values: Sequence[str | None]) -> int | None:

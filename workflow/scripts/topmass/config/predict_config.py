@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from topmass.config.config_paths import display_path, path_error
 from topmass.config.schema_validation import Problem
-from topmass.io.locations import expand_variables, glob_paths
+from topmass.io.locations import ending_of, expand_variables, glob_paths
 
 DOWNLOADS = "predict"
 """Name of the sample that contains the jets to predict from URLs."""
@@ -33,7 +33,7 @@ def with_prediction(config: Mapping) -> dict:
     masses = os.path.join("results/predicted", model if is_trained else label(model), f"{file}.parquet")
     jets = [entry for name in names for entry in entries(name, config)]
     if downloads := [entry for entry in jets if "url" in entry]:
-        samples = {**samples, DOWNLOADS: {"files": downloads, "blocks_per_file": 1}}
+        samples = {**samples, DOWNLOADS: {"files": downloads, "blocks_per_file": 1, "format": prediction["format"]}}
     model = model if is_trained else glob_paths(model)[0]
     return {**config, "samples": samples, "predict": {**prediction, "model": model, "jets": jets, "masses": masses}}
 
@@ -49,8 +49,8 @@ def entries(jets: str, config: Mapping) -> list[dict]:
         return [{"sample": jets}]
     if "://" in jets:
         # The label contains a hash, because two URLs may have the same end.
-        return [{"url": jets, "name": f"{label(jets)}.parquet"}]
-    return [{"path": path} for path in glob_paths(jets)]
+        return [{"url": jets, "name": f"{label(jets)}{ending_of(config['predict']['format'])}"}]
+    return [{"path": path} for path in glob_paths(jets, config["predict"]["format"])]
 
 
 def is_trained_here(model: str, config: Mapping) -> bool:
@@ -68,8 +68,14 @@ def check_prediction(config: Mapping) -> Iterator[Problem]:
     if not is_trained_here(model, config) and (error := path_error(glob_paths(model)[0])):
         alternatives = f"nor is it EXPERIMENT/SEED of {', '.join(config['experiments'])}"
         yield ("predict", "model"), f"{display_path(model)}: {error}, {alternatives}"
+    calibration = prediction["calibration"]
+    if calibration is not None and (error := path_error(expand_variables(calibration))):
+        yield ("predict", "calibration"), f"{display_path(calibration)}: {error}"
     for entry in (entry for name in listed(prediction["jets"]) for entry in entries(name, config)):
-        if "path" in entry and (error := path_error(entry["path"])):
+        if "sample" in entry and prediction["format"] != "parquet":
+            problem = f"the jets of the sample '{entry['sample']}' are jet tables; expected parquet for a sample"
+            yield ("predict", "format"), problem
+        if "path" in entry and (error := path_error(entry["path"], prediction["format"])):
             alternatives = f"nor a sample of this name among {', '.join(config['samples'])}"
             yield ("predict", "jets"), f"{display_path(entry['path'])}: {error}, {alternatives}"
         if "url" in entry and DOWNLOADS in config["samples"]:

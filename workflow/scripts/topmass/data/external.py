@@ -13,7 +13,8 @@ from topmass.io.columns import COMMAND_LINE_OPTIONS
 from topmass.io.decoding import BadRow, to_numeric
 from topmass.io.dense_images import NotUniform
 from topmass.io.input_checks import layers_of, physics_checks
-from topmass.io.parquet_input import ParquetInput
+from topmass.io.jet_input import open_input
+from topmass.io.root_formats import PARQUET_FORMAT
 from topmass.jets import POSITION_COLUMNS, JetBatch, structural_errors
 from topmass.preprocessing.distribution import JetSummary, summarize
 from topmass.preprocessing.shard_builder import ShardBuilder
@@ -30,11 +31,12 @@ class ExternalJets:
     """The jets of a user's file, preprocessed for a model. They need no masses.
 
     Args:
-        path: Parquet file with dense or sparse images.
+        path: Parquet file with dense or sparse images, or ROOT file with candidates.
         meta: Metadata of the shards of the model.
         layers: Layers of the images, if the file does not record them.
         columns: Column of the file for each quantity without a known column name.
         settings: Names of the options for `layers` and `columns`, for error messages.
+        file_format: Format of the file, as in `open_input`.
 
     Attributes:
         passthrough: Schema of the other columns of the file with one value per jet.
@@ -50,13 +52,14 @@ class ExternalJets:
         layers: Sequence[str] = (),
         columns: Mapping[str, str] = MappingProxyType({}),
         settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
+        file_format: str = PARQUET_FORMAT,
     ) -> None:
         position = POSITION_COLUMNS if meta.position else ()
-        self.source = ParquetInput(path, columns, needed=(), welcome=position, settings=settings)
+        self.source = open_input(path, file_format, columns, (), position, settings)
         if not len(self):
             raise BadInput(f"{path}: no jet in this file")
         for name in position:
-            if name not in self.source.columns:
+            if name not in {*self.source.columns, *self.source.computed}:
                 remedy = f"name it with {settings['columns']}"
                 raise BadInput(f"{path}: no column '{name}', and the model asks for it: {remedy}")
         self.layers = layers_of(self.source, layers)
@@ -69,11 +72,11 @@ class ExternalJets:
         self.checked_layers = tuple(
             layer._replace(signed=layer.signed or layer.name not in meta.layers) for layer in self.layers
         )
-        names = [name for name in self.source.scalars if name != self.source.columns.get("image")]
+        names = [field.name for field in self.source.scalars]
         for name in names:
             if names.count(name) > 1:
                 raise BadInput(f"{path}: two columns '{name}': rename one")
-        self.passthrough = pa.schema([self.source.file.schema_arrow.field(name) for name in names])
+        self.passthrough = pa.schema(self.source.scalars)
 
     def __len__(self) -> int:
         return len(self.source)

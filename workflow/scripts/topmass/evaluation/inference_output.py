@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from topmass.evaluation.friend_tree import check_friend_tree
 from topmass.evaluation.predictions import INTERVAL_COLUMNS
 from topmass.files import BadInput, atomic_write, classify_read_error
 from topmass.jets import ROW_GROUP
@@ -18,18 +19,21 @@ SUMMARY = "topmass_jets"
 WRITE_OPTIONS = {"compression": "zstd", "write_page_checksum": True}
 
 
-def output_schema(columns: pa.Schema, quantiles: Sequence[float], path: Path) -> pa.Schema:
+def output_schema(columns: pa.Schema, quantiles: Sequence[float], path: Path, calibrated: bool = False) -> pa.Schema:
     """Return the schema of the output: the copied columns, then `predicted`, and with quantiles `low` and `high`.
+
+    Calibrated masses follow as `calibrated`.
 
     Args:
         columns: Schema of the columns copied from the input.
         quantiles: Quantiles that `low` and `high` are; empty for a model without intervals.
         path: Input file, for the error message.
+        calibrated: Whether the output has calibrated masses.
 
     Raises:
         BadInput: If the input already has a column of one of these names.
     """
-    added = ("predicted", *(INTERVAL_COLUMNS if quantiles else ()))
+    added = ("predicted", *(INTERVAL_COLUMNS if quantiles else ()), *(["calibrated"] if calibrated else ()))
     for name in added:
         if name in columns.names:
             raise BadInput(f"{path}: column '{name}' has the name of a column of the output; to fix: rename it")
@@ -39,7 +43,7 @@ def output_schema(columns: pa.Schema, quantiles: Sequence[float], path: Path) ->
 
 def write_part(
     path: Path,
-    parts: Iterable[tuple[pa.Table, np.ndarray]],
+    parts: Iterable[tuple[pa.Table, np.ndarray, np.ndarray | None]],
     schema: pa.Schema,
     about: dict,
     summary: Callable[[], dict],
@@ -48,7 +52,8 @@ def write_part(
 
     Args:
         path: File to write.
-        parts: Copied columns with predicted masses (N, 1) or quantiles (N, 3) in GeV.
+        parts: Copied columns with predicted masses (N, 1) or quantiles (N, 3) in GeV, and calibrated masses (N,) if
+            the schema has them.
         schema: Schema from `output_schema`.
         about: Everything that the predictions depend on; stored in the metadata for `is_written`.
         summary: Returns a JSON-serialisable summary of the jets; called after the last jet is written.
@@ -58,10 +63,11 @@ def write_part(
         atomic_write(path) as temporary,
         pq.ParquetWriter(temporary, schema.with_metadata(metadata), **WRITE_OPTIONS) as writer,
     ):
-        for copied, masses in parts:
+        for copied, masses, calibrated in parts:
             outputs = masses.shape[1]
             chosen = [outputs // 2, *([0, outputs - 1] if outputs > 1 else [])]
             added = [pa.array(masses[:, output].astype("f4")) for output in chosen]
+            added += [] if calibrated is None else [pa.array(calibrated, from_pandas=True)]
             writer.write_table(pa.Table.from_arrays([*copied.columns, *added], schema=writer.schema))
         writer.add_key_value_metadata({SUMMARY: json.dumps(summary())})
 
@@ -110,6 +116,10 @@ def check_output(out: Path) -> None:
     """
     if out.is_dir():
         raise BadInput(f"{out}: this is a folder; name a file for the predictions")
+    if out.suffix == ".root":
+        if out.exists():
+            check_friend_tree(out)
+        return
     try:
         has_predictions = not out.exists() or "predicted" in open_parquet(out).schema_arrow.names
     except BadInput:

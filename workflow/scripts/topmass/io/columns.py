@@ -13,7 +13,7 @@ OPTIONAL = ("mass", "event", "eta", "phi", "jet_mass", "softdrop_mass", "top_pt"
 """Read if present. Otherwise null in the jet table, except `event`, which is then the row number."""
 OTHER_NAMES = {"image": ("X_jet", "X_jets"), "mass": ("m", "genM", "am")}
 """Names in the known versions of the CMS files, in addition to the names of the jet table."""
-COMMAND_LINE_OPTIONS = {name: f"--{name}" for name in ("layers", "columns", "device")}
+COMMAND_LINE_OPTIONS = {name: f"--{name}" for name in ("layers", "columns", "format", "device")}
 """Command-line options for settings that have other names in the configuration; messages use either."""
 
 

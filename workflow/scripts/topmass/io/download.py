@@ -23,7 +23,7 @@ from topmass.console import log_info
 from topmass.files import BadInput, atomic_write, resource_exhausted
 from topmass.io.checksums import compute_checksum, parse_checksum, read_record, record_path, write_record
 from topmass.io.content_type import wrong_content, wrong_file
-from topmass.io.locations import PART_PATTERN, glob_paths, redact_url, url_fingerprint, without_secrets
+from topmass.io.locations import ending_of, glob_paths, redact_url, url_fingerprint, without_secrets
 from topmass.progress import Progress
 
 CHUNK = 1 << 20
@@ -92,15 +92,16 @@ class RemoteFile(NamedTuple):
     note: str = ""
 
 
-def resolve_inputs(jets: str, downloads: Path) -> list[Path]:
+def resolve_inputs(jets: str, downloads: Path, file_format: str) -> list[Path]:
     """Return the files of a path, folder or URL; a URL is downloaded to the folder `downloads`."""
+    ending = ending_of(file_format)
     if "://" in jets:
-        file = downloads / (PurePosixPath(urlsplit(jets).path).name or "jets.parquet")
+        file = downloads / (PurePosixPath(urlsplit(jets).path).name or f"jets{ending}")
         download(jets, file)
         return [file]
-    files = [Path(file) for file in glob_paths(jets)]
+    files = [Path(file) for file in glob_paths(jets, file_format)]
     if files[0].is_dir():
-        raise BadInput(f"{jets}: a folder without any {PART_PATTERN}")
+        raise BadInput(f"{jets}: a folder without any *{ending}")
     return files
 
 

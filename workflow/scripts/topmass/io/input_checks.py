@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from topmass.files import BadInput
-from topmass.io.parquet_input import ParquetInput
-from topmass.jets import JetBatch, JetTable
+from topmass.io.jet_input import JetInput
+from topmass.jets import JetBatch
 from topmass.layers import LAYERS, Layer, find_layer
 from topmass.units import PLAUSIBLE, describe_range, find_unit
 
@@ -18,8 +18,8 @@ MAX_POSITION = {"ieta": 300, "iphi": 360}
 """Crystals: CMS covers |η| < 5.2, and φ has 360 crystals, counted from 0, from 1 or from the centre."""
 
 
-def layers_of(source: ParquetInput, names: Sequence[str]) -> tuple[Layer, ...]:
-    """Return the layers of a file's images, in its order: those of a jet table, else those of the user's `names`.
+def layers_of(source: JetInput, names: Sequence[str]) -> tuple[Layer, ...]:
+    """Return the layers of a file's images, in its order: those that it records, else those of the user's `names`.
 
     Raises:
         BadInput: Layers are missing, contradictory, unknown or repeated.
@@ -30,8 +30,7 @@ def layers_of(source: ParquetInput, names: Sequence[str]) -> tuple[Layer, ...]:
             raise BadInput(f"{source.path}: {option} has no known layer '{name}'; there are {', '.join(known)}")
         if name in names[:i]:
             raise BadInput(f"{source.path}: {option} has the layer '{name}' twice")
-    if not source.dense and b"topmass" in (source.file.schema_arrow.metadata or {}):
-        layers = JetTable(source.path).layers
+    if layers := source.recorded_layers:
         if names and list(names) != [layer.name for layer in layers]:
             recorded = ", ".join(layer.name for layer in layers)
             contradiction = f"{option} says {', '.join(names)}: leave that out, or correct it"
@@ -42,7 +41,7 @@ def layers_of(source: ParquetInput, names: Sequence[str]) -> tuple[Layer, ...]:
     return tuple(find_layer(name) for name in names)
 
 
-def check_numbers(source: ParquetInput) -> None:
+def check_numbers(source: JetInput) -> None:
     """Raise BadInput for values in another unit than GeV, or if all jets have the same event number.
 
     A sample from the complete file decides: a few outliers, or one odd part, do not change the result.

@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-PART_PATTERN = "*.parquet"
-"""Files of a table that is a folder."""
 URL = re.compile(r"([^:/?#]+://)?([^/?#]*@|[^@/?#]*:(?!\d*(?:[/?#]|$)).*@)?([^?#]*)(.*)", re.DOTALL)
 """Groups: scheme; user and password (unescaped special characters are allowed); host and path; query."""
 
@@ -38,10 +36,16 @@ def expand_variables(path: str) -> str:
     return os.path.expandvars(os.path.expanduser(path))
 
 
-def glob_paths(path: str) -> list[str]:
-    """Return the parquet files of a folder, sorted by name; for any other path, the path itself, even if missing.
+def ending_of(file_format: str) -> str:
+    """Return the ending of the names of files of a format."""
+    return ".parquet" if file_format == "parquet" else ".root"
 
-    `~` and environment variables are expanded.
+
+def glob_paths(path: str, file_format: str = "parquet") -> list[str]:
+    """Return the files of a folder, sorted by name; for any other path, the path itself, even if missing.
+
+    `~` and environment variables are expanded. Files of a folder count if their names have the ending of the format.
     """
     expanded = expand_variables(path)
-    return [str(part) for part in sorted(Path(expanded).glob(PART_PATTERN)) if part.is_file()] or [expanded]
+    parts = sorted(Path(expanded).glob(f"*{ending_of(file_format)}"))
+    return [str(part) for part in parts if part.is_file()] or [expanded]

@@ -1,6 +1,5 @@
 """Reader of a user's parquet file, dense or sparse, as batches of jets."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from topmass.files import BadInput
-from topmass.io.checksums import record_path
 from topmass.io.columns import COMMAND_LINE_OPTIONS, OPTIONAL, REQUIRED, find_columns
-from topmass.io.content_type import wrong_file
+from topmass.io.content_type import check_content
 from topmass.io.decoding import BadRow, images_from_column, is_numeric_type, lists, normalize_type, to_numeric
 from topmass.io.dense_images import to_sparse
-from topmass.jets import HIT_COLUMNS, JET_COLUMNS, QUARKS, ROW_GROUP, JetBatch, join_offsets
+from topmass.jets import HIT_COLUMNS, JET_COLUMNS, QUARKS, ROW_GROUP, JetBatch, JetTable, join_offsets
 from topmass.layers import Layer
 from topmass.parquet import DAMAGED, open_parquet, unreadable
 
@@ -32,10 +30,17 @@ class ParquetInput:
         dense: Whether the file has dense images.
         per_jet: The part of `columns` with one number per jet.
         rounded: Number of values read so far that float32 does not represent exactly.
+        computed: Quantities that are computed from others: none.
+        recorded_layers: Layers of a jet table of topmass; empty for other files, which do not record them.
+        counts: Number of jets per row of the file: one.
+        jets_per_entry: Whether a row is an event with a list of jets, instead of one jet.
 
     Raises:
         BadInput: The file is not a parquet file of jets.
     """
+
+    computed = ()
+    jets_per_entry = False
 
     def __init__(
         self,
@@ -46,19 +51,22 @@ class ParquetInput:
         settings: Mapping[str, str] = COMMAND_LINE_OPTIONS,
     ) -> None:
         self.path, self.rounded, self.settings = path, 0, settings
-        check_content(path)
+        check_content(path, f"{path.stem}.parquet")
         self.file = open_parquet(path)
         self.columns = find_columns(path, self.file.schema_arrow.names, columns, needed, welcome, settings)
         self.dense = "image" in self.columns
         self.per_jet = {name: column for name, column in self.columns.items() if name in JET_COLUMNS}
+        is_table = not self.dense and b"topmass" in (self.file.schema_arrow.metadata or {})
+        self.recorded_layers: tuple[Layer, ...] = JetTable(path).layers if is_table else ()
 
     def __len__(self) -> int:
         return self.file.metadata.num_rows
 
     @property
-    def scalars(self) -> list[str]:
-        """Names of all columns with one value per jet, number or text."""
-        return [field.name for field in self.file.schema_arrow if not is_nested(field.type)]
+    def scalars(self) -> list[pa.Field]:
+        """All columns with one value per jet, number or text."""
+        fields = self.file.schema_arrow
+        return [field for field in fields if not is_nested(field.type) and field.name != self.columns.get("image")]
 
     def batches(self, first: int, last: int, layers: Sequence[Layer]) -> Iterator[JetBatch]:
         """Yield the batches of `batches_with`, without further columns."""
@@ -183,11 +191,3 @@ def axes_of(field: pa.Field) -> str:
 def is_nested(kind: pa.DataType) -> bool:
     """Return whether values of this type are nested: lists, structs, tensors."""
     return is_nested(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else pa.types.is_nested(kind)
-
-
-def check_content(path: Path) -> None:
-    """Raise BadInput with the content of a file that is not parquet; OSError if it cannot be opened."""
-    if problem := wrong_file(path, f"{path.stem}.parquet"):
-        remove = shlex.join(["rm", str(path), str(record_path(path))])
-        downloaded = f"; if it is a download, `{remove}` repeats it" if record_path(path).exists() else ""
-        raise BadInput(f"{path}: {problem}{downloaded}")
