@@ -14,7 +14,6 @@ from topmass.preprocessing.split import SPLITS, assign_split, hash_uniform
 from topmass.preprocessing.statistics import Statistics
 from topmass.progress import track
 
-
 BACKGROUND_TARGET = "gen_softdrop_mass"
 """Target of jets without a top quark, as in the mass regression of CMS; jets without a generated jet are left out."""
 
