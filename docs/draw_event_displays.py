@@ -67,13 +67,19 @@ def simulate(batches: int) -> list[Event]:
 
 
 def choose(events: Sequence[Event], mass: float, contained: int) -> Event:
-    """Return the event nearest to a mass (and, less strictly, to PT) with this number of quarks inside the window."""
+    """Return the event nearest to a mass (and, less strictly, to PT) with this number of quarks inside the window.
+
+    Three quarks are inside the jet, too, whose soft-drop mass is near that of the top quark.
+    """
 
     def distance(event: Event) -> float:
         return abs(event.jet.mass[0] - mass) / 5 + abs(event.jet.pt[0] - PT) / 100
 
+    def is_typical(jet: JetBatch) -> bool:
+        return contained < 3 or (jet.quarks_in_jet[0] == 3 and abs(jet.softdrop_mass[0] / jet.mass[0] - 1) < 0.2)
+
     inside = [event for event in events if in_window(*event.quarks.T).sum() == contained]
-    return min(inside, key=distance)
+    return min((event for event in inside if is_typical(event.jet)), key=distance)
 
 
 def draw(events: Sequence[Event], path: Path) -> None:
