@@ -25,6 +25,8 @@ from servers import Fault, web_server
 from topmass.io.dense_file import write_dense
 from topmass.jets import JetBatch, JetTable, write_jets
 from topmass.layers import LAYERS
+from topmass.preprocessing.shards import Shard
+from topmass.preprocessing.split import SPLITS
 
 pytestmark = pytest.mark.slow
 KEPT = shutil.ignore_patterns(".git", ".venv", ".cache", "results", ".snakemake", ".*_cache", "*.part")
@@ -316,6 +318,21 @@ def test_the_networks_of_a_run_are_evaluated_on_other_samples_without_training(r
         {"evaluate", "evaluate_sample", "figure_sample"} | OF_METRICS | PAGES
     )
     assert set(would_run(repository, *here, folder=tmp_path)) == PAGES
+
+
+def test_a_background_adds_training_jets_and_leaves_statistics_and_test_jets(repository, tmp_path):
+    copy_results(repository, tmp_path)
+    qcd = "{extends: gun, seed: 2, jets: 40, jets_per_block: 40, simulate: {generator: {process: qcd, mass: null}}}"
+    mine = f"samples={{qcd_jets: {qcd}}}", "datasets={flat: {background: qcd_jets}}"
+    here = ("--directory", str(tmp_path), "--config", *mine)
+    runs = would_run(repository, *here, folder=tmp_path)
+    assert runs["make_shards"] == runs["simulate"] == runs["trial"] == 1 and "compute_statistics" not in runs
+    assert {"train", "train_gbdt"} < set(runs)
+    snakemake(repository, *here, folder=tmp_path)
+    shards = {split: Shard.load(tmp_path / f"results/shards/flat/{split}/00003.npz") for split in SPLITS}
+    assert len(shards["train"]) > 30 and len(shards["validation"]) == len(shards["test"]) == 0
+    page = (tmp_path / "results/report.html").read_text(encoding="utf-8")
+    assert "40 jets simulated with seed 2" in page
 
 
 def test_an_edited_network_or_another_start_repeats_its_training_and_no_other(repository, tmp_path):
