@@ -25,7 +25,7 @@ from topmass.config.configuration import SCHEMA, configure
 from topmass.features.particle_flow import CALO_RESPONSE, particle_flow
 from topmass.files import BadInput
 from topmass.io import root_input
-from topmass.io.candidates import CHARGED_RESPONSE, ECAL, HCAL, TOWERS, Candidates, image_candidates
+from topmass.io.candidate_images import CHARGED_RESPONSE, ECAL, HCAL, TOWERS, Candidates, image_candidates
 from topmass.io.root_formats import CANDIDATE_LAYERS, FORMATS, ROOT_QUANTITIES
 from topmass.jets import JetTable, write_jets
 from topmass.layers import LAYERS, PIXEL_ETA, PIXEL_PHI, SIDE, TOWER

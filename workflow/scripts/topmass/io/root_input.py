@@ -10,7 +10,7 @@ import pyarrow as pa
 import uproot
 
 from topmass.files import BadInput, classify_read_error
-from topmass.io.candidates import Candidates, image_candidates
+from topmass.io.candidate_images import Candidates, image_candidates
 from topmass.io.columns import COMMAND_LINE_OPTIONS
 from topmass.io.content_type import check_content
 from topmass.io.root_formats import CANDIDATE_LAYERS, FORMATS, IDENTIFIERS, find_branches
