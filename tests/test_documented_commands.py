@@ -77,11 +77,6 @@ TABLE = {
         "jets.bin": RUN,
         "build/masses results/export/fast/1/model_sparse.onnx jets.bin": CPP,
     },
-    "docs/detector.md": {
-        "python studies/validate_detector.py --sample gun": (
-            "some minutes: tests/test_validate_detector.py runs its parts with fewer jets"
-        ),
-    },
     "docs/evaluation.md": {"snakemake results/calibration/fast/1.json --configfile mine.yaml": CALIBRATION},
     "docs/networks.md": {
         "snakemake --configfile mine.yaml": (
@@ -99,14 +94,8 @@ TABLE = {
         "snakemake --snakefile path/to/topmass/Snakefile --directory elsewhere": DRY,
     },
     "docs/results.md": {
-        "snakemake --cores 2 --set-threads train=1 --configfile studies/layers.yaml": DRY,
-        "snakemake --cores 2 --set-threads train=1 --configfile studies/images.yaml "
-        "--config 'run={seeds: [1, 2]}'": DRY,
-        "snakemake --configfile studies/networks.yaml": DRY,
-        "snakemake --configfile studies/two_million.yaml": DRY,
-        "snakemake --configfile studies/learning_curve.yaml": DRY,
-        "snakemake --configfile studies/losses.yaml": DRY,
-        "snakemake --config 'evaluate={gbdt_on_subjets: true}'": DRY,
+        "snakemake --config 'run={experiments: [fast, kinematics, resnet15]}' 'evaluate={gbdt_on_subjets: true}'": DRY,
+        "snakemake --configfile studies/realism.yaml": DRY,
         "python studies/oracle.py --jets 60000 --seed 1": (
             "some minutes: tests/test_oracle.py runs it with fewer jets"
         ),
@@ -117,6 +106,7 @@ TABLE = {
         "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml": DRY,
     },
     "docs/training.md": {"snakemake --retries 3": DRY},
+    "docs/trust.md": {"snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml": DRY},
     "docs/troubleshooting.md": {
         "python workflow/start.py --configfile mine.yaml": DRY,
         "python workflow/start.py --cores 2": DRY,
