@@ -182,7 +182,7 @@ def test_another_models_or_no_calibration_is_refused_in_one_line(model, table, t
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("nowhere", "there is no 'nowhere'"), ("gun", "'gun' has the jets that"), ("copy", "'copy' has the jets that")],
+    [("nowhere", "there is no 'nowhere'"), ("gun", "'gun' has the events"), ("copy", "'copy' has the events")],
 )
 def test_a_calibration_sample_must_be_independent(name, message):
     content = {"samples": {"copy": {"extends": "gun"}}, "evaluate": {"calibration_sample": name}}

@@ -125,6 +125,16 @@ def test_noise_spreads_a_signal_by_its_width_and_does_not_shift_it():
     assert largest.std() == pytest.approx(0.04, rel=0.07)
 
 
+def test_no_cell_of_an_event_is_read_out_twice():
+    settings = NOISY._replace(ecal_zero_suppression=0.02, hcal_zero_suppression=0.1)
+    cells = read(*[[(SHOWER, 0.5, 0.5, 0.3), (HADRONIC, 0.5, 0.5, 1.0)]] * 20, settings=settings)
+    for name in ("crystal", "tower"):
+        offset, hits = getattr(cells, f"{name}_offset"), getattr(cells, f"{name}s")
+        event = np.repeat(np.arange(20), np.diff(offset))
+        positions = np.stack([event, hits["ieta"], hits["iphi"]])
+        assert np.unique(positions, axis=1).shape == positions.shape and len(hits) > 20 * 500
+
+
 def test_there_may_be_more_cells_than_were_foreseen():
     settings = NOISY._replace(ecal_noise=1.0, hcal_noise=1.0)
     cells = read([], [(SHOWER, 0.5, 0.5, 10.0)], settings=settings)

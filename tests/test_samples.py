@@ -308,11 +308,11 @@ def refused(**sections) -> str:
 FILES = {"files": [{"path": "jets.parquet"}]}
 REFUSED = {
     "an unknown sample": ({}, "gnu", "there is no 'gnu'; known are gun"),
-    "the sample of the training": ({}, "gun", "'gun' has the jets that the experiment 'fast' is trained on"),
+    "the sample of the training": ({}, "gun", "'gun' has the events that the experiment 'fast' is trained on"),
     "the same jets by another name": (
         {"copy": {"extends": "gun", "jets": 10}},
         "copy",
-        "'copy' has the jets that the experiment 'fast' is trained on; to fix: choose a sample with another seed",
+        "'copy' has the events that the experiment 'fast' is trained on; to fix: choose a sample with another seed",
     ),
     "a layer that it lacks": (
         {"mine": FILES | {"layers": ["ecal", "hcal"]}},

@@ -371,7 +371,7 @@ def configured(**changed) -> dict:
 
 def test_jets_of_the_training_are_refused_before_anything_runs():
     trained = {"datasets": {"all_layers": {"sample": "dijet", "target": "gen_softdrop_mass"}}}
-    with pytest.raises(BadInput, match=r"background: 'dijet' has the jets that the experiment 'fast' is trained on"):
+    with pytest.raises(BadInput, match=r"background: 'dijet' has the events that the experiment 'fast' is trained on"):
         configure([ConfigSource("mine.yaml", {"samples": SAMPLES, "top_mass_fit": GOOD} | trained)])
 
 

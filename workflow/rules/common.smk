@@ -251,6 +251,12 @@ def shards(split):
     return paths
 
 
+def flattened_shards(wildcards):
+    """Return the training shards of a dataset without its background, which is not flattened."""
+    blocks_of_sample = blocks(config["datasets"][wildcards.dataset]["sample"])
+    return expand("results/shards/{dataset}/train/{block}.npz", dataset=wildcards.dataset, block=blocks_of_sample)
+
+
 def blocks_of(experiment):
     """Return the number of blocks that an experiment is trained on, as in file names: a number or "all"."""
     return str(config["experiments"][experiment]["max_blocks"] or "all")

@@ -33,7 +33,12 @@ FIGURES = {
     ),
     "masses": (
         "{dataset}",
-        {split: shards(split) for split in ("train", "validation", "test")} | {"statistics": STATISTICS},
+        {
+            "train": flattened_shards,
+            "validation": shards("validation"),
+            "test": shards("test"),
+            "statistics": STATISTICS,
+        },
         {"masses": ("Jets", "mass after flattening")},
     ),
     "layers": (

@@ -16,6 +16,8 @@ from topmass.progress import track
 
 BACKGROUND_TARGET = "gen_softdrop_mass"
 """Target of jets without a top quark, as in the mass regression of CMS; jets without a generated jet are left out."""
+MIN_BACKGROUND_MASS = 1.0
+"""GeV; smaller targets of background jets are set to this mass, since losses may divide by the target."""
 
 
 def make_shards(
@@ -55,6 +57,7 @@ def make_shards(
     # No progress bar, since several blocks are processed in parallel.
     for batch in track(jets.batches(), f"block {table.stem}", "jet", len(jets), len, bar=False):
         if is_background:
+            batch.mass = np.maximum(batch.mass, np.float32(MIN_BACKGROUND_MASS))
             parts["train"].append(builder.to_shard(batch, np.arange(len(batch)), np.ones(len(batch), np.float32)))
             continue
         split = assign_split(dataset.sample, batch.event, dataset.split)

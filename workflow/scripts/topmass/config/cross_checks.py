@@ -218,10 +218,13 @@ def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config
     """
     samples, dataset = config["samples"], config["datasets"][config["experiments"][experiment]["dataset"]]
     sample, trained = samples[name], samples[dataset["sample"]]
-    # A sample of another name but with the same seed and settings has the same jets.
-    if all(sample.get(part) == trained.get(part) for part in ("files", "seed", "simulate")):
-        fix = "to fix: choose a sample with another seed or other files"
-        yield key, f"'{name}' has the jets that the experiment '{experiment}' is trained on; {fix}"
+    for role in ("sample", "background"):
+        other = samples.get(dataset[role], {})
+        # With the same seed and generator, another name or another detector has the same events.
+        same_source = all(sample.get(part) == other.get(part) for part in ("files", "seed"))
+        if other and same_source and generator_of(sample) == generator_of(other):
+            fix = "to fix: choose a sample with another seed or other files"
+            yield key, f"'{name}' has the events that the experiment '{experiment}' is trained on; {fix}"
     available = available_layers(sample, dataset)
     for layer in dataset["layers"]:
         if layer not in available:

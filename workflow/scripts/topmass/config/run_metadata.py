@@ -10,22 +10,24 @@ from topmass.io.locations import redact_url
 
 
 def config_of(config: Mapping, experiment: str) -> dict:
-    """Return the part of a configuration that an experiment depends on: its settings, dataset and sample.
+    """Return the part of a configuration that an experiment depends on: its settings, dataset and samples.
 
     User, password and query are removed from URLs. Each downloaded file has the name under which it is saved.
     """
     settings = config["experiments"][experiment]
     dataset = config["datasets"][settings["dataset"]]
-    sample = dict(config["samples"][dataset["sample"]])
-    if "files" in sample:
-        sample["files"] = [
-            file | ({"url": redact_url(file["url"]), "name": file_name(file)} if "url" in file else {})
-            for file in sample["files"]
-        ]
+    samples = {}
+    for name in filter(None, (dataset["sample"], dataset["background"])):
+        samples[name] = dict(config["samples"][name])
+        if "files" in samples[name]:
+            samples[name]["files"] = [
+                file | ({"url": redact_url(file["url"]), "name": file_name(file)} if "url" in file else {})
+                for file in samples[name]["files"]
+            ]
     return {
         "experiments": {experiment: settings},
         "datasets": {settings["dataset"]: dataset},
-        "samples": {dataset["sample"]: sample},
+        "samples": samples,
     }
 
 

@@ -34,7 +34,7 @@ def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> It
     Raises:
         BadInput: If no jet is selected in MAX_EVENTS_WITHOUT_JET events, or if all event numbers of the block are used.
     """
-    # One seed per part: a variation of the detector changes neither the events nor, beyond its effect, their readout.
+    # One seed per part: a variation of the detector leaves the events, and all random numbers but those of the noise.
     seeds = np.random.SeedSequence((seed, block)).spawn(5)
     generator_seed, detector_seed, pool_seed, overlay_seed, noise_seed = seeds
     generator = Generator(GeneratorSettings(**settings["generator"]), generator_seed)
@@ -75,7 +75,8 @@ def simulate_batch(
     if pool is not None:
         events, particles = overlay(events, pool, pileup, overlay_rng)
     readout = detect(particles, detector, rng)
-    cells = read_calorimeters(readout, detector, noise_rng)
+    # A generator per batch: how many numbers the noise of a batch takes has no effect on the others.
+    cells = read_calorimeters(readout, detector, noise_rng.spawn(1)[0])
     candidates, offset = particle_flow(readout, cells)
     if pool is not None:
         candidates, offset = mitigate(candidates, offset, events.pileup)

@@ -23,7 +23,7 @@ N_ETA = 360
 ECAL_COMPACT, ECAL_DIFFUSE, HCAL_PROFILE = (0.20, 0.9, 0.15, 2), (0.7, 1.8, 0.4, 3), (0.22, 1.0, 0.0, 1)
 """Lateral profiles: widths of two Laplace distributions in cells, fraction of the second, and reach in cells."""
 SOFT_SHOWER = 1.0
-"""GeV; a shower below reaches one cell far: beyond, 2 % of its energy at most are in a cell, less than the noise."""
+"""GeV; a shower below reaches one cell far. A cell beyond would have 4 % of its energy at most, less than the noise."""
 CELL = np.dtype([("ieta", "i2"), ("iphi", "i2"), ("energy", "f8")])
 
 
@@ -95,15 +95,15 @@ def add_energy(plane, touched, n, cell, energy):
 def laplace_fractions(fractions, position, width):
     """Fill `fractions` with those of a Laplace distribution around `position` in the cells around it; units of cells.
 
-    The cell of `position` is in the middle.
+    The cell of `position` is in the centre.
     """
     per_cell = math.exp(-1 / width)
     left = 0.5 * math.exp(-(position - math.floor(position)) / width)
     right = 0.25 * per_cell / left
-    middle = len(fractions) // 2
-    fractions[middle] = 1 - left - right
-    for i in range(1, middle + 1):
-        fractions[middle - i], fractions[middle + i] = left * (1 - per_cell), right * (1 - per_cell)
+    centre = len(fractions) // 2
+    fractions[centre] = 1 - left - right
+    for i in range(1, centre + 1):
+        fractions[centre - i], fractions[centre + i] = left * (1 - per_cell), right * (1 - per_cell)
         left, right = left * per_cell, right * per_cell
 
 
@@ -163,10 +163,12 @@ def read_cells(cells, n, plane, touched, n_touched, columns, noise, threshold, r
     for _ in range(alone):
         cell = rng.integers(0, len(plane))
         energy = threshold + rng.exponential(noise**2 / threshold)
-        if plane[cell] <= noise / 2:
-            if plane[cell] > 0:
-                # The cell is in the list of touched cells, too; this marks it as read.
-                plane[cell] = -1.0
+        if 0 <= plane[cell] <= noise / 2:
+            if plane[cell] == 0:
+                touched[n_touched] = cell
+                n_touched += 1
+            # This marks the cell as read.
+            plane[cell] = -1.0
             n = append_cell(cells, n, cell, len(plane) // columns, columns, energy)
     for i in range(n_touched):
         cell = touched[i]
@@ -182,6 +184,6 @@ def read_cells(cells, n, plane, touched, n_touched, columns, noise, threshold, r
 @njit(cache=True)
 def append_cell(cells, n, cell, rows, columns, energy):
     """Append a cell by its index in a plane, and return the new number of cells."""
-    here = cells[n]
-    here.ieta, here.iphi, here.energy = cell // columns - rows // 2, cell % columns, energy
+    new = cells[n]
+    new.ieta, new.iphi, new.energy = cell // columns - rows // 2, cell % columns, energy
     return n + 1

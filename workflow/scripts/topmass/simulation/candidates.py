@@ -51,11 +51,11 @@ def _particle_flow(tracks, track_offset, crystals, crystal_offset, towers, tower
             ieta = math.floor(track.eta / PIXEL_ETA / TOWER) + N_ETA // TOWER // 2
             tower = ieta * columns + math.floor(track.phi / PIXEL_PHI / TOWER) % columns
             n_touched = touch(touched, is_touched, n_touched, tower)
-            here = sums[tower]
-            here[0] += track.pt * math.cos(track.phi)
-            here[1] += track.pt * math.sin(track.phi)
-            here[2] += track.pt * math.sinh(track.eta)
-            here[3] += track.pt * math.cosh(track.eta)
+            sums_of_tower = sums[tower]
+            sums_of_tower[0] += track.pt * math.cos(track.phi)
+            sums_of_tower[1] += track.pt * math.sin(track.phi)
+            sums_of_tower[2] += track.pt * math.sinh(track.eta)
+            sums_of_tower[3] += track.pt * math.cosh(track.eta)
         for k in range(crystal_offset[event], crystal_offset[event + 1]):
             row, column, energy = crystals[k].ieta + N_ETA // 2, crystals[k].iphi, crystals[k].energy
             tower = row // TOWER * columns + column // TOWER
@@ -86,9 +86,9 @@ def touch(touched, is_touched, n, tower):
 @njit(cache=True)
 def append_candidate(candidates, n, pt, eta, phi, dz):
     """Append a massless candidate and return the new number of candidates."""
-    here = candidates[n]
-    here.px, here.py, here.pz = pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta)
-    here.energy, here.dz = pt * math.cosh(eta), dz
+    new = candidates[n]
+    new.px, new.py, new.pz = pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta)
+    new.energy, new.dz = pt * math.cosh(eta), dz
     return n + 1
 
 

@@ -36,8 +36,8 @@ SHOWER, MINIMUM_IONISING, DIFFUSE, HADRONIC = 0, 1, 2, 3
 class DetectorSettings(NamedTuple):
     """Adjustable settings of the detector; tesla, GeV.
 
-    Relative resolutions are stochastic / √E ⊕ constant in the calorimeters, and constant ⊕ slope × pT for tracks.
-    Those of impact parameters are constant ⊕ root / √pT ⊕ slope / pT, in cm. The slope of d0 grows with |η| by a
+    Relative resolutions are stochastic / √E ⊕ constant in the calorimeters, in ECAL ⊕ 0.12 GeV / E. Those of track pT are
+    constant ⊕ slope × pT. Those of impact parameters are constant ⊕ root / √pT ⊕ slope / pT, in cm. The slope of d0 grows with |η| by a
     factor, root and slope of dz by its powers 1 and `track_dz_eta_power`, and the ECAL resolution by the factor
     1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`), except one,
     lowers the efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel
@@ -61,16 +61,16 @@ class DetectorSettings(NamedTuple):
     hcal_noise: float
     hcal_zero_suppression: float
     pixel_efficiency: float
-    pixel_year: float = 2017.0
-    track_density_loss: float = 0.0
-    track_d0_constant: float = 0.0015
-    track_d0_root: float = 0.0
-    track_d0_slope: float = 0.0085
-    track_dz_constant: float = 0.0035
-    track_dz_root: float = 0.0
-    track_dz_slope: float = 0.01
-    track_dz_eta_power: float = 2.0
-    ecal_eta_slope: float = 0.0
+    pixel_year: float
+    track_density_loss: float
+    track_d0_constant: float
+    track_d0_root: float
+    track_d0_slope: float
+    track_dz_constant: float
+    track_dz_root: float
+    track_dz_slope: float
+    track_dz_eta_power: float
+    ecal_eta_slope: float
     track_scale: float = 1.0
     ecal_scale: float = 1.0
     hcal_scale: float = 1.0

@@ -55,9 +55,9 @@ def _make_images(readout, cells, event, eta, phi):
         tower_eta, tower_phi = hottest_tower(towers, eta[j], phi[j])
         ieta[j], iphi[j] = tower_eta * TOWER + TOWER // 2, tower_phi * TOWER + TOWER // 2
         first_eta, first_phi = ieta[j] - SIDE // 2, iphi[j] - SIDE // 2
-        most = n + 3 * len(tracks) + len(crystals) + len(towers) + len(pixel_hits)
-        if most > len(hits):
-            hits = np.concatenate((hits, np.empty(most, HIT)))
+        capacity = n + 3 * len(tracks) + len(crystals) + len(towers) + len(pixel_hits)
+        if capacity > len(hits):
+            hits = np.concatenate((hits, np.empty(capacity, HIT)))
         n = image_tracks(hits, n, planes, tracks, first_eta, first_phi)
         n = image_cells(hits, n, ECAL, crystals, first_eta, first_phi, SIDE, N_PHI)
         n = image_cells(hits, n, HCAL, towers, tower_eta - TOWERS // 2, tower_phi - TOWERS // 2, TOWERS, N_PHI // TOWER)
@@ -85,12 +85,12 @@ def pixel_of(eta, phi, first_eta, first_phi):
 def hottest_tower(towers, eta, phi):
     """Return η and φ index of the tower with the highest energy near the jet axis; without energy, of the axis."""
     axis_eta, axis_phi = math.floor(eta / (TOWER * PIXEL_ETA)), math.floor(phi / (TOWER * PIXEL_PHI))
-    n_phi, most = N_PHI // TOWER, 0.0
+    n_phi, highest = N_PHI // TOWER, 0.0
     hottest_eta, hottest_phi = axis_eta, axis_phi % n_phi
     for k in range(len(towers)):
         distance = abs((towers[k].iphi - axis_phi + n_phi // 2) % n_phi - n_phi // 2)
-        if max(distance, abs(towers[k].ieta - axis_eta)) <= SEED_SEARCH_TOWERS and towers[k].energy > most:
-            hottest_eta, hottest_phi, most = towers[k].ieta, towers[k].iphi, towers[k].energy
+        if max(distance, abs(towers[k].ieta - axis_eta)) <= SEED_SEARCH_TOWERS and towers[k].energy > highest:
+            hottest_eta, hottest_phi, highest = towers[k].ieta, towers[k].iphi, towers[k].energy
     return hottest_eta, hottest_phi
 
 
@@ -104,9 +104,9 @@ def image_cells(hits, n, layer, cells, first_eta, first_phi, side, n_phi):
         if 0 <= row < side and column < side:
             index[inside], rows[inside] = row * side + column, k
             inside += 1
-    share = (SIDE // side) ** 2
+    pixels_per_cell = (SIDE // side) ** 2
     for i in np.argsort(index[:inside]):
-        n = append_hit(hits, n, index[i], layer, cells[rows[i]].energy / share)
+        n = append_hit(hits, n, index[i], layer, cells[rows[i]].energy / pixels_per_cell)
     return n
 
 

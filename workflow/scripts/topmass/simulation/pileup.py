@@ -23,9 +23,9 @@ POOL_EVENTS = 2000
 """Minimum-bias events of a block; each is used many times, in other company and rotated."""
 MINIMUM_BIAS = ("SoftQCD:inelastic = on",)
 VERTEX_DZ = 0.1
-"""Maximum |dz| in cm of a track from the hard collision: nine times the central resolution at 1 GeV.
+"""Maximum |dz| in cm of a track from the hard collision: eleven times the central resolution at 1 GeV.
 
-Soft forward tracks of the hard collision are lost, too: a fifth of them at |η| = 2 and 0.5 GeV."""
+Soft forward tracks of the hard collision are lost, too: a quarter of them at |η| = 2 and 0.5 GeV."""
 PUPPI_RADIUS = 0.4
 """Radius of the neighbourhood of a candidate. The method is that of JHEP 10 (2014) 059, the values are those of CMS."""
 PUPPI_MIN_WEIGHT = 0.01
