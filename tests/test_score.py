@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from conftest import REPOSITORY
-from evaluate import evaluate
+from evaluate import evaluate, occupied
 from topmass.evaluation.bootstrap import Bootstrap, Resamples
 from topmass.evaluation.metrics import METRICS, absolute, relative
 from topmass.evaluation.predictions import PREDICTION_COLUMNS, Predictions
@@ -313,7 +313,7 @@ def test_the_last_bin_of_pt_has_all_that_lies_above(tmp_path):
     [
         ({"mass": (85, 300, 400)}, r"evaluate.mass_bins: \d+ of 200 jets lie outside 85 to 400 GeV; they have 8\d to"),
         ({"pt": (500, 1000)}, r"evaluate.pt_bins: \d+ of 200 jets lie outside 500 to 1000 GeV"),
-        ({"mass": (85, 86, 500)}, "evaluate.mass_bins: fewer than two events in 85 to 86 GeV; make it wider"),
+        ({"mass": (85, 200, 201, 500)}, "evaluate.mass_bins: fewer than two events in 200 to 201 GeV; make it wider"),
     ],
 )
 def test_bins_that_do_not_fit_the_jets_are_refused_and_nothing_is_written(bins, message, tmp_path):
@@ -380,3 +380,17 @@ def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     with pytest.raises(BadInput, match=r"trees\.parquet: expected the same 400 jets, in the same order"):
         score(jets, tmp_path, others={"trees_jet": tmp_path / "trees.parquet"})
     assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([140.0, 210.0], [85, 150, 200, 250]),
+        ([150.0, 200.0], [150, 200]),
+        ([90.0, 400.0], [85, 150, 200, 250, 500]),
+        ([10.0, 600.0], [85, 150, 200, 250, 500]),
+        ([], [85, 150, 200, 250, 500]),
+    ],
+)
+def test_bins_of_mass_beyond_all_jets_are_left_out(values, expected):
+    assert occupied((85, 150, 200, 250, 500), np.array(values)) == expected

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from topmass.console import log_info, stage
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.predictions import Predictions, load_predicted
@@ -34,7 +36,7 @@ def evaluate(
         summary: Text file to write.
         experiment: Name of the experiment.
         seed: Seed of the training.
-        bins: Bin edges of "mass" and "pt", GeV.
+        bins: Bin edges of "mass" and "pt", GeV. Bins of mass below and above all jets are left out.
         min_mass: Minimum generated mass of evaluated jets, GeV.
         bootstrap: Settings of `Bootstrap`.
 
@@ -42,6 +44,7 @@ def evaluate(
         BadInput: Estimators have predictions for different jets, or the bins do not fit the jets.
     """
     jets = Predictions.load(predictions)
+    bins = bins | {"mass": occupied(bins["mass"], jets.mass[jets.mass > min_mass])}
     estimates = {name: load_predicted(jets, path) for name, path in others.items()}
     content = {"experiment": experiment, "seed": seed, "model": jets.model, "bins": bins}
     content |= score(jets, estimates, min_mass, bins, Bootstrap(**bootstrap))
@@ -55,6 +58,16 @@ def evaluate(
     log_info(f"MAE {scores['network']['mae']['value']:.2f} GeV, MRE {scores['network']['mre']['value']:.1%}")
     if line := baselines_not_beaten(content):
         log_info(line)
+
+
+def occupied(edges: Sequence[float], values: np.ndarray) -> list[float]:
+    """Return the edges without the bins below and above all values (N,)."""
+    if not len(values):
+        return [*edges]
+    first = np.searchsorted(edges, values.min(), side="right") - 1
+    last = np.searchsorted(edges, values.max()) - 1
+    first, last = np.clip([first, last], 0, len(edges) - 2)
+    return [*edges[first : last + 2]]
 
 
 if __name__ == "__main__":

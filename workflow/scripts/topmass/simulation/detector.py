@@ -38,10 +38,10 @@ class DetectorSettings(NamedTuple):
 
     Relative resolutions of the calorimeters are stochastic / √E ⊕ constant, in ECAL ⊕ 0.12 GeV / E. That of track pT is
     constant ⊕ slope × pT. Those of impact parameters are constant ⊕ root / √pT ⊕ slope / pT, in cm. The slope of d0
-    grows with |η| by a factor, root and slope of dz by its powers 1 and `track_dz_eta_power`, and the ECAL resolution by
-    the factor 1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`), except
-    one, lowers the efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the
-    pixel layers.
+    grows with |η| by a factor, root and slope of dz by its powers 1 and `track_dz_eta_power`, and the ECAL resolution
+    by 1 + `ecal_eta_slope` × η². Each charged neighbour of a particle (`NEIGHBOUR_DR`, `NEIGHBOUR_PT`), except one,
+    lowers the efficiency of its track by the fraction `track_density_loss`. `pixel_year` chooses the radii of the pixel
+    layers.
 
     The last five are variations: 1 or 0 leaves the detector as it is. `dead_pixel_layer` is 1, 2 or 3, or 0 for none.
     """
