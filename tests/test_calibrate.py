@@ -105,6 +105,15 @@ def test_weights_count(tmp_path):
     assert median_response(ratio, np.full(1001, 2.0)).median == pytest.approx(doubled.median, abs=1e-3)
 
 
+def test_a_null_weight_is_one(tmp_path):
+    jets = made_up()
+    some = np.arange(len(jets["pt"])) % 2 == 0
+    jets["weight"] = np.where(some, np.nan, 3.0)
+    null = run(tmp_path, jets).read_text()
+    jets["weight"] = np.where(some, 1.0, 3.0)
+    assert run(tmp_path, jets).read_text() == null
+
+
 def test_eta_of_jets_without_it_is_that_of_the_window(tmp_path):
     jets = made_up()
     with_eta = factors(run(tmp_path, jets))

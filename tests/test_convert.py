@@ -411,7 +411,7 @@ def test_encrypted_columns_are_called_encrypted(column, tmp_path):
     with refused(r"lists\.parquet: not a parquet file but an encrypted parquet file; to fix: decrypt it"):
         convert(file, tmp_path / "jets.parquet", layers=NAMES)
     file.write_bytes(file.read_bytes().replace(b"PARE", b"PAR1"))
-    with refused(r"lists\.parquet: not a whole parquet file"):
+    with refused(r"lists\.parquet: not a complete parquet file"):
         convert(file, tmp_path / "jets.parquet", layers=NAMES)
 
 
@@ -559,7 +559,7 @@ def with_image(make, about: str | None = None):
 
 
 BROKEN = {
-    "a truncated file": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole parquet file"),
+    "a truncated file": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a complete parquet file"),
     "no parquet": (lambda path: path.write_text("m,pt\n1,2\n"), "not a parquet file but text; "),
     "a pointer to it": (
         lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0f1e\nsize 9\n"),

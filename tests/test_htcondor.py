@@ -95,5 +95,5 @@ def test_a_job_that_fails_is_submitted_again_with_more_memory(plugin, copy):
     table.write_bytes(table.read_bytes()[:-50])
     status, said = submit(plugin, copy, "--forcerun", "compute_statistics", retries=1)
     assert status == 1 and "completed but failed with ExitCode 1" in said
-    assert "00001.parquet: not a whole parquet file" in said
+    assert "00001.parquet: not a complete parquet file" in said
     assert [job["Memory"] for job in asked_for(said)] == [1500, 3000]

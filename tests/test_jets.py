@@ -139,7 +139,7 @@ def test_the_order_of_joining_two_by_two_does_not_matter():
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
 def test_a_truncated_file_is_refused(table, kept):
     table.write_bytes(table.read_bytes()[: int(kept * table.stat().st_size)])
-    with pytest.raises(BadInput, match=r"jets\.parquet: not a whole parquet file"):
+    with pytest.raises(BadInput, match=r"jets\.parquet: not a complete parquet file"):
         JetTable(table)
 
 

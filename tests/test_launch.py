@@ -158,7 +158,7 @@ def test_a_signal_while_other_machines_are_waited_for_ends_at_once(dataset, tmp_
 def test_what_is_wrong_with_one_of_the_processes_is_one_line(dataset, tmp_path, capfd):
     path = dataset[1]["train"][1]
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(BadInput, match=r"train/1\.npz: not a whole shard"):
+    with pytest.raises(BadInput, match=r"train/1\.npz: not a complete shard"):
         run(dataset, tmp_path, compute=TWO, threads=2)
     assert "Traceback" not in capfd.readouterr().err
 

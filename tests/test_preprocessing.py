@@ -425,8 +425,8 @@ def test_jets_outside_the_range_are_dropped_and_counted(tables, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole parquet file"),
-        (lambda path: path.write_text("event,mass\n1,170\n"), "not a whole parquet file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a complete parquet file"),
+        (lambda path: path.write_text("event,mass\n1,170\n"), "not a complete parquet file"),
         (lambda path: pq.write_table(pa.table({"x": [1]}), path), "not a jet table of topmass"),
     ],
 )
@@ -439,10 +439,10 @@ def test_a_table_that_is_none_is_refused(spoil, message, tables, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "not a whole shard"),
-        (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "not a whole shard"),
-        (lambda path: path.write_text("hello"), "not a whole shard"),
-        (lambda path: np.savez(path, offset=np.zeros(1)), "not a whole shard"),
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "not a complete shard"),
+        (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "not a complete shard"),
+        (lambda path: path.write_text("hello"), "not a complete shard"),
+        (lambda path: np.savez(path, offset=np.zeros(1)), "not a complete shard"),
     ],
 )
 def test_a_shard_that_is_none_is_refused(spoil, message, dataset):

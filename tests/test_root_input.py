@@ -8,6 +8,7 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -22,6 +23,7 @@ from topmass.commands.predict_jets import predict_jets
 from topmass.config import cross_checks
 from topmass.config.config_sources import ConfigSource
 from topmass.config.configuration import SCHEMA, configure
+from topmass.evaluation.friend_tree import FriendFile, write_friend_tree
 from topmass.features.particle_flow import CALO_RESPONSE, particle_flow
 from topmass.files import BadInput
 from topmass.io import root_input
@@ -248,7 +250,7 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
         file.mktree("B", {"x": "f8"})
     for name, file_format, message in (
         ("basket.root", "nanoaod", "damaged after entry"),
-        ("half.root", "nanoaod", "not a whole ROOT file|damaged"),
+        ("half.root", "nanoaod", "not a complete ROOT file|damaged"),
         ("text.root", "nanoaod", "not a ROOT file but text"),
         ("table.root", "nanoaod", "not a ROOT file but a parquet file; to fix: leave 'format' out"),
         ("events.parquet", "parquet", "a ROOT file; to fix: set 'format'"),
@@ -295,6 +297,18 @@ def test_a_tree_of_masses_is_a_friend_of_the_events(model, tmp_path):
     for branch, column in {"topmass": "predicted", "topmass_low": "low", "topmass_high": "high"}.items():
         assert np.array_equal(ak.flatten(branches[branch]), table[column].to_numpy())
     assert np.array_equal(ak.flatten(branches.jet_index), table["jet_index"].to_numpy())
+
+
+def test_a_file_without_entries_before_others_changes_no_tree(tmp_path):
+    """Such as the first of several files, if no event of it was selected."""
+    files = [
+        FriendFile({"event": np.arange(number)}, np.ones(number, int), pa.table({"predicted": np.full(number, 170.0)}))
+        for number in (0, 3, 2)
+    ]
+    assert write_friend_tree(tmp_path / "out.root", files) == 5
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file.keys() == ["topmass;1"]
+        assert ak.flatten(file["topmass"]["topmass"].array()).tolist() == 5 * [170.0]
 
 
 def test_files_with_one_jet_per_entry_have_a_flat_tree(tmp_path):

@@ -147,6 +147,29 @@ def test_weights_of_one_and_none_score_the_same(tmp_path):
     assert plain == null
 
 
+def test_a_region_whose_weights_are_all_zero_has_no_scores():
+    rng = np.random.default_rng(6)
+    mass, event = rng.uniform(100, 200, 100), np.arange(100)
+    weight, regions = np.repeat([0.0, 1.0], 50), [np.arange(50), np.arange(50, 100)]
+    columns = {"network": (mass, mass + rng.normal(0, 5, 100))}
+    empty, full = Bootstrap(**BOOTSTRAP).score(METRICS, columns, regions, event, weight)
+    assert not any(empty["network"].values()) and all(full["network"].values())
+
+
+def test_the_figure_has_the_jets_that_are_scored(tmp_path):
+    """Jets without the target of the training are left out of both, whatever their `mass` is."""
+    target = np.where(np.arange(JETS) % 4, 172.5, np.nan)
+    content = table(mass=np.full(JETS, 172.5), gen_jet_mass=target)
+    scores = evaluated(tmp_path, content, mass=172.5)
+    content = content.set_column(
+        content.column_names.index("predicted"), "predicted", pa.array(np.where(np.isnan(target), 20.0, 172.0))
+    )
+    pq.write_table(content, tmp_path / "mine.parquet")
+    drawn = draw_sample(tmp_path / "mine.parquet", tmp_path / "mine.json", "gen_jet_mass")["estimates"].data
+    network = drawn[drawn["estimator"] == "network"].set_index("start")["density"]
+    assert network[20] == 0 and network[170] > 0 and scores["kind"] == "single mass"
+
+
 @pytest.mark.parametrize("jets", [2, 3, 50, 121])
 def test_whole_weights_are_copies_of_jets(jets):
     rng = np.random.default_rng(jets)
@@ -228,6 +251,7 @@ KINDS = {
 def test_each_kind_has_its_figure_and_its_section_of_the_report(content, process, mass, tmp_path, request):
     scores = evaluated(tmp_path, table(**content), process, mass)
     inputs = {"predictions": tmp_path / "mine.parquet", "scores": tmp_path / "mine.json"}
+    inputs["target"] = "mass"
     draw_and_save(draw_sample, inputs, {"estimates": tmp_path / "estimates.png"}, COLOURS)
     assert (tmp_path / "estimates.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "estimates.csv").read_text().count("\n") > 5

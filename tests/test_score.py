@@ -271,8 +271,8 @@ def test_a_network_that_is_not_better_than_a_constant_says_so(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-8]), "not a whole parquet file"),
-        (lambda path: path.write_text("mass\n1\n"), "not a whole parquet file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-8]), "not a complete parquet file"),
+        (lambda path: path.write_text("mass\n1\n"), "not a complete parquet file"),
         (lambda path: pq.write_table(pa.table({"mass": [1.0]}), path), "no column 'event'"),
         (lambda path: pq.write_table(pq.read_table(path).slice(0, 0), path), "no jet"),
     ],

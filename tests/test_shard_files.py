@@ -30,7 +30,7 @@ def test_shards_that_cannot_be_trained_with_are_refused(dataset, tmp_path):
     with pytest.raises(BadInput, match=r"0\.npz: changed since the training started"):
         files.read([0], CPU)
     path.write_bytes(b"nothing")
-    with pytest.raises(BadInput, match=r"0\.npz: not a whole shard"):
+    with pytest.raises(BadInput, match=r"0\.npz: not a complete shard"):
         find(dataset)
 
 

@@ -30,7 +30,7 @@ def test_it_starts_with_weights_and_input_normalisation_of_the_model(name, datas
     _, last, _ = run(dataset, tmp_path / "second", network=network, recipe=STILL, start_from=str(first))
     expected, found = (TrainedModel.load(path).network.state_dict() for path in (first, last))
     assert all(torch.equal(found[key], expected[key]) for key in expected)
-    assert f"starting with the weights of {first}; its input normalisation is kept" in said()
+    assert f"starting with the weights of {first}; its input normalisation is that of the model" in said()
     assert "other scales" not in said()
 
 

@@ -281,7 +281,7 @@ def save(jets: FitSample, folder: Path, **changed: np.ndarray) -> Path:
         if values is not None
     }
     path = folder / f"{jets.name}.parquet"
-    pq.write_table(pa.table(arrays), path)
+    pq.write_table(pa.table(arrays).replace_schema_metadata({"quantiles": "[0.16, 0.84]"}), path)
     return path
 
 
@@ -334,7 +334,8 @@ def test_unusable_samples_are_refused_in_one_line(tmp_path):
         ({"mass": np.full(4_000, np.nan)}, "4,000 of 4,000 jets have no generated mass; expected top quarks only"),
         ({"mass": np.full(4_000, 300.0)}, "no generated mass from 150 to 195 GeV"),
         ({"predicted": None}, "no column 'predicted'"),
-        ({"predicted": np.full(4_000, np.nan)}, "4,000 jets without a prediction"),
+        ({"predicted": np.full(4_000, np.nan)}, "4,000 jets without a finite predicted mass"),
+        ({"weight": np.full(4_000, -1.0)}, "row 0: weight is -1; expected zero or more"),
         ({"predicted": np.full(4_000, 170.0)}, "all bins but one are empty"),
     ):
         with pytest.raises(BadInput, match=message) as raised:
@@ -345,6 +346,28 @@ def test_unusable_samples_are_refused_in_one_line(tmp_path):
         run(tmp_path, good, save(sample("far", 4_000, 2, scale=1.3), tmp_path))
     with pytest.raises(BadInput, match="no jet"):
         run(tmp_path, good, save(sample("none", 0, 2), tmp_path))
+    content = bytearray(good.read_bytes())
+    content[500:1500] = bytes(1000)
+    (tmp_path / "damaged.parquet").write_bytes(content)
+    with pytest.raises(BadInput, match=r"damaged\.parquet: damaged") as raised:
+        run(tmp_path, tmp_path / "damaged.parquet", center)
+    assert "\n" not in str(raised.value)
+
+
+def test_jets_of_a_background_are_complete_even_if_some_have_a_mass(tmp_path):
+    jets = sample("mixed", 100, 1)
+    loaded = FitSample.load(save(jets, tmp_path, mass=np.where(np.arange(100) < 40, jets.mass, np.nan)))
+    assert loaded.jets == 100 and np.isfinite(loaded.mass).sum() == 40
+
+
+@pytest.mark.parametrize("with_background", [False, True])
+def test_a_fit_that_does_not_converge_has_neither_mass_nor_error(with_background):
+    templates = Templates(GRID, exact_counts())
+    data = PseudoData(SETTINGS, np.full(len(EDGES) - 1, 1 / (len(EDGES) - 1)) if with_background else None)
+    undefined = np.full(len(EDGES) - 1, np.nan)
+    assert np.isnan(data.fit(templates, undefined)[0])
+    templates.probability[:] = np.nan
+    assert np.isnan(data.error(templates))
 
 
 def test_a_file_of_another_form_is_refused(tmp_path):

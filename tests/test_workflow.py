@@ -581,7 +581,7 @@ def test_a_wrong_checksum_and_a_bad_file_stop_what_needs_them_and_nothing_else(r
         files = [wrong, {"path": "short.parquet"}, {"path": "good.parquet"}]
         said = run_mine(repository, tmp_path, overlay(tmp_path, files, blocks_per_file=1), check=False)
     assert f"expected md5:{32 * '0'}; the download is in results/download/mine/wrong.parquet.wrong" in said
-    assert "short.parquet: not a whole parquet file" in said and "Traceback" not in said
+    assert "short.parquet: not a complete parquet file" in said and "Traceback" not in said
     assert [path.name for path in (tmp_path / "results/jets/mine").iterdir()] == ["00002.parquet"]
 
 
@@ -592,7 +592,7 @@ def test_a_damaged_table_stops_its_rule_with_one_line_and_leaves_no_shard(reposi
     table.write_bytes(table.read_bytes()[:-50])
     shutil.rmtree(tmp_path / "results/shards")
     said = snakemake(repository, "--directory", str(tmp_path), "--rerun-triggers", "input", check=False)
-    assert "results/jets/gun/00001.parquet: not a whole parquet file" in said and "Traceback" not in said
+    assert "results/jets/gun/00001.parquet: not a complete parquet file" in said and "Traceback" not in said
     assert "Error in rule compute_statistics:" in said and "log: results/log/compute_statistics/flat.log" in said
     advice = re.search(r"fixes: (\S+)", said)[1]
     assert (tmp_path / advice).resolve() == repository / "docs/troubleshooting.md"

@@ -18,7 +18,7 @@ rule calibrate:
         "../../envs/evaluate.yaml"
     params:
         sample=config["evaluate"]["calibration_sample"],
-        target=lambda wildcards: config["datasets"][dataset_of(wildcards)]["target"],
+        target=target_of,
         pt_bins=lookup(within=config, dpath="evaluate/pt_bins"),
         min_mass=lookup(within=config, dpath="evaluate/min_mass"),
         code=code_hash("calibrate.py"),

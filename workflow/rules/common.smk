@@ -19,6 +19,7 @@ from topmass.config.run_lock import acquire_run_lock, require_writable
 from topmass.config.run_metadata import citations, config_of, pinned_packages
 from topmass.config.snakemake_hooks import install_brief_log, outdated_files, refuse_unrecorded, store_with_results
 from topmass.files import BadInput
+from topmass.io.locations import expand_variables
 from topmass.limits import available_cores
 from topmass.openmp import limit_spinning
 
@@ -284,6 +285,11 @@ def trees(wildcards):
     return [*files_of_trees(dataset_of(wildcards), blocks_of(wildcards.experiment)).values()]
 
 
+def target_of(wildcards):
+    """Return the column of the truth of an experiment."""
+    return config["datasets"][dataset_of(wildcards)]["target"]
+
+
 def generator_of(wildcards):
     """Return the generator settings of a sample; empty for a sample from files."""
     return config["samples"][wildcards.sample].get("simulate", {}).get("generator", {})
@@ -329,7 +335,7 @@ def jets_to_predict(wildcards):
 def calibration_to_use(wildcards):
     """Return a list with the calibration of `predict`; empty if there is none."""
     path = to_predict()["calibration"]
-    return [] if path is None else [own_file(os.path.expandvars(os.path.expanduser(path)))]
+    return [] if path is None else [own_file(expand_variables(path))]
 
 
 def calibration_predictions(wildcards):
@@ -453,7 +459,8 @@ def if_curves(path):
     """Return a list with this file of learning curves; empty if no network has different numbers of training blocks."""
     names = config["run"]["experiments"]
     networks = {name: config["experiments"][name]["network"] for name in names}
-    points = {(network.get("class", network["name"]), blocks_of(name)) for name, network in networks.items()}
+    identity = {name: (each["name"], each.get("file"), each.get("class")) for name, each in networks.items()}
+    points = {(identity[name], blocks_of(name)) for name in names}
     return [path] if len(points) > len({network for network, _ in points}) else []
 
 

@@ -101,8 +101,12 @@ FIGURES = {
     ),
 }
 
-# Keys of `figures` in the configuration, in addition to `colours`.
-SETTINGS = {"predictions": ["falling_slope"], "learning_curve": ["oracle_mae"]}
+# Settings of each module, in addition to `colours`.
+SETTINGS = {
+    "sample": {"target": target_of},
+    "predictions": {"falling_slope": config["figures"]["falling_slope"]},
+    "learning_curve": {"oracle_mae": config["figures"]["oracle_mae"]},
+}
 
 for family, (folder, inputs, figures) in FIGURES.items():
     path = f"figure_{family}/{folder}".rstrip("/")
@@ -121,7 +125,7 @@ for family, (folder, inputs, figures) in FIGURES.items():
         conda:
             "../../envs/figures.yaml"
         params:
-            **{name: config["figures"][name] for name in SETTINGS.get(family, [])},
+            **SETTINGS.get(family, {}),
             colours=config["figures"]["colours"],
             family=family,
             code=code_hash("figure.py", f"topmass/figures/figure_{family}.py"),

@@ -47,7 +47,7 @@ rule evaluate_sample:
     params:
         process=lambda wildcards: generator_of(wildcards).get("process"),
         mass=single_mass,
-        target=lambda wildcards: config["datasets"][dataset_of(wildcards)]["target"],
+        target=target_of,
         mass_bins=lookup(within=config, dpath="evaluate/mass_bins"),
         pt_bins=lookup(within=config, dpath="evaluate/pt_bins"),
         min_mass=lookup(within=config, dpath="evaluate/min_mass"),

@@ -35,7 +35,7 @@ def calibrate(
         BadInput: The predictions lack a column or the generated mass, or there are too few jets.
     """
     jets, model = load_jets(predictions, target)
-    selected = np.isfinite(jets[target]) & (jets[target] > min_mass) & np.isfinite(jets["weight"])
+    selected = np.isfinite(jets[target]) & (jets[target] > min_mass)
     if not selected.any():
         fix = "to fix: choose a calibration_sample with generated masses"
         raise BadInput(f"{predictions}: no jet with a '{target}' above {min_mass:g} GeV; {fix}")
@@ -62,7 +62,7 @@ def calibrate(
 def load_jets(path: Path, target: str) -> tuple[dict[str, np.ndarray], str]:
     """Return the columns of all jets, and the digest of the model.
 
-    A missing weight is 1 for all jets. Where η is unknown, it is that of the central pixel.
+    An unknown weight is 1. Where η is unknown, it is that of the central pixel.
     """
     file = open_parquet(path)
     names = file.schema_arrow.names
@@ -81,7 +81,7 @@ def load_jets(path: Path, target: str) -> tuple[dict[str, np.ndarray], str]:
     if len(wrong := np.flatnonzero(~np.isfinite(jets["pt"] + jets["eta"] + jets["predicted"]))):
         raise BadInput(f"{path}: row {wrong[0]}: pt, eta or predicted is not finite")
     weight = jets.get("weight", unknown)
-    jets["weight"] = np.ones(len(table)) if np.isnan(weight).all() else weight
+    jets["weight"] = np.where(np.isfinite(weight), weight, 1)
     return jets, (file.schema_arrow.metadata or {}).get(b"model", b"unknown").decode()
 
 

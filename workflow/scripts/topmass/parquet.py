@@ -20,7 +20,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=READ_AHEAD, page_checksum_verification=True)
     except DAMAGED as error:
-        raise unreadable(error, path, "not a whole parquet file") from None
+        raise unreadable(error, path, "not a complete parquet file") from None
 
 
 def unreadable(error: Exception, path: Path, what: str) -> Exception:

@@ -162,6 +162,8 @@ class BootstrapEstimator:
         """Return one metric of the original sample; NaN where undefined."""
         metric = self.metrics[name]
         rows = self.rows[metric.per_jet]
+        if self.weight is not None and not self.weight.any():
+            return np.nan
         if not metric.levels:
             return float(combine(metric, np.average(rows, axis=1, weights=self.weight)))
         # NumPy has weighted quantiles without interpolation only.

@@ -8,17 +8,9 @@ import numpy as np
 import pandas as pd
 
 from topmass.evaluation.mass_templates import MassGrid
+from topmass.evaluation.sample_jets import ESTIMATE_COLUMNS, SampleJets, column, effective_from, read_sample
 from topmass.files import BadInput
-from topmass.parquet import open_parquet
 
-COLUMNS = {
-    "network": "predicted",
-    "trees_subjets": "gbdt_subjets",
-    "trees_image": "gbdt",
-    "softdrop_mass": "softdrop_mass",
-    "jet_mass": "jet_mass",
-}
-"""Column of each estimator in a table of predictions."""
 BY_WIDTH = "network_by_width"
 """Estimator: the network, in categories of the width of its interval."""
 CATEGORIES = 3
@@ -33,11 +25,6 @@ WINDOW = 10
 """GeV."""
 
 
-def effective(weight: np.ndarray) -> float:
-    """Return the effective number of jets with these weights (N,): (Σ w)² / Σ w²."""
-    return float(weight.sum() ** 2 / np.square(weight).sum())
-
-
 @dataclass(frozen=True)
 class FitSample:
     """Jets (N,) of a sample.
@@ -48,7 +35,7 @@ class FitSample:
         weight: Weight.
         mass: Generated mass in GeV; NaN without a top quark.
         top_pt: Generated pT of the top quark in GeV; NaN without a top quark.
-        values: Estimates in GeV by estimator; those of `COLUMNS` that all jets have.
+        values: Estimates in GeV by estimator; those of `ESTIMATE_COLUMNS` that all jets have.
         width: Width of the network's interval in GeV; None if the network predicts no intervals.
     """
 
@@ -62,40 +49,29 @@ class FitSample:
 
     @classmethod
     def load(cls, path: Path) -> "FitSample":
-        """Load a table of predictions; the name of the sample is that of the file.
+        """Load the file of `predict_sample`; the name of the sample is that of the file.
 
         Raises:
-            BadInput: If a column is missing, or the network has no prediction for a jet.
+            BadInput: If the file cannot be used; see `SampleJets`.
         """
-        table = open_parquet(path).read()
-        for name in ("event", "mass", "weight", "top_pt", "predicted"):
-            if name not in table.column_names:
-                raise BadInput(f"{path}: no column '{name}'; expected predictions of a sample; to fix: remove the file")
-        if not table.num_rows:
-            raise BadInput(f"{path}: no jet")
-        columns = {
-            name: table[name].to_numpy().astype(np.float64)
-            for name in ("mass", "weight", "top_pt", "low", "high", *COLUMNS.values())
-            if name in table.column_names
-        }
-        if not np.isfinite(columns["predicted"]).all():
-            raise BadInput(f"{path}: {int((~np.isfinite(columns['predicted'])).sum()):,} jets without a prediction")
-        values = {name: columns[column] for name, column in COLUMNS.items() if column in columns}
+        # Jets of a background need no mass, so none is left out.
+        table = read_sample(path, ("mass", "weight", "top_pt"))
+        jets = SampleJets.from_table(table, path)
         return cls(
             path.stem,
-            table["event"].to_numpy(),
-            np.where(np.isnan(columns["weight"]), 1, columns["weight"]),
-            columns["mass"],
-            columns["top_pt"],
-            {name: array for name, array in values.items() if np.isfinite(array).all()},
-            columns["high"] - columns["low"] if "low" in columns else None,
+            jets.event,
+            jets.weights(np.arange(len(jets.event))),
+            column(table, "mass"),
+            column(table, "top_pt"),
+            jets.estimates,
+            jets.intervals.high - jets.intervals.low if jets.intervals else None,
         )
 
     @property
     def estimators(self) -> list[str]:
         """Estimators of this sample, in the order of tables and figures."""
         by_width = [] if self.width is None else [BY_WIDTH]
-        first, *others = (name for name in COLUMNS if name in self.values)
+        first, *others = (name for name in ESTIMATE_COLUMNS if name in self.values)
         return [first, *by_width, *others]
 
     @property
@@ -220,11 +196,6 @@ class Binning:
     def index(self, sample: FitSample) -> np.ndarray:
         """Return the bin (N,) of each jet."""
         return self.merged.ravel()[self.raw_index(sample)]
-
-
-def effective_from(total: float, square: float) -> float:
-    """Return the effective number of jets from the sums of their weights and of the squares."""
-    return total**2 / square if square else 0.0
 
 
 def enough(total: np.ndarray, square: np.ndarray, least: float) -> int:

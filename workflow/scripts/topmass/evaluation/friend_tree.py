@@ -38,18 +38,18 @@ def write_friend_tree(out: Path, files: Iterable[FriendFile]) -> int:
     The branches are the identifiers, `jet_index` and those of `MASSES`. If an entry is an event, all but the
     identifiers are lists with one value per jet. The index of a jet is its index in the event, or its row in the file.
     """
-    entries = 0
+    entries, tree = 0, None
     with atomic_write(out, ".root") as part, uproot.recreate(part) as root:
         for file in files:
             branches = branches_of(file)
-            if not entries:
+            if tree is None:
                 types = {name: column_type(values) for name, values in branches.items()}
                 # The branches of the jets share one counter, and have no prefix.
                 names = {"counter_name": lambda jets: f"n{jets}", "field_name": lambda jets, name: name}
-                root.mktree(TREE, types, "Predictions of topmass", **names)
+                tree = root.mktree(TREE, types, "Predictions of topmass", **names)
             number = len(branches["event"])
             for start in range(0, number, WRITTEN):
-                root[TREE].extend({name: values[start : start + WRITTEN] for name, values in branches.items()})
+                tree.extend({name: values[start : start + WRITTEN] for name, values in branches.items()})
             entries += number
     return entries
 

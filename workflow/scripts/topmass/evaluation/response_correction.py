@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from topmass.evaluation.sample_jets import effective_number
 from topmass.files import BadInput
 
 CORRECTION = "topmass_response"
@@ -37,7 +38,7 @@ def median_response(ratio: np.ndarray, weight: np.ndarray) -> Response:
     The error is half the distance between the quantiles that are one standard deviation of the binomial distribution
     below and above the median.
     """
-    jets = weight.sum() ** 2 / (weight**2).sum() if weight.any() else 0.0
+    jets = effective_number(weight)
     if jets < 1:
         return Response(jets, np.nan, np.nan)
     order = np.argsort(ratio)

@@ -1,6 +1,6 @@
 """Estimates of the mass of the jets of an evaluation sample, from the file of `predict_sample`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,19 +55,20 @@ class SampleJets:
         Raises:
             BadInput: If the file is damaged, lacks a column, has no jet or has invalid numbers.
         """
-        try:
-            table = open_parquet(path).read(use_threads=False)
-        except DAMAGED as error:
-            raise classify_read_error(error, f"{path}: damaged") from None
-        for name in ("event", "pt", "predicted"):
-            if name not in table.column_names:
-                raise BadInput(f"{path}: no column '{name}'; expected a file of the stage predict_sample")
+        table = read_sample(path)
         known = np.isfinite(column(table, target))
         if known.any() and not known.all():
             log_info(f"{path}: {np.count_nonzero(~known):,} of {len(table):,} jets without {target} are left out")
             table = table.filter(pa.array(known))
-        if not len(table):
-            raise BadInput(f"{path}: no jet")
+        return cls.from_table(table, path, target)
+
+    @classmethod
+    def from_table(cls, table: pa.Table, path: Path, target: str = "mass") -> "SampleJets":
+        """Return all jets of a table of `read_sample`; the arguments are those of `load`.
+
+        Raises:
+            BadInput: If a weight is negative, a predicted mass is not finite, or an interval is invalid.
+        """
         weight, truth = column(table, "weight"), column(table, target)
         wrong = np.flatnonzero(weight < 0)
         if len(wrong):
@@ -75,8 +76,8 @@ class SampleJets:
         # The weight of a jet of unknown weight is 1.
         weight = np.where(np.isfinite(weight), weight, 1)
         estimates = {name: column(table, source) for name, source in ESTIMATE_COLUMNS.items()}
-        if not np.isfinite(estimates["network"]).all():
-            raise BadInput(f"{path}: a predicted mass is not finite")
+        if wrong := np.count_nonzero(~np.isfinite(estimates["network"])):
+            raise BadInput(f"{path}: {wrong:,} jets without a finite predicted mass")
         return cls(
             event=table["event"].to_numpy(),
             pt=column(table, "pt"),
@@ -87,6 +88,32 @@ class SampleJets:
             model=(table.schema.metadata or {}).get(b"model", b"").decode(),
         )
 
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """Return the weights (N,) of these jets; 1 if all weights are 1."""
+        return np.ones(len(rows)) if self.weight is None else self.weight[rows]
+
+
+def read_sample(path: Path, columns: Sequence[str] = ()) -> pa.Table:
+    """Load the table of the file of `predict_sample`.
+
+    Args:
+        path: The file.
+        columns: Columns that it must have, in addition to those of each prediction.
+
+    Raises:
+        BadInput: If the file is damaged, lacks a column or has no jet.
+    """
+    try:
+        table = open_parquet(path).read(use_threads=False)
+    except DAMAGED as error:
+        raise classify_read_error(error, f"{path}: damaged") from None
+    for name in ("event", "pt", "predicted", *columns):
+        if name not in table.column_names:
+            raise BadInput(f"{path}: no column '{name}'; expected a file of the stage predict_sample")
+    if not len(table):
+        raise BadInput(f"{path}: no jet")
+    return table
+
 
 def column(table: pa.Table, name: str) -> np.ndarray:
     """Return a column (N,) as float64; NaN where it is null or absent."""
@@ -95,9 +122,11 @@ def column(table: pa.Table, name: str) -> np.ndarray:
     return table[name].to_numpy().astype(np.float64)
 
 
-def effective_number(weight: np.ndarray | None, rows: np.ndarray) -> float:
-    """Return the number of jets without weights that has the same relative error: (Σw)² / Σw² of these rows."""
-    if weight is None or not len(rows):
-        return float(len(rows))
-    squares = np.sum(weight[rows] ** 2)
-    return float(np.sum(weight[rows]) ** 2 / squares) if squares else 0.0
+def effective_number(weight: np.ndarray) -> float:
+    """Return the number of jets without weights that has the same relative error: (Σw)² / Σw² of these weights (N,)."""
+    return effective_from(weight.sum(), np.square(weight).sum())
+
+
+def effective_from(total: float, square: float) -> float:
+    """Return the effective number of jets from the sums of their weights and of the squares; 0 without weights."""
+    return float(total**2 / square) if square else 0.0

@@ -146,7 +146,7 @@ def score_sample(
         "level": jets.intervals.level if truth and jets.intervals else None,
         "bootstrap": asdict(bootstrap),
         "regions": [
-            region.to_dict(("mass", "pt"), by_name) | {"effective_jets": effective_number(jets.weight, region.jets)}
+            region.to_dict(("mass", "pt"), by_name) | {"effective_jets": effective_number(jets.weights(region.jets))}
             for region, by_name in zip(regions, scores, strict=True)
         ],
     }

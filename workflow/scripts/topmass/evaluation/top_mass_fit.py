@@ -9,8 +9,9 @@ from iminuit import Minuit
 
 from topmass.console import log_info
 from topmass.evaluation.fit_results import FIT_TITLES, FIT_VERSION
-from topmass.evaluation.fit_samples import Binning, EventDraws, FitSample, effective
+from topmass.evaluation.fit_samples import Binning, EventDraws, FitSample
 from topmass.evaluation.mass_templates import MassGrid, Templates, reweighted
+from topmass.evaluation.sample_jets import effective_number
 from topmass.files import BadInput
 from topmass.progress import track
 
@@ -76,10 +77,10 @@ class PseudoData:
         return signal if self.background is None else (1 - fraction) * signal + fraction * self.background
 
     def fit(self, templates: Templates, signal: np.ndarray) -> tuple[float, Minuit]:
-        """Return the fitted top mass in GeV, NaN at a limit of the top mass, and the minimum.
+        """Return the fitted top mass in GeV, and the minimum.
 
-        The pseudo-data have no fluctuations. The likelihood is multinomial: expected yields are normalised to the
-        pseudo-data.
+        The mass is NaN at a limit of the top mass, or if the fit did not converge. The pseudo-data have no
+        fluctuations. The likelihood is multinomial: expected yields are normalised to the pseudo-data.
 
         Args:
             templates: Templates of the signal.
@@ -98,13 +99,13 @@ class PseudoData:
         minuit.migrad()
         value = minuit.values["top_mass"]
         at_limit = min(abs(value - limit) for limit in self.limits) < 0.05
-        return np.nan if at_limit else value, minuit
+        return value if minuit.valid and not at_limit else np.nan, minuit
 
     def error(self, templates: Templates) -> float:
-        """Return the statistical error in GeV of a fit to the template at the nominal top mass."""
+        """Return the statistical error in GeV of a fit to the template at the nominal top mass; NaN if inaccurate."""
         minuit = self.fit(templates, templates.at(self.settings.top_mass))[1]
         minuit.hesse()
-        return minuit.errors["top_mass"]
+        return minuit.errors["top_mass"] if minuit.valid and minuit.accurate else np.nan
 
 
 class EstimatorFits:
@@ -224,7 +225,7 @@ def fit_top_mass(
             {
                 "name": sample.name,
                 "jets": sample.jets,
-                "effective_jets": effective(sample.weight),
+                "effective_jets": effective_number(sample.weight),
                 "common": sample.fraction_in(nominal),
             }
             for sample in samples
@@ -256,7 +257,7 @@ def summarise(
     """
     title, resampled = FIT_TITLES[fit.binning.estimator], pd.DataFrame(resamples)
     shifts = len(CLOSURE) + 2
-    if np.isnan(value[:shifts]).any():
+    if np.isnan(value[1:shifts]).any():
         low, high = (end + sign * MARGIN for end, sign in zip(settings.mass_range, (1, -1), strict=True))
         problem = f"{title}: the fit of '{fit.nominal.name}' or of the closure test has no minimum"
         raise BadInput(f"{problem} from {low:g} to {high:g} GeV; to fix: simulate templates with a wider range")

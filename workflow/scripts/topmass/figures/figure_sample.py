@@ -24,7 +24,7 @@ COLUMNS = 3
 """Panels in a row."""
 
 
-def draw_sample(predictions: Path, scores: Path) -> dict[str, FigureData]:
+def draw_sample(predictions: Path, scores: Path, target: str) -> dict[str, FigureData]:
     """Draw the estimates according to the kind of the sample.
 
     For many masses these are response and resolution by mass and pT, for a single mass distributions and the fraction
@@ -33,13 +33,14 @@ def draw_sample(predictions: Path, scores: Path) -> dict[str, FigureData]:
     Args:
         predictions: File of `predict_sample`.
         scores: Scores of `evaluate_sample`.
+        target: Column of the truth, as in `evaluate_sample`.
     """
     content = read_sample_scores(scores)
     frame, level = score_frame(content["regions"]), content["bootstrap"]["level"]
     points = metric_points(frame, X_AXES)
     if content["kind"] == MASSES:
         return {"estimates": dependence(points, ["response", "resolution"], level)}
-    jets = SampleJets.load(predictions)
+    jets = SampleJets.load(predictions, target)
     if content["kind"] == SINGLE:
         return {"estimates": single_mass(jets, content["mass"], points)}
     return {"estimates": spectra_by_pt(jets, content["regions"])}
@@ -58,11 +59,11 @@ def single_mass(jets: SampleJets, mass: float, points: pd.DataFrame) -> FigureDa
     table = draw_densities(left, jets, np.arange(len(jets.pt)), NARROW_EDGES, "all")
     left.axvline(mass, color="0.4", linewidth=1, zorder=0)
     left.set(xlabel="Mass (GeV)", ylabel="Density ($10^{-3}$ / GeV)", title=f"top quarks of {mass:g} GeV")
-    shares = points[points["metric"] == "in_window"]
+    fractions = points[points["metric"] == "in_window"]
     for name, style in drawn_styles(jets).items():
-        draw_band(right, shares[shares["estimator"] == name], 100, **style.marked)
+        draw_band(right, fractions[fractions["estimator"] == name], 100, **style.marked)
     right.set(xlabel="Jet $p_T$ (GeV)", ylabel=f"Jets within {HALF_WINDOW:g} GeV of {mass:g} GeV (%)", ylim=(0, None))
-    right.set_xlim(shares["start"].min(), shares["end"].max())
+    right.set_xlim(fractions["start"].min(), fractions["end"].max())
     return finish(figure, jets, table)
 
 
@@ -110,7 +111,7 @@ def draw_densities(axes: Axes, jets: SampleJets, rows: np.ndarray, edges: np.nda
         edges: Bin edges, GeV.
         region: Name of the jets in the table.
     """
-    weight = np.ones(len(rows)) if jets.weight is None else jets.weight[rows]
+    weight = jets.weights(rows)
     centre, tables = (edges[:-1] + edges[1:]) / 2, []
     for name, style in drawn_styles(jets).items():
         values, error = density(jets.estimates[name][rows], weight, edges)
@@ -129,7 +130,8 @@ def drawn_styles(jets: SampleJets) -> dict:
 
 def finish(figure: Figure, jets: SampleJets, table: pd.DataFrame) -> FigureData:
     """Add the legend, and the label with the numbers of jets."""
-    number, effective = len(jets.pt), effective_number(jets.weight, np.arange(len(jets.pt)))
+    number = len(jets.pt)
+    effective = effective_number(jets.weights(np.arange(number)))
     text = f"{LABEL}, {number:,} jets" + (f" (effective number {effective:,.0f})" if jets.weight is not None else "")
     figure.suptitle(text, x=0.01, horizontalalignment="left", fontsize="medium")
     add_legend(figure, [Line2D([], [], label=style.title, **style.marked) for style in drawn_styles(jets).values()])

@@ -18,7 +18,9 @@ CHARGED_RESPONSE = 0.8
 
 The networks subtract this fraction of the energy of each track from the calorimeters (`CALO_RESPONSE` of
 `topmass.features.particle_flow`). Candidates have no calorimeter energy of charged hadrons. Without this energy, the
-subtraction would remove neutral candidates next to tracks.
+subtraction would remove neutral candidates next to tracks. Three exceptions remain. Neutral candidates next to a muon
+are lost. Of the energy of an electron, 20 % remain as neutral energy. Neutral hadrons are lost if their energy is below
+√E of the tracks.
 """
 TRACK_PT, TRACK_DZ, TRACK_D0, ECAL, HCAL = range(len(CANDIDATE_LAYERS))
 

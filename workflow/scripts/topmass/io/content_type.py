@@ -47,7 +47,7 @@ def wrong_content(name: str, start: bytes, end: bytes | None = None) -> str:
     suffix = Path(name).suffix.lower()
     parquet, root = suffix in ("", ".parquet", ".parq", ".pq"), suffix == ".root"
     if parquet and start and PARQUET.startswith(start[: len(PARQUET)]):
-        return "" if end in (None, PARQUET) else "not a whole parquet file: its end is missing"
+        return "" if end in (None, PARQUET) else "not a complete parquet file: its end is missing"
     if root and start and ROOT.startswith(start[: len(ROOT)]):
         return ""
     patterns = POINTERS | (OTHERS if parquet or root else {})

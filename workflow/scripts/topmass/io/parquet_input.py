@@ -32,7 +32,6 @@ class ParquetInput:
         rounded: Number of values read so far that float32 does not represent exactly.
         computed: Quantities that are computed from others: none.
         recorded_layers: Layers of a jet table of topmass; empty for other files, which do not record them.
-        counts: Number of jets per row of the file: one.
         jets_per_entry: Whether a row is an event with a list of jets, instead of one jet.
 
     Raises:

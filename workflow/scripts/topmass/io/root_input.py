@@ -64,7 +64,7 @@ class RootInput:
     ) -> None:
         self.path, self.settings, self.about = path, settings, FORMATS[file_format]
         check_content(path, f"{path.stem}.root")
-        with self.reading("not a whole ROOT file"):
+        with self.reading("not a complete ROOT file"):
             # `uproot.open` would split a path at a colon.
             self.tree = self.find_tree(uproot.ReadOnlyFile(str(path)).root_directory)
             self.columns = find_branches(path, self.tree.keys(), file_format, columns, settings["columns"])
@@ -240,10 +240,10 @@ class Entries:
         """Return the value (N,) of the generated jet of each jet; NaN without a generated jet."""
         index, number = self.flat("gen_jet_index", "pt"), ak.to_numpy(ak.num(values))
         matched = np.flatnonzero((index >= 0) & (index < number[self.entry_of_jet]))
-        found = np.full(len(index), np.nan, np.float32)
+        values_of_jets = np.full(len(index), np.nan, np.float32)
         first = np.cumsum(number) - number
-        found[matched] = ak.to_numpy(ak.flatten(values))[(first[self.entry_of_jet] + index)[matched]]
-        return found
+        values_of_jets[matched] = ak.to_numpy(ak.flatten(values))[(first[self.entry_of_jet] + index)[matched]]
+        return values_of_jets
 
     def candidates(self) -> Candidates:
         """Return the candidates of all jets; the momentum is multiplied by `candidate_weight` if there is one."""

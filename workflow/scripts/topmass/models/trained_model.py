@@ -111,7 +111,8 @@ class TrainedModel:
             scales = (
                 f"; the layers have other scales now; to keep those of the model: datasets.NAME.scales: {{ {old} }}"
             )
-        return f"starting with the weights of {path}; its input normalisation is kept, not fitted to these jets{scales}"
+        normalisation = "its input normalisation is that of the model, not fitted to these jets"
+        return f"starting with the weights of {path}; {normalisation}{scales}"
 
     @classmethod
     def load(cls, path: Path) -> "TrainedModel":

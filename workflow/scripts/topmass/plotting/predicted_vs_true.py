@@ -11,7 +11,7 @@ from topmass.plotting.style import LABEL, FigureData
 
 JETS_PER_BIN = 100
 """Mean number of jets per mass bin, large enough for quantiles."""
-FEWEST_BINS, MOST_BINS = 10, 40
+MIN_BINS, MAX_BINS = 10, 40
 
 
 def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Sequence[str]) -> FigureData:
@@ -23,7 +23,7 @@ def predicted_against_true(mass: np.ndarray, predicted: np.ndarray, notes: Seque
         notes: Lines of text in the corner.
     """
     low, high = mass.min(), max(mass.max(), mass.min() + 1)
-    bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
+    bins = int(np.clip(len(mass) // JETS_PER_BIN, MIN_BINS, MAX_BINS))
     edges = np.linspace(low, high, bins + 1)
     smallest, largest = np.quantile(predicted, (0.001, 0.999))
     rows = np.linspace(min(low, smallest), max(high, largest), bins + 1)

@@ -13,7 +13,7 @@ from topmass.plotting.style import ESTIMATORS, LABEL, FigureData, add_legend
 
 JETS_PER_BIN = 100
 """Mean number of jets per bin."""
-FEWEST_BINS, MOST_BINS = 10, 40
+MIN_BINS, MAX_BINS = 10, 40
 BEYOND = 0.15
 """Distance from the largest generated mass to the end of the spectra, as a fraction of the mass range."""
 RATIOS = (0.06, 16)
@@ -53,7 +53,7 @@ def spectra(mass: np.ndarray, estimates: Mapping[str, np.ndarray], slope: float)
 def bins_around(mass: np.ndarray) -> np.ndarray:
     """Return edges of equal bins from about zero to above the masses `(N,)`; both ends of the mass range are edges."""
     low, high = float(mass.min()), max(float(mass.max()), float(mass.min()) + 1)
-    bins = int(np.clip(len(mass) // JETS_PER_BIN, FEWEST_BINS, MOST_BINS))
+    bins = int(np.clip(len(mass) // JETS_PER_BIN, MIN_BINS, MAX_BINS))
     # Slightly wider, so that the largest mass lies inside the last bin of the mass range.
     width = (1 + 1e-6) * (high - low) / bins
     return low + width * np.arange(-np.ceil(low / width), bins + np.ceil(BEYOND * bins) + 1)

@@ -213,8 +213,8 @@ def open_shard(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             # Shards are not compressed: an array that is larger than its file is a sign of corruption.
             size = math.prod(error.shape) * error.dtype.itemsize if hasattr(error, "shape") else 0
             if size > path.stat().st_size:
-                raise BadInput(f"{path}: not a whole shard ({error})") from None
-            raise classify_read_error(error, f"{path}: not a whole shard") from None
+                raise BadInput(f"{path}: not a complete shard ({error})") from None
+            raise classify_read_error(error, f"{path}: not a complete shard") from None
 
 
 def require_statistics(path: Path, meta: ShardMeta, statistics: str) -> None:
