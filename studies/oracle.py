@@ -168,7 +168,8 @@ def predict(partons: Partons, split: np.ndarray, smearing: Smearing, seed: int, 
     features = parton_features(partons, smearing, np.random.default_rng(seed))
     train, validation, test = (split == i for i in range(len(SPLITS)))
     samples = ((features[jets], partons.mass[jets], np.ones(jets.sum())) for jets in (train, validation))
-    booster = fit_booster(*samples, threads, "trees")
+    names = [f"feature_{i}" for i in range(features.shape[1])]
+    booster = fit_booster(*samples, threads, "trees", names)
     mae = booster.best_score["valid_0"]["l1"]
     log_info(f"{smearing_text(smearing)}: {booster.best_iteration} rounds, validation MAE {mae:.2f} GeV")
     return booster.predict(features[test], num_threads=threads)

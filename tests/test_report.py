@@ -36,7 +36,7 @@ DEFAULT = {"experiments": {"a": {"recipe": {"epochs": 5}}}, "evaluate": {"min_ma
 def config_of_run(name: str, sample: dict) -> dict:
     """What a training of two epochs records of its settings."""
     experiment = {"dataset": "flat", "network": {"name": "resnet15"}, "recipe": {"epochs": 2, "loss": "<b>"}}
-    dataset = {"sample": "mine", "layers": ["ecal"]}
+    dataset = {"sample": "mine", "background": None, "layers": ["ecal"]}
     return {"experiments": {name: experiment}, "datasets": {"flat": dataset}, "samples": {"mine": sample}}
 
 

@@ -37,7 +37,8 @@ def write_model_card(
         scores = score_context(run)
     config = read_config(training)
     (experiment,) = config["experiments"].values()
-    dataset, sample = config["datasets"][experiment["dataset"]], *config["samples"].values()
+    dataset = config["datasets"][experiment["dataset"]]
+    sample = config["samples"][dataset["sample"]]
     context = scores | {
         "citations": citations,
         "inputs": configured_inputs(config),
