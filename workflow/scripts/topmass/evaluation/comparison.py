@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from topmass.console import log_info
 from topmass.evaluation.bootstrap import Bootstrap, paired_differences
 from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import JET_KEY, Predictions
@@ -72,16 +73,18 @@ def mean_std(values: Sequence[float]) -> dict:
 def compare_experiments(experiments: Sequence[Experiment]) -> dict:
     """Return comparison.json: one row per experiment, with its difference to the first one on common test jets.
 
-    The minimum mass and the bootstrap settings are those of the first experiment's metrics.
-
-    Raises:
-        BadInput: If two experiments have common test jets of fewer than two events.
+    The minimum mass and the bootstrap settings are those of the first experiment's metrics. There is no difference without
+    common test jets of two events, as for experiments with different samples.
     """
     first = experiments[0]
     min_mass, bootstrap = first.metrics[0]["min_mass"], Bootstrap(**first.metrics[0]["bootstrap"])
     rows = [first.row() | {"shared_jets": None, "difference": None}]
     for other in experiments[1:]:
         common = common_jets(first, other, min_mass)
+        if len(np.unique(first.predictions[0].event[common[0]])) < 2:
+            log_info(f"no differences between '{first.name}' and '{other.name}': their test jets are others")
+            rows.append(other.row() | {"shared_jets": None, "difference": None})
+            continue
         event, mass = (getattr(first.predictions[0], name)[common[0]] for name in ("event", "mass"))
         predicted = (
             [seed.predicted[jets] for seed in experiment.predictions]
@@ -93,16 +96,10 @@ def compare_experiments(experiments: Sequence[Experiment]) -> dict:
 
 
 def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the common jets above `min_mass` (GeV) in the predictions of both experiments.
-
-    Raises:
-        BadInput: If the common jets are of fewer than two events.
-    """
+    """Return the rows of the common jets above `min_mass` (GeV) in the predictions of both experiments."""
     keys = [np.rec.fromarrays([getattr(run.predictions[0], name) for name in JET_KEY]) for run in (first, other)]
     _, rows, other_rows = np.intersect1d(*keys, return_indices=True)
     used = first.predictions[0].mass[rows] > min_mass
-    if len(np.unique(first.predictions[0].event[rows[used]])) < 2:
-        raise BadInput(f"experiments '{first.name}' and '{other.name}' do not share the test jets of two events")
     return rows[used], other_rows[used]
 
 

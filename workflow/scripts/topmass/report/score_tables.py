@@ -165,15 +165,15 @@ def comparison_tables(comparison: Mapping) -> list[Table]:
 
 def response_table(rows: Sequence[Mapping]) -> Table:
     """Return the table of the median of predicted / generated mass minus one, in bins of generated mass."""
-    spans = [Column(f"{low:g} to {high:g} GeV", "%") for low, high in (part["mass"] for part in rows[0]["by_mass"])]
-    cells = [
-        [
-            row["experiment"],
-            *(seeds_cell(part["response"] | {"mean": part["response"]["mean"] - 1}, "%") for part in row["by_mass"]),
-        ]
-        for row in rows
-    ]
-    return Table("Median of predicted / generated − 1, by generated mass", [Column("experiment"), *spans], cells)
+    # Experiments with other ranges of masses have other bins.
+    spans = sorted({tuple(part["mass"]) for row in rows for part in row["by_mass"]})
+    cells = []
+    for row in rows:
+        response = {tuple(part["mass"]): part["response"] for part in row["by_mass"]}
+        biases = (response[span] | {"mean": response[span]["mean"] - 1} if span in response else None for span in spans)
+        cells.append([row["experiment"], *(seeds_cell(bias, "%") if bias else "" for bias in biases)])
+    columns = [Column(f"{low:g} to {high:g} GeV", "%") for low, high in spans]
+    return Table("Median of predicted / generated − 1, by generated mass", [Column("experiment"), *columns], cells)
 
 
 def trainings_table(rows: Sequence[Mapping]) -> Table:
