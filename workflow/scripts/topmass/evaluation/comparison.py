@@ -73,8 +73,8 @@ def mean_std(values: Sequence[float]) -> dict:
 def compare_experiments(experiments: Sequence[Experiment]) -> dict:
     """Return comparison.json: one row per experiment, with its difference to the first one on common test jets.
 
-    The minimum mass and the bootstrap settings are those of the first experiment's metrics. There is no difference without
-    common test jets of two events, as for experiments with different samples.
+    The minimum mass and the bootstrap settings are those of the first experiment's metrics. There is no difference
+    without common test jets of two events, as for experiments with different samples.
     """
     first = experiments[0]
     min_mass, bootstrap = first.metrics[0]["min_mass"], Bootstrap(**first.metrics[0]["bootstrap"])
