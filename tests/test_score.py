@@ -13,10 +13,11 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from conftest import REPOSITORY
-from evaluate import evaluate, occupied
+from evaluate import evaluate
 from topmass.evaluation.bootstrap import Bootstrap, Resamples
 from topmass.evaluation.metrics import METRICS, absolute, relative
 from topmass.evaluation.predictions import PREDICTION_COLUMNS, Predictions
+from topmass.evaluation.regions import occupied_edges
 from topmass.evaluation.score import TITLES, baselines, baselines_not_beaten, weighted_median
 from topmass.files import BadInput
 
@@ -393,4 +394,4 @@ def test_predictions_of_other_jets_are_no_baseline(which, tmp_path):
     ],
 )
 def test_bins_of_mass_beyond_all_jets_are_left_out(values, expected):
-    assert occupied((85, 150, 200, 250, 500), np.array(values)) == expected
+    assert occupied_edges((85, 150, 200, 250, 500), np.array(values)) == expected

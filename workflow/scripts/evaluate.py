@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from topmass.console import log_info, stage
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.predictions import Predictions, load_predicted
+from topmass.evaluation.regions import occupied_edges
 from topmass.evaluation.score import TITLES, baselines_not_beaten, inclusive, score
 from topmass.evaluation.score_frame import metrics_csv, summary_text
 from topmass.files import write_atomically
@@ -44,7 +43,7 @@ def evaluate(
         BadInput: Estimators have predictions for different jets, or the bins do not fit the jets.
     """
     jets = Predictions.load(predictions)
-    bins = bins | {"mass": occupied(bins["mass"], jets.mass[jets.mass > min_mass])}
+    bins = bins | {"mass": occupied_edges(bins["mass"], jets.mass[jets.mass > min_mass])}
     estimates = {name: load_predicted(jets, path) for name, path in others.items()}
     content = {"experiment": experiment, "seed": seed, "model": jets.model, "bins": bins}
     content |= score(jets, estimates, min_mass, bins, Bootstrap(**bootstrap))
@@ -58,16 +57,6 @@ def evaluate(
     log_info(f"MAE {scores['network']['mae']['value']:.2f} GeV, MRE {scores['network']['mre']['value']:.1%}")
     if line := baselines_not_beaten(content):
         log_info(line)
-
-
-def occupied(edges: Sequence[float], values: np.ndarray) -> list[float]:
-    """Return the edges without the bins below and above all values (N,)."""
-    if not len(values):
-        return [*edges]
-    first = np.searchsorted(edges, values.min(), side="right") - 1
-    last = np.searchsorted(edges, values.max()) - 1
-    first, last = np.clip([first, last], 0, len(edges) - 2)
-    return [*edges[first : last + 2]]
 
 
 if __name__ == "__main__":

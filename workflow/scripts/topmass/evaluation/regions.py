@@ -72,6 +72,16 @@ def bin_index(name: str, values: np.ndarray, edges: Sequence[float]) -> np.ndarr
     return np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
 
 
+def occupied_edges(edges: Sequence[float], values: np.ndarray) -> list[float]:
+    """Return the bin edges without the bins below and above all values (N,)."""
+    if not len(values):
+        return [*edges]
+    first = np.searchsorted(edges, values.min(), side="right") - 1
+    last = np.searchsorted(edges, values.max()) - 1
+    first, last = np.clip([first, last], 0, len(edges) - 2)
+    return [*edges[first : last + 2]]
+
+
 def make_regions(jets: Predictions, min_mass: float, bins: Mapping[str, Sequence[float]]) -> list[Region]:
     """Return all regions of these jets; there are no quark regions where the number of quarks is unknown.
 

@@ -12,7 +12,7 @@ import numpy as np
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.intervals import INTERVAL_METRICS
 from topmass.evaluation.metrics import MEDIAN, METRICS, Metric
-from topmass.evaluation.regions import Region, bin_index
+from topmass.evaluation.regions import Region, bin_index, occupied_edges
 from topmass.evaluation.sample_jets import SampleJets, effective_number
 from topmass.evaluation.score import TITLES
 from topmass.files import BadInput
@@ -186,9 +186,7 @@ def clip_edges(name: str, values: np.ndarray, edges: Sequence[float]) -> list[fl
     if name == "mass":
         high = max(high, low + 1)
         return [low, *(edge for edge in edges if low < edge < high), high]
-    first = int(np.clip(np.searchsorted(edges, low, side="right") - 1, 0, len(edges) - 2))
-    last = max(min(int(np.searchsorted(edges, high)), len(edges) - 1), first + 1)
-    return [*([low] if low < edges[0] else []), *edges[first : last + 1]]
+    return [*([low] if low < edges[0] else []), *occupied_edges(edges, values)]
 
 
 def describe_sample(scores: Mapping) -> str:

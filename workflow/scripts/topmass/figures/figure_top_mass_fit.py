@@ -84,7 +84,11 @@ def shift_bars(fits: Sequence[Mapping]) -> FigureData:
         entries = [entry or {} for entry in (*fit["shifts"].values(), fit["quadratic_sum"])]
         values, errors = ([entry.get(key, np.nan) for entry in entries] for key in ("value", "error"))
         style, y = STYLES[fit["estimator"]], np.arange(len(names)) - 0.4 + (i + 0.5) * height
-        bars = axes.barh(y, values, height, xerr=errors, color=style.color, alpha=0.8, error_kw={"elinewidth": 1.2})
+        # The GBDTs share a colour.
+        hatch = "///" if style.color in [STYLES[other["estimator"]].color for other in fits[:i]] else None
+        bars = axes.barh(
+            y, values, height, xerr=errors, color=style.color, alpha=0.8, hatch=hatch, error_kw={"elinewidth": 1.2}
+        )
         bars.set_label(style.title)
     axes.axvline(0, color="0.3", linewidth=1)
     axes.axhline(len(names) - 1.5, color="0.6", linewidth=1, linestyle="--")
