@@ -69,7 +69,7 @@ def simulate(batches: int) -> list[Event]:
 def choose(events: Sequence[Event], mass: float, contained: int) -> Event:
     """Return the event nearest to a mass (and, less strictly, to PT) with this number of quarks inside the window.
 
-    Three quarks are inside the jet, too, whose soft-drop mass is near that of the top quark.
+    A jet with three quarks contains all of them, and its soft-drop mass is near the mass of the top quark.
     """
 
     def distance(event: Event) -> float:

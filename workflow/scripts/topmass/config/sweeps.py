@@ -44,7 +44,7 @@ def combinations(name: str, entry: object) -> dict:
     sweep = entry.get("sweep") if isinstance(entry, Mapping) else None
     if not isinstance(sweep, Mapping) or not all(isinstance(values, list) and values for values in sweep.values()):
         return {name: entry}
-    # Without `extends`: an error in a value of the list is none of the inherited entry.
+    # Without `extends`: an error in a value of the list does not belong to the inherited entry.
     common = {key: value for key, value in entry.items() if key not in ("sweep", "extends")}
     entries: dict = {}
     for values in product(*sweep.values()):

@@ -142,7 +142,7 @@ def find_centres(
 
 
 def leading(cell: np.ndarray, pt: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return those of the `chosen` candidates that have the highest pT in their cell; `cell` and `pt` are of all."""
+    """Return the `chosen` candidates with the highest pT in their cell; `cell` and `pt` are of all candidates."""
     order = chosen[np.lexsort((-pt[chosen], cell[chosen]))]
     return order[np.diff(cell[order], prepend=-1) != 0]
 
