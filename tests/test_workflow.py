@@ -131,6 +131,12 @@ def test_snakemakes_own_report_holds_every_figure_too(repository):
     assert all(f"{Path(name).name}.png" in page for name in FIGURE_FILES) and "summary.txt" in page
 
 
+def test_snakemakes_own_report_is_written_for_a_configuration_with_predictions(repository):
+    page = "results/workflow.html"
+    snakemake(repository, "--config", "predict={model: tiny/1, jets: gun}", "--force", "--", page)
+    assert (repository / page).stat().st_size > 100_000
+
+
 def test_a_network_is_exported(repository):
     snakemake(repository, "--", "export")
     made = repository / "results/export/tiny/1"

@@ -23,6 +23,8 @@ def write_workflow_report(page: Path, snakefile: Path, config: Mapping) -> None:
     Raises:
         BadInput: Snakemake failed.
     """
+    # The target `results` needs no section `predict`, and Snakemake would refuse it: it is already complete.
+    config = {**config, "predict": None}
     # Snakemake derives the kind of report from the file ending. The temporary configuration file has no name, so a
     # kill leaves nothing behind.
     with tempfile.TemporaryFile("w", encoding="utf-8") as configfile, atomic_write(page, ending=".html") as part:
