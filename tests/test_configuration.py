@@ -565,7 +565,7 @@ def test_whatever_stands_in_its_place_is_refused_in_a_line_or_can_be_planned(pla
 
 @pytest.mark.parametrize(
     "study",
-    sorted({*(REPOSITORY / "studies").glob("*.yaml")} - {REPOSITORY / "studies/detector_reference.yaml"}),
+    sorted({*(REPOSITORY / "studies").rglob("*.yaml")} - {REPOSITORY / "studies/detector_reference.yaml"}),
     ids=lambda study: study.stem,
 )
 def test_a_study_that_comes_with_it_is_right(study):

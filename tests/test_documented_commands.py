@@ -82,6 +82,8 @@ TABLE = {
         "snakemake --configfile mine.yaml": (
             "tests/test_module.py trains the network of the page, tests/test_workflow.py runs the workflow with it"
         ),
+        ".venv/bin/python -m pip install --no-deps -r envs/peers.txt": INSTALLS,
+        "snakemake --configfile studies/peers/peers.yaml": DRY,
         "python docs/draw_diagrams.py": RUN,
     },
     "docs/onnx.md": {"snakemake export": RUN},
