@@ -133,7 +133,7 @@ def test_seeds_with_other_jets_are_refused(tmp_path):
     ("which", "text", "message"),
     [
         (0, '{"version": 1}', r"m\.json: metrics of version 1, this code reads 6"),
-        (0, "[]", r"m\.json: not the metrics of a network"),
+        (0, "[]", r"m\.json: not metrics"),
         (1, "{}", r"t\.json: not about a training"),
     ],
 )

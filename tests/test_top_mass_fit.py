@@ -372,7 +372,11 @@ def test_a_fit_that_does_not_converge_has_neither_mass_nor_error(with_background
 
 def test_a_file_of_another_form_is_refused(tmp_path):
     path = tmp_path / "1.json"
-    for content, message in (("{}", "not the fits"), ('{"version": 99}', "of version 99"), ("nothing", "not the fits")):
+    for content, message in (
+        ("{}", "not top-mass fits"),
+        ('{"version": 99}', "of version 99"),
+        ("nothing", "not top-mass fits"),
+    ):
         path.write_text(content)
         with pytest.raises(BadInput, match=message):
             read_fit(path)

@@ -6,10 +6,11 @@ the particles of `prongs` as input. The class `ParTWithJetFeatures` also has its
 
 import torch
 from lgatr import LGATrSlim
-from topmass.models.network import mlp, zero_init_head
 from torch import nn
 from weaver.nn.model.ParticleNet import ParticleNet
 from weaver.nn.model.ParticleTransformer import ParticleTransformer
+
+from topmass.models.network import mlp, zero_init_head
 
 N_FEATURES = 14
 """Features of a particle."""
@@ -91,6 +92,7 @@ class ParT(nn.Module):
         return self.body(x, v=p4, mask=mask)
 
     def forward(self, particles):
+        """Return outputs (B, n_outputs) of particles (B, N, 8)."""
         return self.head(self.embed(particles))
 
 
@@ -108,6 +110,7 @@ class ParTWithJetFeatures(ParT):
         self.mix = mlp(5 * width, width, 1)
 
     def forward(self, particles, jet_features):
+        """Return outputs (B, n_outputs) of particles (B, N, 8) and jet features (B, K)."""
         return self.head(self.mix(torch.cat([self.embed(particles), self.jet_embedding(jet_features)], dim=1)))
 
 
@@ -129,6 +132,7 @@ class EdgeConvNet(nn.Module):
         self.head = zero_init_head(width, n_outputs)
 
     def forward(self, particles):
+        """Return outputs (B, n_outputs) of particles (B, N, 8)."""
         # bfloat16 is too coarse for distances between neighbours.
         with torch.autocast(particles.device.type, enabled=False):
             points, mask = particles[..., 1:3].mT, particles[:, None, :, 7].bool()
@@ -154,6 +158,7 @@ class LorentzTransformer(nn.Module):
         self.head = zero_init_head(scalars, n_outputs)
 
     def forward(self, particles):
+        """Return outputs (B, n_outputs) of particles (B, N, 8)."""
         p4 = four_momenta(particles).roll(1, dims=2)[:, :, None] / P4_SCALE
         vectors = torch.cat([p4, self.reference.expand(*p4.shape[:2], 3, 4)], dim=2)
         mask = particles[..., 7]
@@ -175,5 +180,6 @@ class DeepSets(nn.Module):
         self.head = zero_init_head(width, n_outputs)
 
     def forward(self, particles):
+        """Return outputs (B, n_outputs) of particles (B, N, 8)."""
         x = masked_mean(self.phi(particle_features(particles)), particles[..., 7])
         return self.head(self.rho(x))

@@ -1,6 +1,5 @@
 """Comparison of experiments: statistics over seeds, paired differences on common test jets."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from topmass.console import log_info
 from topmass.evaluation.bootstrap import Bootstrap, paired_differences
 from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import JET_KEY, Predictions
+from topmass.evaluation.results_file import read_results
 from topmass.evaluation.score import MAIN_METRICS, inclusive
 from topmass.evaluation.score_frame import format_difference
-from topmass.files import BadInput
 
 COMPARISON_VERSION = 3
 TRAINING_COST = ("jets", "epochs", "seconds", "jets_per_second")
@@ -105,14 +104,7 @@ def common_jets(first: Experiment, other: Experiment, min_mass: float) -> tuple[
 
 def read_comparison(path: Path) -> dict:
     """Load a comparison.json; BadInput if the file is not a comparison of this version."""
-    try:
-        comparison = json.loads(path.read_text(encoding="utf-8"))
-        version = comparison["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not a comparison ({type(error).__name__}: {error})") from None
-    if version != COMPARISON_VERSION:
-        raise BadInput(f"{path}: comparison of version {version}, this code reads {COMPARISON_VERSION}")
-    return comparison
+    return read_results(path, "comparisons", COMPARISON_VERSION, lambda content: content["rows"])
 
 
 def comparison_csv(comparison: Mapping) -> str:

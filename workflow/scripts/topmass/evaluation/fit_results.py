@@ -1,6 +1,5 @@
 """Results of the fits of the top mass: the JSON file, its rows, and CSV."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from topmass.evaluation.fit_samples import BY_WIDTH
+from topmass.evaluation.results_file import read_results
 from topmass.evaluation.score import TITLES
-from topmass.files import BadInput
 
 FIT_VERSION = 1
 FIT_TITLES = TITLES | {BY_WIDTH: "network, three categories of interval width"}
@@ -17,14 +16,7 @@ FIT_TITLES = TITLES | {BY_WIDTH: "network, three categories of interval width"}
 
 def read_fit(path: Path) -> dict:
     """Load the results of `fit_top_mass`; BadInput if the file has another form or version."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] != FIT_VERSION:
-            raise BadInput(f"{path}: top-mass fits of version {content['version']}, this code reads {FIT_VERSION}")
-        content["fits"][0]["sigma"]["value"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise BadInput(f"{path}: not the fits of the top mass ({type(error).__name__}: {error})") from None
-    return content
+    return read_results(path, "top-mass fits", FIT_VERSION, lambda content: content["fits"][0]["sigma"]["value"])
 
 
 def fit_rows(fits: Iterable[Mapping]) -> list[dict]:

@@ -1,6 +1,5 @@
 """Scores of a network and of baselines on a sample that the network was not trained on."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,6 +12,7 @@ from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.intervals import INTERVAL_METRICS
 from topmass.evaluation.metrics import MEDIAN, METRICS, Metric
 from topmass.evaluation.regions import Region, bin_index, occupied_edges
+from topmass.evaluation.results_file import read_results
 from topmass.evaluation.sample_jets import SampleJets, effective_number
 from topmass.evaluation.score import TITLES
 from topmass.files import BadInput
@@ -215,11 +215,6 @@ def sample_summary(scores: Mapping) -> Iterator[str]:
 
 def read_sample_scores(path: Path) -> dict:
     """Load the scores of a sample; BadInput if the file has another form or version."""
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-        if scores["version"] != SAMPLE_VERSION:
-            raise BadInput(f"{path}: scores of version {scores['version']}, this code reads {SAMPLE_VERSION}")
-        scores["regions"][0]["scores"]["network"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise BadInput(f"{path}: not the scores of a sample ({type(error).__name__}: {error})") from None
-    return scores
+    return read_results(
+        path, "scores of a sample", SAMPLE_VERSION, lambda content: content["regions"][0]["scores"]["network"]
+    )

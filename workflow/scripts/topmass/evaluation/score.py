@@ -1,6 +1,5 @@
 """Scores of the network and of all baselines in all regions: metrics.json."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from topmass.evaluation.intervals import score_intervals
 from topmass.evaluation.metrics import METRICS
 from topmass.evaluation.predictions import Predictions
 from topmass.evaluation.regions import BIN_VARIABLES, make_regions
-from topmass.files import BadInput
+from topmass.evaluation.results_file import read_results
 
 METRICS_VERSION = 6
 TITLES = {
@@ -94,14 +93,9 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 def read_metrics(path: Path) -> dict:
     """Load a metrics.json; BadInput if the file is not a metrics.json of this version."""
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if metrics["version"] != METRICS_VERSION:
-            raise BadInput(f"{path}: metrics of version {metrics['version']}, this code reads {METRICS_VERSION}")
-        inclusive(metrics)["scores"]["network"]["mae"]["value"]
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
-        raise BadInput(f"{path}: not the metrics of a network ({type(error).__name__}: {error})") from None
-    return metrics
+    return read_results(
+        path, "metrics", METRICS_VERSION, lambda content: inclusive(content)["scores"]["network"]["mae"]
+    )
 
 
 def inclusive(metrics: Mapping) -> Mapping:
