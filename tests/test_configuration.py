@@ -46,6 +46,7 @@ WRONG = {
         CONFIG["samples"]["gun"]["simulate"]["generator"] | {"process": "ttbar", "pt": [7000, 8000]},
         "no event has a p̂T of 7000 GeV at a collision energy of 13000 GeV",
     ),
+    "a spread without pile-up": ("samples.gun.simulate.randomize.pileup_mean", 10, "the sample has no pile-up"),
     "less than no pile-up": ("samples.gun.simulate.pileup.mean", -1, "-1 is less than the minimum of 0"),
     "an efficiency above 1": (
         "samples.gun.simulate.detector.track_efficiency",

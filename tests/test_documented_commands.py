@@ -83,7 +83,7 @@ TABLE = {
             "tests/test_module.py trains the network of the page, tests/test_workflow.py runs the workflow with it"
         ),
         ".venv/bin/python -m pip install --no-deps -r envs/peers.txt": INSTALLS,
-        "snakemake --configfile studies/peers/peers.yaml": DRY,
+        "snakemake --configfile studies/peers/peers.yaml --set-threads train=1": DRY,
         "python docs/draw_diagrams.py": RUN,
     },
     "docs/onnx.md": {"snakemake export": RUN},

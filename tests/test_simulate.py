@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 import simulate as stage
-from simulation_settings import GENERATOR, SETTINGS
+from simulation_settings import DETECTOR, GENERATOR, SETTINGS
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, concat_jets
 from topmass.layers import LAYERS
 from topmass.simulation import block as production
 from topmass.simulation import pileup as pileup_module
+from topmass.simulation.detector import DetectorSettings
 from topmass.simulation.generator import Generator, GeneratorSettings
+from topmass.simulation.pileup import PileupSettings
 
 SCRIPTS = Path(stage.__file__).parent
 IN_ANOTHER_PROCESS = """
@@ -223,6 +225,30 @@ def test_pileup_depends_on_settings_seed_and_block_alone(block, tmp_path, monkey
     # The generated events are the same with and without pile-up.
     assert set(first.mass) & set(block[1].mass)
     assert len(first.pixel) / len(first) > 1.1 * len(block[1].pixel) / len(block[1])
+
+
+def test_randomized_settings_leave_the_generated_jets_and_do_not_depend_on_their_order(block, tmp_path):
+    spreads = {"ecal_scale": 0.1, "track_scale": 0.1}
+    tables = [tmp_path / name for name in ("first", "other", "none")]
+    for table, randomized in zip(tables, (spreads, dict(reversed(spreads.items())), {}), strict=True):
+        stage.simulate(table, 3, 100, 1, SETTINGS | {"randomize": randomized})
+    first, other, none = (concat_jets(list(JetTable(table).batches())) for table in tables)
+    assert first.pt.tobytes() == other.pt.tobytes() and none.pt.tobytes() == block[1].pt.tobytes()
+    _, here, there = np.intersect1d(first.event, none.event, return_indices=True)
+    response = (first.pt[here] / none.pt[there])[first.top_pt[here] == none.top_pt[there]]
+    assert len(response) > 50 and 0.02 < response.std() < 0.2
+
+
+def test_randomized_settings_have_the_spread_of_the_configuration():
+    pileup = PileupSettings(30.0, 4.0)
+    detector = DetectorSettings(**DETECTOR)
+    rng = np.random.default_rng(1)
+    spreads = {"pileup_mean": 20, "track_scale": 0.01}
+    drawn = [production.randomize(pileup, detector, spreads, rng) for _ in range(2000)]
+    means, scales = np.array([(each.mean, other.track_scale) for each, other in drawn]).T
+    assert means.min() == 0 and abs(np.median(means) - 30) < 2
+    assert abs(scales.mean() - 1) < 0.001 and abs(scales.std() - 0.01) < 0.001
+    assert {other._replace(track_scale=1.0) for _, other in drawn} == {detector}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,11 @@ def cross_checks(config: Mapping) -> Iterator[Problem]:
             yield from file_problems(key, sample["files"])
             yield from format_problems(key, sample)
         else:
-            yield from generator_problems((*key, "simulate", "generator"), sample["simulate"]["generator"])
+            settings = sample["simulate"]
+            yield from generator_problems((*key, "simulate", "generator"), settings["generator"])
+            if "pileup_mean" in settings["randomize"] and not settings["pileup"]["mean"]:
+                problem = "the sample has no pile-up; to fix: set pileup.mean above 0"
+                yield (*key, "simulate", "randomize", "pileup_mean"), problem
         if number_of_blocks(sample) > MOST_BLOCKS:
             blocks = f"{number_of_blocks(sample):,} blocks, more than the {MOST_BLOCKS:,} that can be planned"
             yield key, f"{blocks}: make blocks larger, or divide the sample"

@@ -29,30 +29,50 @@ def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> It
         block: Number of the block; its event numbers start at `block * EVENTS_PER_BLOCK`.
         seed: Seed of all blocks.
         settings: Fields of `GeneratorSettings`, `PileupSettings`, `DetectorSettings` and `JetSettings`, under the keys
-            "generator", "pileup", "detector" and "selection".
+            "generator", "pileup", "detector" and "selection"; and under "randomize" the standard deviations of
+            `randomize`, if there are any.
 
     Raises:
         BadInput: If no jet is selected in MAX_EVENTS_WITHOUT_JET events, or if all event numbers of the block are used.
     """
     # One seed per part: a variation of the detector leaves the events, and all random numbers but those of the noise.
-    seeds = np.random.SeedSequence((seed, block)).spawn(5)
-    generator_seed, detector_seed, pool_seed, overlay_seed, noise_seed = seeds
+    seeds = np.random.SeedSequence((seed, block)).spawn(6)
+    generator_seed, detector_seed, pool_seed, overlay_seed, noise_seed, settings_seed = seeds
     generator = Generator(GeneratorSettings(**settings["generator"]), generator_seed)
     pileup, selection = PileupSettings(**settings["pileup"]), JetSettings(**settings["selection"])
     detector = DetectorSettings(**{name: float(value) for name, value in settings["detector"].items()})
     pool = minimum_bias_pool(generator.settings.collision_energy, pool_seed) if pileup.mean else None
     rngs = [np.random.default_rng(each) for each in (detector_seed, noise_seed, overlay_seed)]
+    spreads, settings_rng = settings.get("randomize", {}), np.random.default_rng(settings_seed)
     n_jets = 0
     for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
         if first >= MAX_EVENTS_WITHOUT_JET and not n_jets:
             raise BadInput(f"block {block}: none of {first:,} events has a jet that passes the selection {selection}")
         events = generator.batch(EVENTS_PER_BATCH)
-        jets, images = simulate_batch(events, pool, pileup, detector, selection, *rngs)
+        drawn = randomize(pileup, detector, spreads, settings_rng)
+        jets, images = simulate_batch(events, pool, *drawn, selection, *rngs)
         n_jets += len(jets.event)
         yield jets._replace(event=block * EVENTS_PER_BLOCK + first + jets.event), images
     raise BadInput(
         f"block {block}: {EVENTS_PER_BLOCK:,} events, all that a block can number, have only {n_jets:,} jets"
     )
+
+
+def randomize(
+    pileup: PileupSettings, detector: DetectorSettings, spreads: Mapping[str, float], rng: np.random.Generator
+) -> tuple[PileupSettings, DetectorSettings]:
+    """Return the settings with new values from normal distributions around the given ones, at least 0.
+
+    Args:
+        pileup: Settings of the pile-up.
+        detector: Settings of the detector.
+        spreads: Standard deviations of fields of `detector`, and of the mean pile-up under the key "pileup_mean".
+        rng: Random numbers.
+    """
+    means = {"pileup_mean": pileup.mean, **detector._asdict()}
+    # Sorted: the order of keys in the configuration has no effect.
+    drawn = {name: max(0.0, rng.normal(means[name], spreads[name])) for name in sorted(spreads)}
+    return pileup._replace(mean=drawn.pop("pileup_mean", pileup.mean)), detector._replace(**drawn)
 
 
 def simulate_batch(
