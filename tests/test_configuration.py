@@ -88,6 +88,11 @@ WRONG = {
         [0.16, 0.84],
         "give three, 0.5 in the middle",
     ),
+    "a likelihood without widths": (
+        "experiments.laptop.recipe.loss",
+        "split_normal",
+        "split_normal needs 'quantiles'",
+    ),
     "a loss beside that of quantiles": (
         "experiments.laptop.recipe",
         {"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "loss": "huber", "quantiles": [0.1, 0.5, 0.9]},

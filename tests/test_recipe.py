@@ -76,6 +76,23 @@ def test_a_cosine_rises_and_falls_to_zero():
     assert Recipe(1, 1, 0.1, schedule="cosine", warmup_epochs=0).cosine_lr(0, 10) == 0.1
 
 
+def test_the_density_of_the_split_normal_loss_integrates_to_one_and_has_the_mode_of_the_outputs():
+    masses = torch.linspace(0, 1, 20_001)
+    outputs = torch.tensor([[0.32, 0.36, 0.46]]).expand(len(masses), 3)
+    recipe = Recipe(1, 1, 1.0, loss="split_normal", quantiles=(0.16, 0.5, 0.84))
+    density = (-recipe.loss_per_jet(outputs, masses)).exp()
+    assert density.sum().item() / 20_000 == pytest.approx(1, abs=1e-3)
+    assert masses[density.argmax()].item() == pytest.approx(0.36, abs=1e-3)
+    assert density[masses < 0.36].sum() / density.sum() == pytest.approx(0.042 / 0.144, abs=0.01)
+
+
+def test_the_split_normal_loss_is_finite_for_an_interval_without_width():
+    outputs = torch.full((1, 3), 0.3, requires_grad=True)
+    loss = Recipe(1, 1, 1.0, loss="split_normal", quantiles=(0.16, 0.5, 0.84)).loss_per_jet(outputs, torch.ones(1))
+    loss.sum().backward()
+    assert loss.isfinite().all() and outputs.grad.isfinite().all()
+
+
 def test_the_loss_of_quantiles_is_least_at_the_quantiles():
     target = torch.linspace(0, 1, 101)
     recipe = Recipe(1, 1, 1.0, quantiles=[0.16, 0.5, 0.84])

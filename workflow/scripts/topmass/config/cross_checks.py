@@ -207,8 +207,11 @@ def experiment_problems(key: tuple[str, ...], experiment: Mapping, dataset: Mapp
     yield from ascending((*key, "recipe", "quantiles"), quantiles)
     if quantiles and (len(quantiles) != 3 or quantiles[1] != 0.5):
         yield (*key, "recipe", "quantiles"), "give three, 0.5 in the middle, such as [0.16, 0.5, 0.84], or none"
-    if quantiles and recipe.get("loss", "mae") != "mae":
-        yield (*key, "recipe", "loss"), "with quantiles the loss is theirs: leave it at mae"
+    loss = recipe.get("loss", "mae")
+    if quantiles and loss not in ("mae", "split_normal"):
+        yield (*key, "recipe", "loss"), "with quantiles the loss is theirs: expected mae or split_normal"
+    if loss == "split_normal" and not quantiles:
+        yield (*key, "recipe", "loss"), "split_normal needs 'quantiles', such as [0.16, 0.5, 0.84]"
 
 
 def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config: Mapping) -> Iterator[Problem]:

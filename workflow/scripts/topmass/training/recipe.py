@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ MIN_MASS_FOR_LOG = 50 / MASS_SCALE
 """Minimum mass for the logarithm: 50 GeV, far below the lightest tops of 85 GeV."""
 MASS_CENTRE, MASS_HALF_WIDTH = 292.5 / MASS_SCALE, 207.5 / MASS_SCALE
 """Centre and half width of the mass range of all jets, 85 to 500 GeV."""
+MIN_WIDTH = 1 / MASS_SCALE
+"""Minimum width of a split normal density, 1 GeV: no likelihood diverges."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Recipe:
         gradient_clip_norm: Maximum norm of the gradient; None for no limit.
         augment_flips: Directions, "eta" and "phi", in which jets are mirrored at random.
         val_interval_jets: Jets between validations; None for one at the end of each epoch.
-        quantiles: Three ascending quantiles of the mass, 0.5 in the centre. If set, the loss is their pinball loss.
+        quantiles: Three ascending quantiles of the mass, 0.5 in the centre. If set, the loss is their pinball loss, or
+            with the loss "split_normal" the negative logarithm of this density.
     """
 
     epochs: int
@@ -71,7 +75,8 @@ class Recipe:
     def loss_per_jet(self, predicted: Tensor, target: Tensor) -> Tensor:
         """Return the loss (B,) from outputs (B, 1 or Q) and masses (B,), in units of the mass scale."""
         if self.quantiles:
-            return pinball(predicted, target, self.quantiles)
+            loss = split_normal if self.loss == "split_normal" else partial(pinball, quantiles=self.quantiles)
+            return loss(predicted, target)
         predicted = predicted[:, 0]
         error, delta = predicted - target, self.huber_delta / MASS_SCALE
         if self.loss == "huber":
@@ -116,3 +121,19 @@ def pinball(predicted: Tensor, target: Tensor, quantiles: Sequence[float]) -> Te
     error = target[:, None] - predicted
     levels = torch.tensor(quantiles, dtype=error.dtype).to(error.device, non_blocking=True)
     return 2 * torch.maximum(levels * error, (levels - 1) * error).sum(1)
+
+
+def split_normal(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return the negative log-likelihood (B,) of a normal density with one width below and one above its mode.
+
+    It is the two-piece normal density (K. F. Wallis, Statistical Science 29, 106, 2014). Outputs are those of a network
+    with three quantiles.
+
+    Args:
+        predicted: Mode minus lower width, mode, and mode plus upper width (B, 3).
+        target: Masses (B,).
+    """
+    low, mode, high = predicted.unbind(1)
+    below, above = mode - low + MIN_WIDTH, high - mode + MIN_WIDTH
+    width = torch.where(target < mode, below, above)
+    return ((target - mode) / width).square() / 2 + ((below + above) * math.sqrt(math.pi / 2)).log()
