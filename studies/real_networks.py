@@ -1,10 +1,11 @@
-"""`prongs` as a network `module`, with the mass or with its ratio to the jet mass as the output. See studies/real.yaml."""
+"""`prongs` as a network `module`, with the mass or its ratio to the jet mass as the output; for studies/real.yaml."""
 
 import torch
+from torch import nn
+
 from topmass.features.p4 import mass2
 from topmass.models.prongs import ProngNet, particle_p4
 from topmass.preprocessing.shards import MASS_SCALE
-from torch import nn
 
 MIN_MASS = 20.0
 """GeV; lower bound of the jet mass that the ratio refers to."""
