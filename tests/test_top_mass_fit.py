@@ -274,6 +274,7 @@ def save(jets: FitSample, folder: Path, **changed: np.ndarray) -> Path:
     columns = {"event": jets.event, "mass": jets.mass, "weight": jets.weight, "top_pt": jets.top_pt}
     columns |= {"predicted": jets.values["network"], "softdrop_mass": jets.values["softdrop_mass"]}
     columns |= {"jet_mass": columns["softdrop_mass"] + 3, "pt": columns["top_pt"]}
+    columns |= {"gen_softdrop_mass": np.where(jets.event % 50, columns["softdrop_mass"], np.nan)}
     columns |= {"low": columns["predicted"] - half, "high": columns["predicted"] + half} | changed
     arrays = {
         name: pa.array(values) if name == "event" else pa.array(values.astype("f4"), from_pandas=True)
@@ -302,7 +303,7 @@ def test_the_stage_writes_all_numbers_in_three_forms_and_they_can_be_drawn(tmp_p
     content = run(tmp_path, *files, [varied])
     Draft202012Validator(SCHEMA).validate(content)
     # Not every sample has a GBDT.
-    estimators = ["network", "network_by_width", "softdrop_mass", "jet_mass"]
+    estimators = ["network", "network_by_width", "softdrop_mass", "jet_mass", "gen_softdrop_mass"]
     assert [fit["estimator"] for fit in content["fits"]] == 2 * estimators
     table = pd.read_csv(tmp_path / "1.csv", comment="#")
     one = table[(table["ESTIMATOR"] == FIT_TITLES["network"]) & (table["BACKGROUND"] == "none")].set_index("QUANTITY")
@@ -314,7 +315,7 @@ def test_the_stage_writes_all_numbers_in_three_forms_and_they_can_be_drawn(tmp_p
     figures = {name: tmp_path / f"{name}.png" for name in ("top_mass_templates", "top_mass_shifts")}
     draw_and_save(draw_top_mass_fit, {"fits": tmp_path / "1.json"}, figures, COLOURS)
     shifts = pd.read_csv(tmp_path / "top_mass_shifts.csv")
-    assert len(shifts) == 4 * 10 and shifts["value"].notna().all()
+    assert len(shifts) == 5 * 10 and shifts["value"].notna().all()
     templates = pd.read_csv(tmp_path / "top_mass_templates.csv")
     sums = templates.groupby("estimator")[["template_172.5", "nominal", "information"]].sum()
     assert sums.to_numpy() == pytest.approx(1)
@@ -324,7 +325,12 @@ def test_a_null_weight_is_one_and_a_network_without_intervals_has_no_categories(
     nothing = {"low": None, "high": None, "weight": np.full(4_000, np.nan)}
     path = save(sample("nominal", 4_000, 2), tmp_path, **nothing)
     loaded = FitSample.load(path)
-    assert (loaded.weight == 1).all() and loaded.estimators == ["network", "softdrop_mass", "jet_mass"]
+    assert (loaded.weight == 1).all() and loaded.estimators == [
+        "network",
+        "softdrop_mass",
+        "jet_mass",
+        "gen_softdrop_mass",
+    ]
 
 
 def test_unusable_samples_are_refused_in_one_line(tmp_path):

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from topmass.evaluation.fit_samples import BY_WIDTH
+from topmass.evaluation.fit_samples import BY_WIDTH, GENERATED
 from topmass.evaluation.results_file import read_results
 from topmass.evaluation.score import TITLES
 
 FIT_VERSION = 1
-FIT_TITLES = TITLES | {BY_WIDTH: "network, three categories of interval width"}
+FIT_TITLES = TITLES | {
+    BY_WIDTH: "network, three categories of interval width",
+    GENERATED: "soft-drop mass of generated jets",
+}
 
 
 def read_fit(path: Path) -> dict:

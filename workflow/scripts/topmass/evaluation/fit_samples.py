@@ -13,6 +13,8 @@ from topmass.files import BadInput
 
 BY_WIDTH = "network_by_width"
 """Estimator: the network, in categories of the width of its interval."""
+GENERATED = "gen_softdrop_mass"
+"""Estimator without detector, and its column: the soft-drop mass of the generated jet; 0 for jets without one."""
 CATEGORIES = 3
 MIN_EFFECTIVE = 20
 """Fewest effective jets of the templates in a bin, with masses within `WINDOW` of the top mass."""
@@ -35,7 +37,7 @@ class FitSample:
         weight: Weight.
         mass: Generated mass in GeV; NaN without a top quark.
         top_pt: Generated pT of the top quark in GeV; NaN without a top quark.
-        values: Estimates in GeV by estimator; those of `ESTIMATE_COLUMNS` that all jets have.
+        values: Estimates in GeV by estimator: those of `ESTIMATE_COLUMNS` that all jets have, and `GENERATED`.
         width: Width of the network's interval in GeV; None if the network predicts no intervals.
     """
 
@@ -57,13 +59,15 @@ class FitSample:
         # Jets of a background need no mass, so none is left out.
         table = read_sample(path, ("mass", "weight", "top_pt"))
         jets = SampleJets.from_table(table, path)
+        generated = column(table, GENERATED)
+        of_generator = {GENERATED: np.nan_to_num(generated)} if np.isfinite(generated).any() else {}
         return cls(
             path.stem,
             jets.event,
             jets.weights(np.arange(len(jets.event))),
             column(table, "mass"),
             column(table, "top_pt"),
-            jets.estimates,
+            jets.estimates | of_generator,
             jets.intervals.high - jets.intervals.low if jets.intervals else None,
         )
 
@@ -71,7 +75,7 @@ class FitSample:
     def estimators(self) -> list[str]:
         """Estimators of this sample, in the order of tables and figures."""
         by_width = [] if self.width is None else [BY_WIDTH]
-        first, *others = (name for name in ESTIMATE_COLUMNS if name in self.values)
+        first, *others = (name for name in (*ESTIMATE_COLUMNS, GENERATED) if name in self.values)
         return [first, *by_width, *others]
 
     @property

@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from topmass.evaluation.fit_results import fit_rows, read_fit
-from topmass.evaluation.fit_samples import BY_WIDTH
+from topmass.evaluation.fit_samples import BY_WIDTH, GENERATED
 from topmass.plotting.style import ESTIMATORS, LABEL, EstimatorStyle, FigureData, add_legend
 
-STYLES = ESTIMATORS | {BY_WIDTH: EstimatorStyle("network by interval width", "C4", "D", ":")}
+STYLES = ESTIMATORS | {
+    BY_WIDTH: EstimatorStyle("network by interval width", "C4", "D", ":"),
+    GENERATED: EstimatorStyle("soft-drop mass of generated jets", "0.6", "x", "-."),
+}
 TEMPLATE_STYLES = (":", "-", "--")
 
 
