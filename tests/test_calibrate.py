@@ -34,7 +34,8 @@ def made_up(jets: int = 20_000, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     pt, eta, mass = rng.uniform(400, 1000, jets), rng.uniform(-2, 2, jets), rng.uniform(85, 500, jets)
     predicted = mass * true_response(pt, eta) * rng.normal(1, 0.1, jets)
-    return {"pt": pt, "eta": eta, "mass": mass, "predicted": predicted, "weight": np.full(jets, np.nan)}
+    columns = {"event": np.arange(jets), "pt": pt, "eta": eta, "mass": mass, "predicted": predicted}
+    return columns | {"weight": np.full(jets, np.nan)}
 
 
 def write(path: Path, jets: dict[str, np.ndarray], model: str = "abc") -> Path:
@@ -125,9 +126,9 @@ WRONG = {
     "no masses": (lambda jets: jets["mass"].fill(np.nan), "no jet with a 'mass' above 85 GeV; to fix"),
     "no column": (lambda jets: jets.pop("mass"), "no column 'mass'"),
     "few jets": (lambda jets: jets["mass"][99:].fill(np.nan), r"99 \(effective\) jets with a generated mass"),
-    "negative weights": (lambda jets: jets["weight"].fill(-1), "the weight -1; expected none below zero"),
+    "negative weights": (lambda jets: jets["weight"].fill(-1), "row 0: weight is -1; expected zero or more"),
     "negative masses": (lambda jets: jets["predicted"].fill(-1), "expected positive predicted masses"),
-    "not finite": (lambda jets: jets["pt"].fill(np.inf), "row 0: pt, eta or predicted is not finite"),
+    "not finite": (lambda jets: jets["pt"].fill(np.inf), "row 0: pt or eta is not finite"),
 }
 
 
