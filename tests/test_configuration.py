@@ -89,6 +89,11 @@ WRONG = {
         [0.16, 0.84],
         "give three, 0.5 in the middle",
     ),
+    "pile-up without a vertex": (
+        "experiments.laptop.network",
+        {"name": "prongs", "vertex_dz": 0.1},
+        "needs the layer track_dz; the dataset 'flat' has track_pt, ecal, hcal only",
+    ),
     "a likelihood without widths": (
         "experiments.laptop.recipe.loss",
         "split_normal",

@@ -25,6 +25,14 @@ SMALL = {
     "kinematics": {"name": "kinematics", "width": 8, "depth": 2},
     "transformer": {"name": "transformer", "towers": 8, "width": 4, "heads": 2, "num_layers": 1},
     "prongs": {"name": "prongs", "particles": 16, "prongs": 3, "width": 8, "num_layers": 2},
+    "prongs without pile-up": {
+        "name": "prongs",
+        "particles": 16,
+        "prongs": 3,
+        "width": 8,
+        "num_layers": 2,
+        "vertex_dz": 0.1,
+    },
 }
 """One of each, with few operations."""
 

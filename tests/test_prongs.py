@@ -70,6 +70,32 @@ def test_a_neutral_particle_is_what_no_track_explains(track, ecal, hcal, kinds):
     assert {int(row[3]): row[0] for row in found if row[0] > 0} == pytest.approx(kinds, rel=2e-3)
 
 
+def test_tracks_of_other_vertices_are_removed_after_the_subtraction_of_their_energy():
+    shard = made_up()
+    hits = decode_hits(batch_of(shard), shard.meta)
+    towers, subtracted = build_towers(hits), build_towers(hits, 0.02)
+    every, kept = leading_particles(hits, towers, ALL), leading_particles(hits, subtracted, ALL, 0.02)
+    is_track = every[:, 3] == TRACK
+    removed = is_track & (every[:, 0] > 0) & (every[:, 5].abs() > 0.02)
+    assert 20 < removed.sum() < is_track.sum()
+    assert torch.allclose(kept[:, 0].sum(1), every[:, 0].masked_fill(removed, 0).sum(1), rtol=1e-5)
+    assert ((kept[:, 5].abs() <= 0.02) | (kept[:, 0] == 0)).all()
+    # Neutral particles are the same, and both definitions of the flow agree with the particles.
+    assert torch.equal(subtracted.flow.neutral_hadrons, towers.flow.neutral_hadrons)
+    assert torch.equal(subtracted.flow.neutral_fraction, towers.flow.neutral_fraction)
+    energy = particle_p4(kept.double()).sum(1)[:, 3]
+    assert torch.allclose(energy, subtracted.momenta[0].sum(2)[:, 3], rtol=2e-3)
+
+
+def test_without_a_limit_that_a_track_exceeds_nothing_is_removed():
+    shard = made_up()
+    hits = decode_hits(batch_of(shard), shard.meta)
+    everything, same = build_towers(hits), build_towers(hits, 1e6)
+    for expected, found in zip(everything.momenta, same.momenta, strict=True):
+        assert torch.equal(expected, found)
+    assert torch.equal(everything.contents, same.contents)
+
+
 def test_prongs_are_the_jets_that_fastjet_adds_up():
     momenta = particle_p4(particles_of(made_up(), SOME))[:1]
     inside = torch.rand(1, SOME, 2, generator=torch.Generator().manual_seed(1)) < 0.5

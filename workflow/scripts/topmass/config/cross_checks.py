@@ -201,6 +201,9 @@ def experiment_problems(key: tuple[str, ...], experiment: Mapping, dataset: Mapp
     if network in OF_CALORIMETERS and not CALORIMETER_LAYERS & set(dataset["layers"]):
         lacking = f"the dataset '{experiment['dataset']}' has {', '.join(dataset['layers'])} only"
         yield (*key, "network"), f"{network} takes {' or '.join(sorted(CALORIMETER_LAYERS))}, and {lacking}"
+    if experiment["network"].get("vertex_dz") is not None and "track_dz" not in dataset["layers"]:
+        lacking = f"the dataset '{experiment['dataset']}' has {', '.join(dataset['layers'])} only"
+        yield (*key, "network", "vertex_dz"), f"needs the layer track_dz; {lacking}"
     if recipe.get("schedule") == "cosine" and recipe.get("warmup_epochs", 1) >= recipe["epochs"]:
         yield (*key, "recipe", "warmup_epochs"), "the warm-up must end before the last epoch does"
     quantiles = recipe.get("quantiles", [])

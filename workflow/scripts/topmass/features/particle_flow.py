@@ -26,7 +26,13 @@ class ParticleFlow(NamedTuple):
 
 
 def particle_flow(
-    charged: Tensor, ecal: Tensor, hcal: Tensor, eta: Tensor, phi: Tensor, window_eta: Tensor
+    charged: Tensor,
+    ecal: Tensor,
+    hcal: Tensor,
+    eta: Tensor,
+    phi: Tensor,
+    window_eta: Tensor,
+    pileup: Tensor | None = None,
 ) -> ParticleFlow:
     """Combine tracks and calorimeters in each tower.
 
@@ -41,6 +47,7 @@ def particle_flow(
         eta: Δη (B, T) between the ECAL centroid and the centre of the window.
         phi: Δφ (B, T) between the same points.
         window_eta: η (B, 1) of the centre of the window.
+        pileup: Part (B, 4, T) of `charged` from pile-up, which is removed after the subtraction; None: nothing is.
     """
     cosh, sinh = window_eta.cosh(), window_eta.sinh()
     # Massless, with the rapidity of the tracks: this is invariant under boosts along the beam.
@@ -59,5 +66,7 @@ def particle_flow(
     neutral_hcal = neutral_hcal.masked_fill(neutral_hcal < track_energy.clamp(min=0).sqrt(), 0.0)
     neutral_ecal = (ecal - (expected - hcal).clamp(min=0)).clamp(min=0)
     cells = torch.addcmul(ecal[:, None] * per_ecal, hcal[:, None], per_hcal)
+    if pileup is not None:
+        charged = charged - pileup
     flow = torch.addcmul(torch.addcmul(charged, neutral_ecal[:, None], per_ecal), neutral_hcal[:, None], per_hcal)
     return ParticleFlow((flow, cells, charged), neutral_ecal / ecal.clamp(min=P4_EPS), neutral_hcal[:, None] * per_hcal)

@@ -7,8 +7,8 @@ from torch.nn import functional
 from topmass.features.hits import Hits
 from topmass.features.image_moments import scatter_sum
 from topmass.features.p4 import rapidity_phi, transverse_momentum
-from topmass.features.towers import MAX_TOWERS, Towers, tower_pixel
-from topmass.layers import SIDE, TOWER
+from topmass.features.towers import MAX_TOWERS, Towers, values_at_tracks
+from topmass.layers import SIDE
 
 PARTICLE_COLUMNS = 6
 """Columns per particle: pT in GeV, Δη and Δφ to the centre of the window, kind; for tracks also d0 and dz in cm."""
@@ -23,10 +23,11 @@ The result thus depends neither on the order of the hits nor on how a sort treat
 """
 
 
-def leading_particles(hits: Hits, towers: Towers, count: int) -> Tensor:
+def leading_particles(hits: Hits, towers: Towers, count: int, vertex_dz: float | None = None) -> Tensor:
     """Return the leading particles (B, PARTICLE_COLUMNS, count) float32 in descending pT, padded with zeros.
 
-    All are massless. A simulated jet has about 160. Crystals outside the `MAX_TOWERS` leading towers are ignored.
+    All are massless. A simulated jet has about 160. Crystals outside the `MAX_TOWERS` leading towers are ignored, and
+    tracks with a larger |dz| than `vertex_dz`, cm. None: no track is ignored.
     """
     jets = hits.window_eta.shape[0]
     in_slots = hits._replace(jet=towers.slot)
@@ -36,7 +37,10 @@ def leading_particles(hits: Hits, towers: Towers, count: int) -> Tensor:
         neutral_hadron_candidates(towers),
     ]
     columns, slot = map(torch.cat, zip(*candidates, strict=True))
-    positive = (columns[:, 0] > 0).nonzero()[:, 0]
+    selected = columns[:, 0] > 0
+    if vertex_dz is not None:
+        selected &= columns[:, 5].abs() <= vertex_dz
+    positive = selected.nonzero()[:, 0]
     columns, jet = columns[positive], jet_index_from_slot(slot[positive])
     pt, eta, phi = columns[:, :3].unbind(1)
     order = (jet * PT_CEILING - pt.clamp(max=PT_CEILING - 1) + (eta + phi / SIDE) * TIE_BREAK).sort().indices
@@ -55,11 +59,7 @@ def track_candidates(hits: Hits) -> tuple[Tensor, Tensor]:
     A track, its d0 and its dz are on the same pixel. `hits.jet` is the tower slot.
     """
     tracks = hits.of("track_pt")
-    pixel, pixels = tower_pixel(tracks), hits.window_eta.shape[0] * (MAX_TOWERS + 1) * TOWER**2
-    impact = []
-    for layer in ("track_d0", "track_dz"):
-        values = hits.of(layer)
-        impact.append(values.value.new_zeros(pixels).index_add_(0, tower_pixel(values), values.value)[pixel])
+    impact = [values_at_tracks(hits.of(layer), tracks) for layer in ("track_d0", "track_dz")]
     kind = torch.full_like(tracks.value, TRACK)
     return torch.stack([tracks.value, tracks.eta, tracks.phi, kind, *impact], dim=1), tracks.jet
 

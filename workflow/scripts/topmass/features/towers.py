@@ -49,8 +49,14 @@ class Towers(NamedTuple):
         return self.flow.momenta
 
 
-def build_towers(hits: Hits) -> Towers:
-    """Build the towers of jets. Hits of value zero and the order of the hits have no effect."""
+def build_towers(hits: Hits, vertex_dz: float | None = None) -> Towers:
+    """Build the towers of jets. Hits of value zero and the order of the hits have no effect.
+
+    Args:
+        hits: Hits of jets.
+        vertex_dz: Maximum |dz| in cm of tracks from the hard collision. Others are removed after particle flow: the
+            energy that they leave in the calorimeters is still subtracted. None: no track is removed.
+    """
     slot, number = assign_tower_slots(hits)
     # From here on, `jet` is the tower slot of a hit.
     hits = hits._replace(jet=slot)
@@ -58,7 +64,12 @@ def build_towers(hits: Hits) -> Towers:
     tracks, jets = hits.of("track_pt"), number.shape[0]
     momenta = massless_p4(tracks.value, tracks.eta, tracks.phi).unbind(1)
     charged = torch.stack([sum_hits_per_tower(component, tracks, jets) for component in momenta], dim=1)
-    flow = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None])
+    pileup = None
+    if vertex_dz is not None:
+        of_pileup = (values_at_tracks(hits.of("track_dz"), tracks).abs() > vertex_dz).double()
+        pileup = torch.stack([sum_hits_per_tower(component * of_pileup, tracks, jets) for component in momenta], dim=1)
+        tracks = tracks._replace(value=tracks.value * (1 - of_pileup))
+    flow = particle_flow(charged, energy, hcal, eta, phi, hits.window_eta[:, None], pileup)
     pt = torch.hypot(flow.momenta[0][:, 0], flow.momenta[0][:, 1])
     contents = [
         pixel_hits, sum_hits_per_tower((tracks.value > 0).double(), tracks, jets), (pt > 0).double(), energy,
@@ -156,6 +167,12 @@ def displaced_tracks(tracks: Hits, d0: Hits, jets: int) -> Tensor:
     size = d0.value.abs()
     weight = torch.where(size > MIN_DISPLACED_D0, (size / D0_UNIT).clamp(max=MOST_D0), 0.0)
     return sum_hits_per_tower(pt[tower_pixel(d0)] * weight, d0, jets)
+
+
+def values_at_tracks(layer: Hits, tracks: Hits) -> Tensor:
+    """Return the values (V,) of a layer at the pixels of V tracks; the `jet` of both is the tower slot."""
+    values = layer.value.new_zeros(layer.window_eta.shape[0] * (MAX_TOWERS + 1) * TOWER**2)
+    return values.index_add_(0, tower_pixel(layer), layer.value)[tower_pixel(tracks)]
 
 
 def tower_pixel(hits: Hits) -> Tensor:

@@ -24,12 +24,21 @@ class ConstituentNetwork(Network):
     Args:
         n_columns: Numbers per constituent.
         n_constituents: Constituents per jet, N.
+        vertex_dz: Maximum |dz| in cm of tracks from the hard collision, as in `build_towers`.
     """
 
     needs_hits = False
 
-    def __init__(self, shards: ShardMeta, n_outputs: int, n_columns: int, n_constituents: int) -> None:
+    def __init__(
+        self,
+        shards: ShardMeta,
+        n_outputs: int,
+        n_columns: int,
+        n_constituents: int,
+        vertex_dz: float | None = None,
+    ) -> None:
         super().__init__(shards, n_outputs)
+        self.vertex_dz = vertex_dz
         self.n_jet_features, self.shape = n_jet_features(shards), (n_columns, n_constituents)
         self.num_features = self.n_jet_features + n_columns * n_constituents
 
@@ -40,7 +49,7 @@ class ConstituentNetwork(Network):
     def compute_features(self, batch: SparseBatch) -> Tensor:
         """Compute jet features, followed by the flattened constituents. See `Network.compute_features`."""
         hits = decode_hits(batch, self.shards)
-        towers = build_towers(hits)
+        towers = build_towers(hits, self.vertex_dz)
         constituents = self.extract_constituents(hits, towers).flatten(1)
         return torch.cat([jet_features(batch, hits, towers, self.shards), constituents], dim=1)
 

@@ -32,6 +32,7 @@ class Prongs(ConstituentNetwork):
         prongs: Number of learned prongs P.
         width: Features per particle.
         num_layers: Assignment layers.
+        vertex_dz: Maximum |dz| in cm of tracks from the hard collision; others are removed. None: no track is removed.
     """
 
     def __init__(
@@ -42,14 +43,15 @@ class Prongs(ConstituentNetwork):
         prongs: int = 8,
         width: int = 48,
         num_layers: int = 3,
+        vertex_dz: float | None = None,
     ) -> None:
-        super().__init__(shards, n_outputs, PARTICLE_COLUMNS, particles)
+        super().__init__(shards, n_outputs, PARTICLE_COLUMNS, particles, vertex_dz)
         self.particles = particles
         self.backbone = ProngNet(self.n_jet_features, prongs, width, num_layers, n_outputs)
 
     def extract_constituents(self, hits: Hits, towers: Towers) -> Tensor:
         """Return the leading particles. See `ConstituentNetwork.extract_constituents`."""
-        return leading_particles(hits, towers, self.particles)
+        return leading_particles(hits, towers, self.particles, self.vertex_dz)
 
 
 class ProngNet(nn.Module):
