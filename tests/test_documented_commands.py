@@ -99,6 +99,7 @@ TABLE = {
     },
     "docs/results.md": {
         "snakemake --config 'run={experiments: [fast, kinematics, resnet15]}' 'evaluate={gbdt_on_subjets: true}'": DRY,
+        "snakemake --config 'run={experiments: [best]}'": DRY,
         "snakemake --configfile studies/realism.yaml": DRY,
         "python studies/oracle.py --jets 60000 --seed 1": (
             "some minutes: tests/test_oracle.py runs it with fewer jets"
