@@ -22,6 +22,11 @@ class Mass(nn.Module):
         super().__init__()
         (n_features,) = shapes["jet_features"]
         self.body = ProngNet(n_features, prongs, width, num_layers, n_outputs)
+        # The jet features are already normalised. Those of particles get constants near their means and widths: log pT,
+        # log of its fraction of the jet, and numbers of order one.
+        self.body.particle_norm.mean[:2] = torch.tensor([1.0, -5.0])
+        self.body.particle_norm.std[:2] = 1.3
+        self.body.particle_norm.std[2:] = 0.5
 
     def forward(self, jet_features, particles):
         """Return outputs (B, n_outputs) of jet features (B, K) and particles (B, N, 8)."""

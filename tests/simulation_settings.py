@@ -44,4 +44,10 @@ DETECTOR = {
     "dead_pixel_layer": 0,
 }
 SELECTION = {"jet_radius": 0.8, "pt_min": 400.0, "eta_max": 2.0, "top_match_dr": 0.8, "softdrop_zcut": 0.1}
-SETTINGS = {"generator": GENERATOR, "pileup": PILEUP, "detector": DETECTOR, "selection": SELECTION}
+SETTINGS = {
+    "generator": GENERATOR,
+    "pileup": PILEUP,
+    "detector": DETECTOR,
+    "randomize": {},
+    "selection": SELECTION,
+}

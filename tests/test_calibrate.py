@@ -128,6 +128,10 @@ WRONG = {
     "few jets": (lambda jets: jets["mass"][99:].fill(np.nan), r"99 \(effective\) jets with a generated mass"),
     "negative weights": (lambda jets: jets["weight"].fill(-1), "row 0: weight is -1; expected zero or more"),
     "negative masses": (lambda jets: jets["predicted"].fill(-1), "expected positive predicted masses"),
+    "a prediction that is not finite": (
+        lambda jets: jets["predicted"].__setitem__(7, np.nan),
+        r"row 7: the predicted mass is not finite \(1 jets\)",
+    ),
     "not finite": (lambda jets: jets["pt"].fill(np.inf), "row 0: pt or eta is not finite"),
 }
 
@@ -161,6 +165,13 @@ def test_predictions_have_the_calibrated_mass_next_to_the_raw_one(model, table, 
     response = correctionlib.CorrectionSet.from_file(str(path))["topmass_response"]
     factor = response.evaluate(raw["pt"].to_numpy(), np.abs(raw["eta"].to_numpy()), "nominal")
     assert np.allclose(out["calibrated"], raw["predicted"].to_numpy() * factor, rtol=1e-5)
+
+
+def test_a_calibration_from_predictions_of_an_unknown_model_is_used_for_any(model, table, tmp_path):
+    path = run(tmp_path, made_up(), model="")
+    assert "of the model unknown on" in path.read_text()
+    predict_jets(model, [str(table)], tmp_path / "out.parquet", device="cpu", calibration=path)
+    assert "calibrated" in pq.read_table(tmp_path / "out.parquet").column_names
 
 
 def test_a_tree_of_masses_has_them_too(model, tmp_path):

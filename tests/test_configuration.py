@@ -97,12 +97,12 @@ WRONG = {
     "a likelihood without widths": (
         "experiments.laptop.recipe.loss",
         "split_normal",
-        "split_normal needs 'quantiles'",
+        "split_normal needs 'quantiles: [0.16, 0.5, 0.84]' and 'schedule: cosine'",
     ),
     "a loss beside that of quantiles": (
         "experiments.laptop.recipe",
         {"epochs": 3, "batch_size": 8, "learning_rate": 0.1, "loss": "huber", "quantiles": [0.1, 0.5, 0.9]},
-        "with quantiles the loss is theirs",
+        "is huber; expected mae or split_normal with quantiles",
     ),
     "a key that YAML 1.1 takes for a truth": ("compute", {"on": 1}, "no such key; there are device"),
     "a loss that does not exist": ("experiments.laptop.recipe.loss", "mse", "'mse' is not one of"),

@@ -165,6 +165,14 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([*command, *arguments], cwd=folder, text=True, capture_output=True)
 
 
+@pytest.mark.parametrize("jets", ["gun", URL])
+def test_the_complete_configuration_is_valid_without_its_predictions(jets):
+    # The rule `workflow_report` starts Snakemake with it.
+    complete = asked(model="fast/1", jets=jets)
+    again = configure([ConfigSource("complete", {**complete, "predict": None})])
+    assert again["samples"].keys() == complete["samples"].keys() and again["run"] == complete["run"]
+
+
 @pytest.mark.slow
 def test_snakemake_predicts_what_the_script_does(folder):
     predict = {"model": "model.safetensors", "jets": "jets", "layers": NAMES}

@@ -74,7 +74,7 @@ def test_tracks_of_other_vertices_are_removed_after_the_subtraction_of_their_ene
     shard = made_up()
     hits = decode_hits(batch_of(shard), shard.meta)
     towers, subtracted = build_towers(hits), build_towers(hits, 0.02)
-    every, kept = leading_particles(hits, towers, ALL), leading_particles(hits, subtracted, ALL, 0.02)
+    every, kept = leading_particles(hits, towers, ALL), leading_particles(hits, subtracted, ALL)
     is_track = every[:, 3] == TRACK
     removed = is_track & (every[:, 0] > 0) & (every[:, 5].abs() > 0.02)
     assert 20 < removed.sum() < is_track.sum()

@@ -321,6 +321,14 @@ def test_the_stage_writes_all_numbers_in_three_forms_and_they_can_be_drawn(tmp_p
     assert sums.to_numpy() == pytest.approx(1)
 
 
+def test_an_estimator_that_a_sample_lacks_is_left_out_and_named(tmp_path, said):
+    wide, nominal = save(sample("wide", 8_000, 1, WIDE), tmp_path), save(sample("nominal", 4_000, 2), tmp_path)
+    lacking = save(background(), tmp_path, gen_softdrop_mass=None)
+    estimators = {fit["estimator"] for fit in run(tmp_path, wide, nominal, lacking)["fits"]}
+    assert "gen_softdrop_mass" not in estimators and "softdrop_mass" in estimators
+    assert "without soft-drop mass of generated jets, which a sample lacks" in said()
+
+
 def test_a_null_weight_is_one_and_a_network_without_intervals_has_no_categories(tmp_path):
     nothing = {"low": None, "high": None, "weight": np.full(4_000, np.nan)}
     path = save(sample("nominal", 4_000, 2), tmp_path, **nothing)
@@ -340,7 +348,7 @@ def test_unusable_samples_are_refused_in_one_line(tmp_path):
         ({"mass": np.full(4_000, np.nan)}, "4,000 of 4,000 jets have no generated mass; expected top quarks only"),
         ({"mass": np.full(4_000, 300.0)}, "no generated mass from 150 to 195 GeV"),
         ({"predicted": None}, "no column 'predicted'"),
-        ({"predicted": np.full(4_000, np.nan)}, "4,000 jets without a finite predicted mass"),
+        ({"predicted": np.full(4_000, np.nan)}, r"row 0: the predicted mass is not finite \(4,000 jets\)"),
         ({"weight": np.full(4_000, -1.0)}, "row 0: weight is -1; expected zero or more"),
         ({"predicted": np.full(4_000, 170.0)}, "all bins but one are empty"),
     ):

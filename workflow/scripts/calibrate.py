@@ -57,9 +57,8 @@ def calibrate(
     log_info(f"all: {of_all.jets:,.0f} jets, response {of_all.median:.4f} ± {of_all.error:.4f}")
     if sparse:
         log_info(f"{len(sparse)} of {factors.size} bins have fewer than {MIN_JETS} jets, and the factor of all jets")
-    about = (
-        f"1 / median response of the model {jets.model} on {len(ratio):,} jets of the sample {sample}, target {target}"
-    )
+    of_sample = f"{len(ratio):,} jets of the sample {sample}, target {target}"
+    about = f"1 / median response of the model {jets.model or 'unknown'} on {of_sample}"
     write_atomically(correction, json.dumps(correction_set(factors, errors, pt_bins, about), indent=1) + "\n")
 
 

@@ -212,9 +212,10 @@ def experiment_problems(key: tuple[str, ...], experiment: Mapping, dataset: Mapp
         yield (*key, "recipe", "quantiles"), "give three, 0.5 in the middle, such as [0.16, 0.5, 0.84], or none"
     loss = recipe.get("loss", "mae")
     if quantiles and loss not in ("mae", "split_normal"):
-        yield (*key, "recipe", "loss"), "with quantiles the loss is theirs: expected mae or split_normal"
-    if loss == "split_normal" and not quantiles:
-        yield (*key, "recipe", "loss"), "split_normal needs 'quantiles', such as [0.16, 0.5, 0.84]"
+        yield (*key, "recipe", "loss"), f"is {loss}; expected mae or split_normal with quantiles"
+    # A plateau is relative to the loss, and a likelihood may be negative.
+    if loss == "split_normal" and (quantiles != [0.16, 0.5, 0.84] or recipe.get("schedule") != "cosine"):
+        yield (*key, "recipe", "loss"), "split_normal needs 'quantiles: [0.16, 0.5, 0.84]' and 'schedule: cosine'"
 
 
 def evaluation_problems(key: tuple[str, ...], name: str, experiment: str, config: Mapping) -> Iterator[Problem]:

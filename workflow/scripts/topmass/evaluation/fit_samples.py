@@ -37,7 +37,8 @@ class FitSample:
         weight: Weight.
         mass: Generated mass in GeV; NaN without a top quark.
         top_pt: Generated pT of the top quark in GeV; NaN without a top quark.
-        values: Estimates in GeV by estimator: those of `ESTIMATE_COLUMNS` that all jets have, and `GENERATED`.
+        values: Estimates in GeV by estimator: those of `ESTIMATE_COLUMNS` that all jets have, and `GENERATED` if
+            any jet has it.
         width: Width of the network's interval in GeV; None if the network predicts no intervals.
     """
 

@@ -14,7 +14,7 @@ def read_results(path: Path, what: str, version: int, probe: Callable[[dict], ob
         path: JSON file.
         what: Kind of results, plural, for messages.
         version: Version that the code reads.
-        probe: Function that fails on other content, by the access to a value.
+        probe: Function that accesses a required value.
 
     Raises:
         BadInput: The file has another content or version.

@@ -76,8 +76,8 @@ class SampleJets:
         # The weight of a jet of unknown weight is 1.
         weight = np.where(np.isfinite(weight), weight, 1)
         estimates = {name: column(table, source) for name, source in ESTIMATE_COLUMNS.items()}
-        if wrong := np.count_nonzero(~np.isfinite(estimates["network"])):
-            raise BadInput(f"{path}: {wrong:,} jets without a finite predicted mass")
+        if len(wrong := np.flatnonzero(~np.isfinite(estimates["network"]))):
+            raise BadInput(f"{path}: row {wrong[0]}: the predicted mass is not finite ({len(wrong):,} jets)")
         return cls(
             event=table["event"].to_numpy(),
             pt=column(table, "pt"),

@@ -197,6 +197,8 @@ def fit_top_mass(
     wide, nominal, *variations = (sample.within(grid) for sample in (wide, nominal, *variations))
     samples = [wide, nominal, *([background] if background else []), *variations]
     estimators = [name for name in wide.estimators if all(name in sample.estimators for sample in samples)]
+    for name in (name for name in wide.estimators if name not in estimators):
+        log_info(f"without {FIT_TITLES[name]}, which a sample lacks")
     names = [*(sample.name for sample in variations), TOP_PT]
     if np.isnan(nominal.top_pt).any():
         raise BadInput(f"sample '{nominal.name}': jets without top_pt; expected simulated top quarks")

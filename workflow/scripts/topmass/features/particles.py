@@ -23,11 +23,11 @@ The result thus depends neither on the order of the hits nor on how a sort treat
 """
 
 
-def leading_particles(hits: Hits, towers: Towers, count: int, vertex_dz: float | None = None) -> Tensor:
+def leading_particles(hits: Hits, towers: Towers, count: int) -> Tensor:
     """Return the leading particles (B, PARTICLE_COLUMNS, count) float32 in descending pT, padded with zeros.
 
     All are massless. A simulated jet has about 160. Crystals outside the `MAX_TOWERS` leading towers are ignored, and
-    tracks with a larger |dz| than `vertex_dz`, cm. None: no track is ignored.
+    tracks with a larger |dz| than `towers.vertex_dz`.
     """
     jets = hits.window_eta.shape[0]
     in_slots = hits._replace(jet=towers.slot)
@@ -38,8 +38,8 @@ def leading_particles(hits: Hits, towers: Towers, count: int, vertex_dz: float |
     ]
     columns, slot = map(torch.cat, zip(*candidates, strict=True))
     selected = columns[:, 0] > 0
-    if vertex_dz is not None:
-        selected &= columns[:, 5].abs() <= vertex_dz
+    if towers.vertex_dz is not None:
+        selected = selected & (columns[:, 5].abs() <= towers.vertex_dz)
     positive = selected.nonzero()[:, 0]
     columns, jet = columns[positive], jet_index_from_slot(slot[positive])
     pt, eta, phi = columns[:, :3].unbind(1)

@@ -34,6 +34,8 @@ class Towers(NamedTuple):
             the beam.
         phi: Δφ (B, T) to the centre of the window, by particle flow.
         slot: Tower slot (V,) of each hit, one of B × (T + 1). The last slot of a jet is for hits in no leading tower.
+        vertex_dz: Maximum |dz| in cm of tracks from the hard collision. Others are removed after particle flow: the
+            energy that they leave in the calorimeters is still subtracted. None: no track is removed.
     """
 
     flow: ParticleFlow
@@ -42,6 +44,7 @@ class Towers(NamedTuple):
     rapidity: Tensor
     phi: Tensor
     slot: Tensor
+    vertex_dz: float | None = None
 
     @property
     def momenta(self) -> tuple[Tensor, ...]:
@@ -54,8 +57,7 @@ def build_towers(hits: Hits, vertex_dz: float | None = None) -> Towers:
 
     Args:
         hits: Hits of jets.
-        vertex_dz: Maximum |dz| in cm of tracks from the hard collision. Others are removed after particle flow: the
-            energy that they leave in the calorimeters is still subtracted. None: no track is removed.
+        vertex_dz: As in `Towers`.
     """
     slot, number = assign_tower_slots(hits)
     # From here on, `jet` is the tower slot of a hit.
@@ -75,7 +77,7 @@ def build_towers(hits: Hits, vertex_dz: float | None = None) -> Towers:
         pixel_hits, sum_hits_per_tower((tracks.value > 0).double(), tracks, jets), (pt > 0).double(), energy,
         displaced_tracks(tracks, hits.of("track_d0"), jets),
     ]  # fmt: skip
-    return Towers(flow, torch.stack(contents, dim=1), pt, *rapidity_phi(flow.momenta[0]), slot)
+    return Towers(flow, torch.stack(contents, dim=1), pt, *rapidity_phi(flow.momenta[0]), slot, vertex_dz)
 
 
 def assign_tower_slots(hits: Hits) -> tuple[Tensor, Tensor]:

@@ -24,21 +24,14 @@ class ConstituentNetwork(Network):
     Args:
         n_columns: Numbers per constituent.
         n_constituents: Constituents per jet, N.
-        vertex_dz: Maximum |dz| in cm of tracks from the hard collision, as in `build_towers`.
     """
 
     needs_hits = False
+    vertex_dz: float | None = None
+    """As in `Towers`; the subclass may set it."""
 
-    def __init__(
-        self,
-        shards: ShardMeta,
-        n_outputs: int,
-        n_columns: int,
-        n_constituents: int,
-        vertex_dz: float | None = None,
-    ) -> None:
+    def __init__(self, shards: ShardMeta, n_outputs: int, n_columns: int, n_constituents: int) -> None:
         super().__init__(shards, n_outputs)
-        self.vertex_dz = vertex_dz
         self.n_jet_features, self.shape = n_jet_features(shards), (n_columns, n_constituents)
         self.num_features = self.n_jet_features + n_columns * n_constituents
 

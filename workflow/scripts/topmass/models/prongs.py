@@ -45,13 +45,13 @@ class Prongs(ConstituentNetwork):
         num_layers: int = 3,
         vertex_dz: float | None = None,
     ) -> None:
-        super().__init__(shards, n_outputs, PARTICLE_COLUMNS, particles, vertex_dz)
-        self.particles = particles
+        super().__init__(shards, n_outputs, PARTICLE_COLUMNS, particles)
+        self.particles, self.vertex_dz = particles, vertex_dz
         self.backbone = ProngNet(self.n_jet_features, prongs, width, num_layers, n_outputs)
 
     def extract_constituents(self, hits: Hits, towers: Towers) -> Tensor:
         """Return the leading particles. See `ConstituentNetwork.extract_constituents`."""
-        return leading_particles(hits, towers, self.particles, self.vertex_dz)
+        return leading_particles(hits, towers, self.particles)
 
 
 class ProngNet(nn.Module):

@@ -29,8 +29,7 @@ def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> It
         block: Number of the block; its event numbers start at `block * EVENTS_PER_BLOCK`.
         seed: Seed of all blocks.
         settings: Fields of `GeneratorSettings`, `PileupSettings`, `DetectorSettings` and `JetSettings`, under the keys
-            "generator", "pileup", "detector" and "selection"; and under "randomize" the standard deviations of
-            `randomize`, if there are any.
+            "generator", "pileup", "detector" and "selection"; and under "randomize" the spreads of `randomize`.
 
     Raises:
         BadInput: If no jet is selected in MAX_EVENTS_WITHOUT_JET events, or if all event numbers of the block are used.
@@ -43,7 +42,7 @@ def generate_block(block: int, seed: int, settings: Mapping[str, Mapping]) -> It
     detector = DetectorSettings(**{name: float(value) for name, value in settings["detector"].items()})
     pool = minimum_bias_pool(generator.settings.collision_energy, pool_seed) if pileup.mean else None
     rngs = [np.random.default_rng(each) for each in (detector_seed, noise_seed, overlay_seed)]
-    spreads, settings_rng = settings.get("randomize", {}), np.random.default_rng(settings_seed)
+    spreads, settings_rng = settings["randomize"], np.random.default_rng(settings_seed)
     n_jets = 0
     for first in range(0, EVENTS_PER_BLOCK, EVENTS_PER_BATCH):
         if first >= MAX_EVENTS_WITHOUT_JET and not n_jets:

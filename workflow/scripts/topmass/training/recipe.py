@@ -42,7 +42,8 @@ class Recipe:
         augment_flips: Directions, "eta" and "phi", in which jets are mirrored at random.
         val_interval_jets: Jets between validations; None for one at the end of each epoch.
         quantiles: Three ascending quantiles of the mass, 0.5 in the centre. If set, the loss is their pinball loss, or
-            with the loss "split_normal" the negative logarithm of this density.
+            with "split_normal" a likelihood: the outputs are the mode of a density and the mode ± its two widths. The
+            interval between the outer outputs has a probability of 68 %, but they are not these quantiles.
     """
 
     epochs: int
@@ -130,7 +131,7 @@ def split_normal(predicted: Tensor, target: Tensor) -> Tensor:
     with three quantiles.
 
     Args:
-        predicted: Mode minus lower width, mode, and mode plus upper width (B, 3).
+        predicted: Mode minus lower width, mode, and mode plus upper width (B, 3); `MIN_WIDTH` is added to the widths.
         target: Masses (B,).
     """
     low, mode, high = predicted.unbind(1)
