@@ -121,5 +121,5 @@ def test_the_example_and_a_peer_go_through_the_workflow(packages, tmp_path):
         assert ended.returncode == 0, ended.stdout + ended.stderr
     comparison = next(copy.glob("results/**/comparison.txt")).read_text(encoding="utf-8")
     assert "mine" in comparison and "part" in comparison
-    masses = pq.read_table(next(copy.glob("results/predict/**/*.parquet")))
+    masses = pq.read_table(next(copy.glob("results/predicted/**/*.parquet")))
     assert len(masses) == 300
