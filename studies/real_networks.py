@@ -22,8 +22,8 @@ class Mass(nn.Module):
         super().__init__()
         (n_features,) = shapes["jet_features"]
         self.body = ProngNet(n_features, prongs, width, num_layers, n_outputs)
-        # The jet features are already normalised. Those of particles get constants near their means and widths: log pT,
-        # log of its fraction of the jet, and numbers of order one.
+        # The adapter normalises jet features alone. Particle features get constants near their means and widths: first
+        # log pT and the log of its fraction of the jet, then numbers of order one.
         self.body.particle_norm.mean[:2] = torch.tensor([1.0, -5.0])
         self.body.particle_norm.std[:2] = 1.3
         self.body.particle_norm.std[2:] = 0.5

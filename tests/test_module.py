@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import REPOSITORY
 from evaluate import evaluate
 from export_onnx import export_onnx
 from own_network import write_example
@@ -26,6 +27,7 @@ from topmass.features.particles import leading_particles
 from topmass.features.towers import build_towers
 from topmass.files import BadInput
 from topmass.layers import LAYERS
+from topmass.models.prongs import particle_p4
 from topmass.models.safetensors_io import read_tensors, to_bytes
 from topmass.models.trained_model import TrainedModel, build_network
 from topmass.preprocessing.shards import Shard
@@ -285,3 +287,16 @@ def test_a_missing_file_is_named(tmp_path):
     text = CONFIGURATION.format(dataset="flat", file=tmp_path / "none.py")
     with pytest.raises(BadInput, match=r"mine\.yaml: experiments\.mine\.network\.file: .*none\.py: no such file"):
         configure([ConfigSource("mine.yaml", parse(text))])
+
+
+def test_the_networks_of_the_study_on_real_top_quarks_differ_by_the_mass_of_the_particles():
+    file = str(REPOSITORY / "studies/real_networks.py")
+    batch, outputs = batch_of(made_up()), {}
+    for name in ("Mass", "Ratio"):
+        torch.manual_seed(1)
+        network = build_network({"name": "module", "file": file, "class": name}, made_up().meta, 3).eval()
+        torch.nn.init.normal_(network.backbone.body.head[-1].weight, std=0.01)
+        outputs[name] = network(batch)
+    p4 = particle_p4(leading_particles(hits := decode_hits(batch, made_up().meta), build_towers(hits), 64)).sum(1)
+    mass = (p4[:, 3] ** 2 - p4[:, :3].square().sum(1)).clamp(min=20**2).sqrt()
+    assert torch.allclose(outputs["Ratio"], outputs["Mass"] * (2 * mass / 500)[:, None], rtol=1e-2)

@@ -22,7 +22,7 @@ def particle_features(particles):
     """Return features (B, N, 14) of particles (B, N, 8), as in the weaver configurations of these networks.
 
     These are logarithms of pT and E and of their fractions of the jet, distance to the jet axis, position, kind, and
-    impact parameters; padding is zero. Offsets and factors of pT, E and ΔR are those of the configuration for JetClass.
+    impact parameters; padding is zero. pT, E and ΔR are scaled as in weaver's configuration for JetClass.
     """
     pt, eta, phi, energy, kind, d0, dz, mask = particles.unbind(2)
     jet_pt, jet_energy = pt.sum(1, keepdim=True), energy.sum(1, keepdim=True)
