@@ -69,7 +69,7 @@ def tables(card: str) -> list[list[list[str]]]:
     return [[re.split(r" (?<!\\)\| ", line[2:-2]) for line in table.splitlines()] for table in found]
 
 
-@pytest.mark.parametrize("experiment", ["laptop", "fast", "top_gun"])
+@pytest.mark.parametrize("experiment", ["laptop", "fast", "real", "top_gun"])
 @pytest.mark.parametrize("intervals", [False, True])
 def test_the_card_is_whole(results, experiment, intervals):
     if intervals:
@@ -112,9 +112,12 @@ def test_it_is_compared_with_trees_that_are_told_as_much(results):
 
 
 def test_the_limits_are_those_of_its_jets(results):
-    simulated, files = write(results), write(results, "top_gun")
-    assert "toy detector" in simulated and "pile-up" in simulated and "masses of 85 to 500 GeV" in simulated
-    assert "toy detector" not in files and "pile-up" in files and "top_gun_opendata_6.parquet" in files
+    simulated, tops, files = write(results), write(results, "real"), write(results, "top_gun")
+    assert "fast detector" in simulated and "have no pile-up" in simulated and "masses of 85 to 500 GeV" in simulated
+    assert "All training jets are from top quarks" in simulated
+    assert "30 further collisions" in tops and "`qcd_training`, whose target" in tops
+    assert "no pile-up" not in tops and "All training jets" not in tops
+    assert "fast detector" not in files and "pile-up" in files and "top_gun_opendata_6.parquet" in files
 
 
 def test_a_network_that_loses_is_told_so(results):
