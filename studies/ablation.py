@@ -30,12 +30,12 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
 from perturbations import drop_layer, flip_jets, shuffle_pixels
 from topmass.config.configuration import REPO_ROOT, configure
 from topmass.console import log_info, print_status, stage
-from topmass.data.augmentation import ETA, PHI
 from topmass.evaluation.bootstrap import Bootstrap
 from topmass.evaluation.metrics import METRICS, Metric, absolute
 from topmass.features.feature_registry import MOMENT_FEATURES
 from topmass.features.feature_table import build_feature_table
 from topmass.files import BadInput, write_atomically
+from topmass.layers import ETA, PHI
 from topmass.limits import available_cores
 from topmass.preprocessing.shards import Shard, ShardMeta, load_shards
 from topmass.preprocessing.split import SPLITS

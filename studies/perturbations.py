@@ -11,7 +11,7 @@ PERTURBATION_DEVICE = torch.device("cpu")
 
 
 def flip_jets(shard: Shard, flips: int) -> Shard:
-    """Reflect all jets; `flips` is `augmentation.ETA`, `augmentation.PHI`, or the sum of both."""
+    """Reflect all jets; `flips` is `ETA`, `PHI`, or the sum of both."""
     jets = torch.arange(len(shard))
     batch = SparseJets.of(shard, PERTURBATION_DEVICE).gather(jets, int(shard.offset[-1]))
     flipped = apply_flips(batch, torch.full_like(jets, flips, dtype=torch.uint8), shard.meta)

@@ -7,9 +7,8 @@ import pytest
 from ablation import measure_ablation
 from benchmarks.synthetic import make_synthetic_shard
 from perturbations import drop_layer, flip_jets, jet_index_of_values, shuffle_pixels
-from topmass.data.augmentation import ETA, PHI
 from topmass.files import BadInput
-from topmass.layers import LAYERS
+from topmass.layers import ETA, LAYERS, PHI
 from topmass.preprocessing.shards import Shard
 from training_runs import run
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from topmass.data.augmentation import ETA, PHI, sample_flips
+from topmass.data.augmentation import sample_flips
 from topmass.data.batches import BYTES_PER_VALUE, SparseJets
 from topmass.data.batching import iter_batches
 from topmass.data.datasets import InMemoryDataset, ShardedDataset, read_ahead
 from topmass.data.shard_files import ShardFiles
 from topmass.files import BadInput
-from topmass.layers import LAYERS, SIDE
+from topmass.layers import ETA, LAYERS, PHI, SIDE
 from topmass.preprocessing.shards import MASS_SCALE, Shard
 from topmass.process_group import ProcessGroup
 from training_runs import CPU, dense, events, find

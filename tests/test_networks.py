@@ -12,8 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from own_network import write_example
 from predict_test import predict_test
 from test_kinematics import ROUGH, made_up, rough
+from topmass.data.augmentation import IETA_STEP, apply_flips
 from topmass.data.batches import SparseBatch, SparseJets
 from topmass.evaluation.predictions import Predictions
+from topmass.layers import ETA, PHI
 from topmass.models.network import Head, Network
 from topmass.models.trained_model import TrainedModel, build_network
 from topmass.preprocessing.shards import Shard
@@ -138,6 +140,19 @@ def test_what_is_kept_of_jets_is_what_is_seen_in_them(dataset, settings):
         )
     assert torch.allclose(found, expected, atol=1e-6)
     assert kept.features.shape == (len(kept), network.num_features) and (len(kept.value) > 0) == network.needs_hits
+
+
+@pytest.mark.parametrize("flip", [ETA, PHI, ETA | PHI])
+def test_features_that_are_kept_are_mirrored_as_the_jets_are(flip, settings):
+    shard = made_up()
+    network, jets, flips = network_for(settings, shard), batch_of(shard), torch.full((len(shard),), flip).byte()
+    kept = jets._replace(features=network.compute_features(jets))
+    mirrored = apply_flips(kept, flips, shard.meta, network.feature_parity).features
+    expected = network.compute_features(apply_flips(jets, flips, shard.meta))
+    # A mirrored `ieta` is one pixel further; particles of equal pT may change places.
+    close = torch.isclose(mirrored, expected, rtol=1e-3, atol=1e-3 + IETA_STEP)
+    assert close.float().mean() > 0.998 or not close.numel()
+    assert network.num_features == 0 or not torch.allclose(kept.features, expected, rtol=1e-2, atol=1e-2)
 
 
 def test_a_training_that_is_broken_off_ends_with_the_same_weights(dataset, tmp_path, settings, monkeypatch):

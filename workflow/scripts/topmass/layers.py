@@ -12,6 +12,8 @@ SIDE = 125
 """Pixels per side of an image."""
 TOWER = 5
 """Pixels per side of an HCAL tower."""
+ETA, PHI = 1, 2
+"""Bits of a reflection η → −η or φ → −φ of a jet at the centre of its window; 0 means none."""
 PIXEL_ETA = 0.087 / TOWER
 """Size of a pixel in η."""
 PIXEL_PHI = 2 * math.pi / 360

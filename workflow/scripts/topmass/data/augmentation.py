@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from topmass.data.batches import LARGEST_IETA, SparseBatch, unravel_pixels
+from topmass.layers import ETA, PHI
 from topmass.preprocessing.shards import ShardMeta
 
-ETA, PHI = 1, 2
-"""Bits of a flip; 0 means no reflection."""
 ODD_LAYERS = {"track_dz": ETA, "track_d0": PHI}
 IETA_STEP = 1 / LARGEST_IETA
 """Size of one pixel in `position`. Pixel i lies between η = i and i + 1 pixels, so its mirror image is −1 − i."""
@@ -39,10 +38,19 @@ def sample_flips(jets: int, directions: list[str], generator: torch.Generator) -
     return drawn & sum(bits[direction] for direction in directions)
 
 
-def apply_flips(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBatch:
+def apply_flips(
+    batch: SparseBatch, flips: Tensor, meta: ShardMeta, feature_parity: Tensor | None = None
+) -> SparseBatch:
     """Reflect jets by flips (B,) of bits `ETA` and `PHI`; rows run in η, columns in φ.
 
-    Cached features are dropped, because they are not reflected.
+    Cached features change their signs. They are those of the reflected jet, except that a feature that contains `ieta`
+    differs by the size of one pixel.
+
+    Args:
+        batch: Jets.
+        flips: Flips.
+        meta: Metadata of the shards.
+        feature_parity: Reflections (K,) that change the sign of each feature, as in `Network`; None drops features.
     """
     hits, cell = unravel_pixels(batch, meta)
     across = meta.side // cell
@@ -56,4 +64,11 @@ def apply_flips(batch: SparseBatch, flips: Tensor, meta: ShardMeta) -> SparseBat
     # Without a position, both parts are empty.
     iphi, ieta = batch.position[:, :1], batch.position[:, 1:]
     position = torch.cat([iphi, torch.where((flips & ETA).bool()[:, None], -ieta - IETA_STEP, ieta)], dim=1)
-    return batch._replace(pixel=pixel, value=value, position=position, features=batch.features[:, :0])
+    features = batch.features[:, :0] if feature_parity is None else reflect(batch.features, flips, feature_parity)
+    return batch._replace(pixel=pixel, value=value, position=position, features=features)
+
+
+def reflect(features: Tensor, flips: Tensor, parity: Tensor) -> Tensor:
+    """Change the sign of features (B, K) with an odd number of bits that their parity (K,) and the flip (B,) share."""
+    common = flips[:, None] & parity
+    return torch.where((common & ETA).bool() ^ (common & PHI).bool(), -features, features)

@@ -33,10 +33,12 @@ class Minibatch(NamedTuple):
     jets: int
     event: np.ndarray
 
-    def on(self, device: torch.device, meta: ShardMeta) -> SparseBatch:
-        """Return the jets of this rank on a device, with the flips applied."""
+    def on(self, device: torch.device, meta: ShardMeta, feature_parity: torch.Tensor | None = None) -> SparseBatch:
+        """Return the jets of this rank on a device, with the flips applied; see `apply_flips`."""
         batch = self.sparse.to(device)
-        return batch if self.flips is None else apply_flips(batch, self.flips.to(device, non_blocking=True), meta)
+        if self.flips is None:
+            return batch
+        return apply_flips(batch, self.flips.to(device, non_blocking=True), meta, feature_parity)
 
 
 def iter_batches(views: Iterable[ShuffledView], size: int, group: ProcessGroup) -> Iterator[Minibatch]:

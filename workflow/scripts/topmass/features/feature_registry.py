@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain, combinations
 from typing import NamedTuple
 
-from topmass.layers import LAYERS
+from topmass.layers import ETA, LAYERS, PHI
 from topmass.preprocessing.shards import ShardMeta
 
 CONES = (0.2, 0.4, 0.6, 0.8, 1.0, 1.6)
@@ -34,6 +34,7 @@ class Feature(NamedTuple):
         layers: It requires at least one of these layers, and uses all that are available; empty: no requirement.
         position: True if it requires the position of the jet in the detector.
         other_layers: It also requires at least one of these; empty: no requirement.
+        odd: Reflections, `ETA`, `PHI` or both, that change its sign.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Feature(NamedTuple):
     layers: tuple[str, ...] = ()
     position: bool = False
     other_layers: tuple[str, ...] = ()
+    odd: int = 0
 
 
 def cell_feature(name: str, unit: str, meaning: str, position: bool = False) -> Feature:
@@ -69,11 +71,11 @@ MOMENT_FEATURES = (
     *(Feature(f"{layer.name}_hits", "1", f"cells of {layer.name} with a value", (layer.name,)) for layer in LAYERS),
     Feature("ecal_energy", "GeV", "energy of all crystals", ("ecal",)),
     Feature("hcal_energy", "GeV", "energy of all towers", ("hcal",)),
-    cell_feature("mean_eta", "1", "mean Δη of the cells, by energy"),
-    cell_feature("mean_phi", "rad", "mean Δφ of the cells, by energy"),
+    cell_feature("mean_eta", "1", "mean Δη of the cells, by energy")._replace(odd=ETA),
+    cell_feature("mean_phi", "rad", "mean Δφ of the cells, by energy")._replace(odd=PHI),
     cell_feature("mean_eta_eta", "1", "mean Δη² of the cells, by energy"),
     cell_feature("mean_phi_phi", "rad²", "mean Δφ² of the cells, by energy"),
-    cell_feature("mean_eta_phi", "rad", "mean Δη Δφ of the cells, by energy"),
+    cell_feature("mean_eta_phi", "rad", "mean Δη Δφ of the cells, by energy")._replace(odd=ETA | PHI),
     cell_feature("mean_r", "1", "mean ΔR of the cells, by energy"),
     cell_feature("mean_r_r_r", "1", "mean ΔR³ of the cells, by energy"),
     cell_feature("concentration", "1", "Σe² / (Σe)² over the cells: one over their number if all have the same energy"),
@@ -125,9 +127,9 @@ def subjet_features(radius: float, count: int) -> Iterator[Feature]:
         yield p4._replace(name=f"{name}_{p4.name}_pt_left", meaning=f"pT of what is in no {of}, {p4.meaning}")
     flow = MOMENTUM_DEFINITIONS[0]
     for k in range(1, count + 1):
-        for angle, unit, symbol in (("rapidity", "1", "Δy"), ("phi", "rad", "Δφ")):
+        for angle, unit, symbol, odd in (("rapidity", "1", "Δy", ETA), ("phi", "rad", "Δφ", PHI)):
             meaning = f"{symbol} of number {k} of {of}, {flow.meaning}"
-            yield flow._replace(name=f"{name}_flow_{angle}_{k}", unit=unit, meaning=meaning)
+            yield flow._replace(name=f"{name}_flow_{angle}_{k}", unit=unit, meaning=meaning, odd=odd)
         for observable in TOWER_OBSERVABLES:
             meaning = f"{observable.meaning} of number {k} of {of}"
             yield observable._replace(name=f"{name}_{observable.name}_{k}", meaning=meaning)

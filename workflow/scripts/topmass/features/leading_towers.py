@@ -6,8 +6,11 @@ from torch import Tensor
 from topmass.features.feature_registry import MOMENTUM_DEFINITIONS, TOWER_OBSERVABLES
 from topmass.features.p4 import mass2, minkowski_dot, rapidity_phi, transverse_momentum
 from topmass.features.towers import Towers
+from topmass.layers import ETA, PHI
 
-TOWER_COLUMNS = 4 + len(MOMENTUM_DEFINITIONS[1:]) + len(TOWER_OBSERVABLES)
+TOWER_PARITY = (0, PHI, ETA, 0) + (0,) * len(MOMENTUM_DEFINITIONS[1:] + TOWER_OBSERVABLES)
+"""Reflections that change the sign of each column of a tower."""
+TOWER_COLUMNS = len(TOWER_PARITY)
 """Columns per tower: particle-flow four-momentum, pT by the other momentum definitions, and observables."""
 N_TOWER_FEATURES = 9 + TOWER_COLUMNS - 4
 """Features per tower; see `tower_features`."""

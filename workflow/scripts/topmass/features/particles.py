@@ -8,9 +8,11 @@ from topmass.features.hits import Hits
 from topmass.features.image_moments import scatter_sum
 from topmass.features.p4 import rapidity_phi, transverse_momentum
 from topmass.features.towers import MAX_TOWERS, Towers, values_at_tracks
-from topmass.layers import SIDE
+from topmass.layers import ETA, PHI, SIDE
 
-PARTICLE_COLUMNS = 6
+PARTICLE_PARITY = (0, ETA, PHI, 0, PHI, ETA)
+"""Reflections that change the sign of each column of a particle."""
+PARTICLE_COLUMNS = len(PARTICLE_PARITY)
 """Columns per particle: pT in GeV, Δη and Δφ to the centre of the window, kind; for tracks also d0 and dz in cm."""
 TRACK, CRYSTAL, HADRON = range(3)
 """Kinds of particles: charged particle, neutral energy in an ECAL crystal, neutral energy in an HCAL tower."""

@@ -1,12 +1,15 @@
 """Base class of networks that take a set of constituents in addition to jet features."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from topmass.data.batches import SparseBatch
 from topmass.features.hits import Hits, decode_hits
 from topmass.features.towers import Towers, build_towers
-from topmass.models.kinematics import jet_features, n_jet_features
+from topmass.models.kinematics import jet_feature_parity, jet_features
 from topmass.models.network import Network
 from topmass.preprocessing.shards import ShardMeta
 
@@ -22,7 +25,7 @@ class ConstituentNetwork(Network):
     Its backbone has `fit_input_norm` and `forward` of jet features (B, K) and constituents (B, columns, N).
 
     Args:
-        n_columns: Numbers per constituent.
+        column_parity: Reflections that change the sign of each column of the constituents; see `Network`.
         n_constituents: Constituents per jet, N.
     """
 
@@ -30,10 +33,10 @@ class ConstituentNetwork(Network):
     vertex_dz: float | None = None
     """As in `Towers`; the subclass may set it."""
 
-    def __init__(self, shards: ShardMeta, n_outputs: int, n_columns: int, n_constituents: int) -> None:
-        super().__init__(shards, n_outputs)
-        self.n_jet_features, self.shape = n_jet_features(shards), (n_columns, n_constituents)
-        self.num_features = self.n_jet_features + n_columns * n_constituents
+    def __init__(self, shards: ShardMeta, n_outputs: int, column_parity: Sequence[int], n_constituents: int) -> None:
+        jet_parity = jet_feature_parity(shards)
+        super().__init__(shards, n_outputs, [*jet_parity, *np.repeat(column_parity, n_constituents)])
+        self.n_jet_features, self.shape = len(jet_parity), (len(column_parity), n_constituents)
 
     def extract_constituents(self, hits: Hits, towers: Towers) -> Tensor:
         """Return constituents (B, columns, N) float32, padded with zeros."""

@@ -9,6 +9,7 @@ from topmass.features.hits import Hits, decode_hits
 from topmass.features.image_moments import compute_image_moments
 from topmass.features.subjets import compute_subjet_features
 from topmass.features.towers import Towers, build_towers
+from topmass.layers import ETA
 from topmass.models.network import InputNorm, Network, mlp, zero_init_head
 from topmass.preprocessing.shards import ShardMeta
 
@@ -24,8 +25,7 @@ class Kinematics(Network):
     needs_hits = False
 
     def __init__(self, shards: ShardMeta, n_outputs: int, width: int = 192, depth: int = 4) -> None:
-        super().__init__(shards, n_outputs)
-        self.num_features = n_jet_features(shards)
+        super().__init__(shards, n_outputs, jet_feature_parity(shards))
         self.input_norm = InputNorm(self.num_features)
         self.backbone = nn.Sequential(*mlp(self.num_features, width, depth), zero_init_head(width, n_outputs))
 
@@ -43,9 +43,10 @@ class Kinematics(Network):
         return self.backbone(self.input_norm(self.cached_features(batch)))
 
 
-def n_jet_features(shards: ShardMeta) -> int:
-    """Return the number of features from `jet_features`."""
-    return len(available_features(MOMENT_FEATURES + SUBJET_FEATURES, shards)) + shards.coordinates
+def jet_feature_parity(shards: ShardMeta) -> list[int]:
+    """Return the reflections that change the sign of each feature from `jet_features`; see `Network`."""
+    features = available_features(MOMENT_FEATURES + SUBJET_FEATURES, shards)
+    return [feature.odd for feature in features] + [0, ETA][: shards.coordinates]
 
 
 def jet_features(batch: SparseBatch, hits: Hits, towers: Towers, shards: ShardMeta) -> Tensor:

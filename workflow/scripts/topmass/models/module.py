@@ -8,20 +8,22 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import CodeType, MappingProxyType, ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from topmass.data.batches import SparseBatch, to_dense_images
 from topmass.features.hits import decode_hits
-from topmass.features.leading_towers import TOWER_COLUMNS, leading_towers
-from topmass.features.particles import PARTICLE_COLUMNS, leading_particles
+from topmass.features.leading_towers import TOWER_COLUMNS, TOWER_PARITY, leading_towers
+from topmass.features.particles import PARTICLE_COLUMNS, PARTICLE_PARITY, leading_particles
 from topmass.features.towers import build_towers
 from topmass.files import BadInput, resource_exhausted
-from topmass.models.kinematics import jet_features, n_jet_features
+from topmass.models.kinematics import jet_feature_parity, jet_features
 from topmass.models.network import InputNorm, Network
 from topmass.network_file import NETWORK_INPUTS, named_inputs, require_known
 from topmass.preprocessing.shards import ShardMeta
@@ -74,20 +76,22 @@ class ModuleNetwork(Network):
         with self.errors_with_line("executing the file", everywhere=True):
             user_class = getattr(execute(self.source, file, self.sha256), class_name)
         self.inputs = forward_inputs(user_class, f"{file}: class {class_name}")
-        n_features = n_jet_features(shards) if "jet_features" in self.inputs else 0
+        parity = {
+            "jet_features": jet_feature_parity(shards),
+            "particles": np.repeat(PARTICLE_PARITY, particles),
+            "towers": np.repeat(TOWER_PARITY, towers),
+        }
+        parity = {name: each for name, each in parity.items() if name in self.inputs}
+        self.register_features([*chain.from_iterable(parity.values())])
+        self.sizes = {name: len(each) for name, each in parity.items()}
+        self.needs_hits = bool({"image", "hits"} & {*self.inputs})
+        n_features = self.sizes.get("jet_features", 0)
         shapes = {
             "particles": (particles, MODULE_PARTICLE_COLUMNS),
             "towers": (towers, TOWER_COLUMNS),
             "jet_features": (n_features,),
             "image": (len(shards.layers), shards.side, shards.side),
         }
-        sizes = {
-            "jet_features": n_features,
-            "particles": PARTICLE_COLUMNS * particles,
-            "towers": TOWER_COLUMNS * towers,
-        }
-        self.sizes = {name: size for name, size in sizes.items() if name in self.inputs}
-        self.num_features, self.needs_hits = sum(self.sizes.values()), bool({"image", "hits"} & {*self.inputs})
         self.input_norm = InputNorm(n_features)
         arguments = {"n_outputs": n_outputs, "shapes": {name: shapes[name] for name in shapes if name in self.inputs}}
         with self.errors_with_line(f"class {class_name}", everywhere=True):

@@ -1,5 +1,6 @@
 """Base class and common layers of networks."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -23,16 +24,23 @@ class Network(nn.Module):
         n_outputs: Outputs per jet: one, or the quantiles; second argument of all networks.
         needs_hits: Whether `forward` uses the hits of a batch, and not the cached features alone.
         num_features: Features per jet from `compute_features`; 0 for none. They are computed once and cached.
+        feature_parity: Reflections, `ETA`, `PHI` or both, that change the sign of each feature (num_features,) uint8.
         backbone: The part that `torch.compile` compiles. Its input shapes depend on the batch size alone.
     """
 
     needs_hits = True
-    num_features = 0
     backbone: nn.Module
+    feature_parity: Tensor
 
-    def __init__(self, shards: ShardMeta, n_outputs: int) -> None:
+    def __init__(self, shards: ShardMeta, n_outputs: int, feature_parity: Sequence[int] = ()) -> None:
         super().__init__()
         self.shards, self.n_outputs = shards, n_outputs
+        self.register_features(feature_parity)
+
+    def register_features(self, parity: Sequence[int]) -> None:
+        """Set the number of cached features and their parity."""
+        self.num_features = len(parity)
+        self.register_buffer("feature_parity", torch.tensor(parity, dtype=torch.uint8), persistent=False)
 
     def compute_features(self, batch: SparseBatch) -> Tensor:
         """Compute features (B, `num_features`) float32 from the hits of a batch."""

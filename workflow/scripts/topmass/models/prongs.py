@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from topmass.features.hits import Hits
 from topmass.features.p4 import massless_p4, minkowski_dot, rapidity_phi, transverse_momentum
-from topmass.features.particles import CRYSTAL, HADRON, PARTICLE_COLUMNS, TRACK, leading_particles
+from topmass.features.particles import CRYSTAL, HADRON, PARTICLE_PARITY, TRACK, leading_particles
 from topmass.features.towers import Towers
 from topmass.models.constituents import JET_DIM, MASK_VALUE, ConstituentNetwork
 from topmass.models.network import InputNorm, mlp, zero_init_head
@@ -45,7 +45,7 @@ class Prongs(ConstituentNetwork):
         num_layers: int = 3,
         vertex_dz: float | None = None,
     ) -> None:
-        super().__init__(shards, n_outputs, PARTICLE_COLUMNS, particles)
+        super().__init__(shards, n_outputs, PARTICLE_PARITY, particles)
         self.particles, self.vertex_dz = particles, vertex_dz
         self.backbone = ProngNet(self.n_jet_features, prongs, width, num_layers, n_outputs)
 

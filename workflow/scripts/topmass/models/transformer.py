@@ -8,7 +8,7 @@ from topmass.features.hits import Hits
 from topmass.features.leading_towers import (
     N_PAIR_FEATURES,
     N_TOWER_FEATURES,
-    TOWER_COLUMNS,
+    TOWER_PARITY,
     leading_towers,
     pairwise_features,
     tower_features,
@@ -40,7 +40,7 @@ class Transformer(ConstituentNetwork):
     def __init__(
         self, shards: ShardMeta, n_outputs: int, towers: int = 40, width: int = 12, heads: int = 4, num_layers: int = 2
     ) -> None:
-        super().__init__(shards, n_outputs, TOWER_COLUMNS, towers)
+        super().__init__(shards, n_outputs, TOWER_PARITY, towers)
         self.towers = towers
         self.backbone = TowerTransformer(self.n_jet_features, heads * width, heads, num_layers, n_outputs)
 

@@ -125,10 +125,8 @@ def run_training(config: TrainConfig, group: ProcessGroup, device: torch.device,
         files = {split: ShardFiles.find([Path(path) for path in paths], statistics) for split, paths in splits.items()}
         model = TrainedModel.new(config.network, files["train"].meta, recipe.quantiles)
         model.network.to(device, memory_format=torch.channels_last)
-        # Cached features are not mirrored.
-        specs = {"train": None if recipe.augment_flips else model.network, "validation": model.network}
         datasets, placement = choose_placement(
-            {split: replace(files[split], spec=specs[split]) for split in splits},
+            {split: replace(files[split], spec=model.network) for split in splits},
             compute.placement, compute.memory, device, list(recipe.augment_flips), group, compute.processes,
         )  # fmt: skip
         train, validation = datasets["train"], datasets["validation"]

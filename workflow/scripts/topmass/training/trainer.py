@@ -144,7 +144,7 @@ class Trainer:
         """Update the weights with one batch, without a GPU synchronisation."""
         state, recipe = self.state, self.recipe
         state.learning_rate = self.learning_rate(state.step)
-        batch = minibatch.on(self.device, self.jets.meta)
+        batch = minibatch.on(self.device, self.jets.meta, state.network.feature_parity)
         with autocast(self.device, self.precision):
             predicted = state.network(batch)
         # This rank's part of the mean over the global batch; the parts of all ranks add up to the mean.
