@@ -1,11 +1,10 @@
 """Compare `prongs` with and without an auxiliary target: whether the three quarks are in the window.
 
-    python studies/auxiliary.py real_wide/1 [--weight 0.02] [--seeds 1 2] [--out results/auxiliary]
+    python studies/auxiliary.py real/1 [--weight 0.02] [--seeds 1 2] [--out results/auxiliary]
 
 The network, recipe and shards are those of this training, in results/. Both networks have the same start and the same
-batches. The loss of the second one has an additional term, `--weight` times the cross-entropy of a
-further output with the label; jets of the background have no label. The output is MAE and paired difference on the
-test jets of each seed.
+batches. The loss of the second one has an additional term, `--weight` times the cross-entropy of a further output with the
+label; jets of the background have no label. The output is MAE and paired difference on the test jets of each seed.
 """
 
 import argparse
@@ -175,7 +174,7 @@ def compare(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Compare a network with and without an auxiliary target.")
-    parser.add_argument("training", metavar="EXPERIMENT/SEED", help="a training of this run, such as real_wide/1")
+    parser.add_argument("training", metavar="EXPERIMENT/SEED", help="a training of this run, such as real/1")
     parser.add_argument("--weight", type=float, default=0.02, help="weight of the auxiliary loss")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=Path("results/auxiliary"))

@@ -8,6 +8,7 @@ GENERATOR = {
     "collision_energy": 13000.0,
     "initial_state_radiation": False,
     "multiparton_interactions": False,
+    "pt_bias": 5,
     "pythia": (),
 }
 PILEUP = {"mean": 0.0, "vertex_sigma_z": 4.0}

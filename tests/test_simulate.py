@@ -14,6 +14,7 @@ import pytest
 
 import simulate as stage
 from simulation_settings import DETECTOR, GENERATOR, SETTINGS
+from topmass.evaluation.sample_jets import effective_number
 from topmass.files import BadInput
 from topmass.jets import EVENTS_PER_BLOCK, JetBatch, JetTable, concat_jets
 from topmass.layers import LAYERS
@@ -201,10 +202,16 @@ def test_qcd_has_no_top_quark_and_all_its_jets(tmp_path):
 
 
 def test_weights_undo_the_bias_of_the_pt_spectrum():
-    events = generate(300, process="qcd", mass=None)
-    pt = np.hypot(events.particles.px, events.particles.py)
-    hardest = np.maximum.reduceat(pt, events.particles.offset[:-1])
-    assert np.average(hardest, weights=events.weight) < 0.95 * hardest.mean()
+    means, effective = {}, {}
+    for bias in (0, 1, 5):
+        events = generate(300, process="qcd", mass=None, pt_bias=bias)
+        pt = np.hypot(events.particles.px, events.particles.py)
+        hardest = np.maximum.reduceat(pt, events.particles.offset[:-1])
+        means[bias] = np.average(hardest, weights=events.weight), hardest.mean()
+        effective[bias] = effective_number(events.weight)
+    assert means[0][0] == means[0][1] and effective[0] == pytest.approx(300)
+    assert means[5][1] > 1.1 * means[0][0] and abs(means[5][0] / means[0][0] - 1) < 0.06
+    assert effective[5] < 0.7 * effective[1]
     assert (generate(20).weight == 1).all()
 
 

@@ -22,7 +22,8 @@ rule predict_sample:
         "results/benchmark/predict_sample/{experiment}/{seed}/{sample}.tsv"
     conda:
         "../../envs/samples.yaml"
-    threads: 8
+    # A run has many of these jobs, and several with one thread finish sooner than one with several threads.
+    threads: 1
     resources:
         gpu=int(config["compute"]["device"].startswith("cuda")),
     params:

@@ -40,7 +40,7 @@ class GeneratorSettings:
 
     Attributes:
         process: "gun" is g g → t t̄ with flat mass, pT and η, without a physical rate. "ttbar" is pp → t t̄ and "qcd"
-            is pp → two partons other than top. Both have all QCD subprocesses and a pT spectrum biased to high values.
+            is pp → two partons other than top. Both have all QCD subprocesses.
         mass: Range of the top mass; a forced wide Breit–Wigner spreads the masses of "ttbar" over it. A number is the
             pole mass of "ttbar", with its natural width. None for "qcd".
         pt: Range of the top pT for "gun", of p̂T of the hard process otherwise.
@@ -48,6 +48,7 @@ class GeneratorSettings:
         collision_energy: Centre-of-mass energy of "ttbar", "qcd" and pile-up.
         initial_state_radiation: Simulate initial-state radiation.
         multiparton_interactions: Simulate multiparton interactions.
+        pt_bias: Power of p̂T by which the p̂T spectrum of "ttbar" and "qcd" differs from the physical one.
         pythia: Further settings of Pythia, such as "TimeShower:renormMultFac = 4"; they override those above.
     """
 
@@ -58,6 +59,7 @@ class GeneratorSettings:
     collision_energy: float
     initial_state_radiation: bool
     multiparton_interactions: bool
+    pt_bias: float
     pythia: tuple[str, ...] = ()
 
 
@@ -236,17 +238,17 @@ def captured_output() -> Iterator[list[str]]:
 
 
 def hard_process_settings(settings: GeneratorSettings) -> tuple[str, ...]:
-    """Return the Pythia settings of pp → t t̄ or pp → jets, with a p̂T spectrum that is biased to high values.
+    """Return the Pythia settings of pp → t t̄ or pp → jets.
 
-    The bias makes the spectrum nearly flat; the weights of the events undo it. An artificial width that spreads the
-    top mass over a range has no weight: it produces a training spectrum, not a prediction.
+    The weights of the events undo the bias of the p̂T spectrum. An artificial width that spreads the top mass over a
+    range has no weight: it produces a training spectrum, not a prediction.
     """
     common = (
         f"Beams:eCM = {settings.collision_energy}",
         f"PhaseSpace:pTHatMin = {settings.pt[0]}",
         f"PhaseSpace:pTHatMax = {settings.pt[1]}",
         "PhaseSpace:bias2Selection = on",
-        "PhaseSpace:bias2SelectionPow = 5.",
+        f"PhaseSpace:bias2SelectionPow = {settings.pt_bias}",
         f"PhaseSpace:bias2SelectionRef = {settings.pt[0]}",
     )
     if settings.process == "qcd":

@@ -80,7 +80,9 @@ class Predictor:
 
         `advance` is called with the number of jets after each batch.
         """
-        jets = InMemoryDataset(SparseJets.of(shard, self.device))
-        batches = predict_batches(self.model.network, jets, self.device, self.precision, advance=advance)
+        network = self.model.network
+        hits = int(shard.offset[-1]) if network.needs_hits else 0
+        jets = InMemoryDataset(SparseJets.build([shard], shard.meta, len(shard), hits, self.device, network))
+        batches = predict_batches(network, jets, self.device, self.precision, advance=advance)
         outputs = torch.cat([outputs for _, outputs in batches])
         return scale_intervals(outputs, self.model.conformal_scale).cpu().numpy() * MASS_SCALE
