@@ -3,8 +3,8 @@
     python studies/auxiliary.py real/1 [--weight 0.02] [--seeds 1 2] [--out results/auxiliary]
 
 The network, recipe and shards are those of this training, in results/. Both networks have the same start and the same
-batches. The loss of the second one has an additional term, `--weight` times the cross-entropy of a further output with the
-label; jets of the background have no label. The output is MAE and paired difference on the test jets of each seed.
+batches. The loss of the second one has an additional term, `--weight` times the cross-entropy of a further output with
+the label; jets of the background have no label. The output is MAE and paired difference on the test jets per seed.
 """
 
 import argparse

@@ -111,7 +111,9 @@ TABLE = {
         "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml": DRY,
     },
     "docs/training.md": {"snakemake --retries 3": DRY},
-    "docs/trust.md": {"snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml": DRY},
+    "docs/trust.md": {
+        "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml studies/real.yaml": DRY,
+    },
     "docs/troubleshooting.md": {
         "python workflow/start.py --configfile mine.yaml": DRY,
         "python workflow/start.py --cores 2": DRY,
