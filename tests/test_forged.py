@@ -72,9 +72,9 @@ def forged_array(draw: Callable, array: np.ndarray) -> np.ndarray:
                 )
             return changed
         case 1:
-            # What has been made text has no way back.
+            # What has been made text or time has no way back.
             with np.errstate(all="ignore"):
-                return array if array.dtype.kind in "US" else array.astype(draw(st.sampled_from(TYPES)))
+                return array if array.dtype.kind in "USM" else array.astype(draw(st.sampled_from(TYPES)))
         case 2:
             shapes = ((-1, 1), (1, -1), (1, 1, -1))
             return array.reshape(draw(st.sampled_from(shapes)))
