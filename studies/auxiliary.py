@@ -9,7 +9,7 @@ the label; jets of the background have no label. The output is MAE and paired di
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from topmass.limits import available_cores
 from topmass.models.constituents import JET_DIM
 from topmass.models.trained_model import TrainedModel
 from topmass.preprocessing.shards import MASS_SCALE, Shard, load_shards
-from topmass.progress import Progress
+from topmass.progress import Progress, track
 from topmass.report.provenance import commit
 from topmass.report.settings import read_config
 from topmass.training.inference import PREDICT_BATCH_SIZE
@@ -67,20 +67,13 @@ def split_jets(folder: Path, model: TrainedModel) -> tuple[SparseJets, Tensor]:
     """Return the jets of a split with the features of the network, and their labels (N,): 1, 0 or NaN if unknown."""
     shards = list(load_shards(sorted(folder.glob("*.npz")), model.shards.statistics, model.shards))
     quarks = np.concatenate([shard.arrays["quarks_in_window"] for shard in shards])
-    number = sum(map(len, shards))
-    with Progress(f"features of {folder.name}", number) as progress:
-
-        def counted() -> Iterator[Shard]:
-            for shard in shards:
-                yield shard
-                progress.update(len(shard))
-
-        jets = SparseJets.build(counted(), model.shards, number, 0, CPU, model.network)
+    tracked = track(shards, f"features of {folder.name} jets", "shard")
+    jets = SparseJets.build(tracked, model.shards, sum(map(len, shards)), 0, CPU, model.network)
     return jets, torch.from_numpy(np.where(np.isnan(quarks), np.nan, quarks == 3)).float()
 
 
 def train(model: TrainedModel, recipe: Recipe, jets: SparseJets, label: Tensor, seed: int, weight: float) -> None:
-    """Train a network in place with the schedule of its recipe; `weight` is that of the auxiliary loss."""
+    """Train a network in place with the schedule of its recipe; `weight` multiplies the auxiliary loss."""
     network, precision = model.network, find_precision("auto", CPU)
     network.fit_input_norm(jets.gather(torch.arange(len(jets))[:NORM_SAMPLE_SIZE], 0))
     optimizer = recipe.make_optimizer([*network.parameters()], fused=False)

@@ -48,7 +48,7 @@ class GeneratorSettings:
         collision_energy: Centre-of-mass energy of "ttbar", "qcd" and pile-up.
         initial_state_radiation: Simulate initial-state radiation.
         multiparton_interactions: Simulate multiparton interactions.
-        pt_bias: Power of p̂T by which the p̂T spectrum of "ttbar" and "qcd" differs from the physical one.
+        pt_bias: The p̂T spectrum of "ttbar" and "qcd" is the physical one times p̂T to this power.
         pythia: Further settings of Pythia, such as "TimeShower:renormMultFac = 4"; they override those above.
     """
 
