@@ -78,7 +78,7 @@ def train(model: TrainedModel, recipe: Recipe, jets: SparseJets, label: Tensor, 
     network.fit_input_norm(jets.gather(torch.arange(len(jets))[:NORM_SAMPLE_SIZE], 0))
     optimizer = recipe.make_optimizer([*network.parameters()], fused=False)
     rng = np.random.default_rng(seed)
-    steps = len(jets) // recipe.batch_size
+    steps = -(-len(jets) // recipe.batch_size)
     with Progress(f"training, auxiliary weight {weight:g}", recipe.epochs * len(jets)) as progress:
         for epoch in range(recipe.epochs):
             order = torch.from_numpy(rng.permutation(len(jets)))
