@@ -1,6 +1,7 @@
 """The card of a model: that its numbers are those of the files, that its snippets run, and what it refuses."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -133,9 +134,10 @@ def snippets(card: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", card, re.M | re.S)
 
 
-def run(snippet: str) -> str:
-    """Run a snippet as the card says; what it prints."""
-    ended = subprocess.run([sys.executable, "-c", snippet], cwd=REPOSITORY, capture_output=True, text=True)
+def run(snippet: str, folder: Path) -> str:
+    """What a snippet prints, run in the folder of the card."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/scripts")}
+    ended = subprocess.run([sys.executable, "-c", snippet], cwd=folder, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -144,7 +146,7 @@ def test_the_snippet_for_python_runs(results):
     TrainedModel.new({"name": "resnet15", "downsample": 8}, META, (0.16, 0.5, 0.84)).save(
         results / "train/a/1/model.safetensors"
     )
-    said = run(snippets(write(results))[0])
+    said = run(snippets(write(results))[0], results / "train/a/1")
     assert said.endswith("layers: track_pt ecal hcal\nquantiles: 0.16 0.5 0.84\n")
 
 
@@ -159,12 +161,13 @@ def test_the_snippet_for_onnxruntime_runs(results, position):
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
         [helper.make_tensor_value_info("mass", TensorProto.FLOAT, ["N"])],
     )
-    path = results / "export/a/1/model.onnx"
-    path.parent.mkdir(parents=True)
+    path = results / "train/a/1/exported/model.onnx"
+    path.parent.mkdir()
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     sample = {"files": [{"path": "mine.parquet"}], "layers": list(LAYERS), "position": position}
     changes = {"samples": {"mine": sample}, "datasets": {"flat": {"sample": "mine"}}}
-    assert run(snippets(write(results, changes=changes))[1]) == f"{np.zeros(2, np.float32)}\n"
+    snippet = snippets(write(results, changes=changes))[1]
+    assert run(snippet, results / "train/a/1") == f"{np.zeros(2, np.float32)}\n"
 
 
 def test_what_the_card_names_for_cpp_is_there(results):

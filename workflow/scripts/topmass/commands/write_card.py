@@ -8,7 +8,6 @@ from topmass.console import log_info
 from topmass.evaluation.score import read_metrics
 from topmass.files import write_atomically
 from topmass.report.model_card import (
-    card_files,
     distribution_table,
     layer_table,
     score_context,
@@ -52,7 +51,6 @@ def write_model_card(
         "training": training_context(history, training),
         "model": run["model"],
         "trained_on": distribution_table(training),
-        "files": card_files(card),
         "commit": commit(repository),
     }
     write_atomically(card, render(repository / "workflow/report/model_card.md.jinja", context))
@@ -67,6 +65,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command with its parsed arguments, which include the repository and its citations."""
-    folder = arguments.training.resolve()
-    card, history, training = (folder / name for name in ("MODEL.md", "history.csv", "training.json"))
+    card, history, training = (arguments.training / name for name in ("MODEL.md", "history.csv", "training.json"))
     write_model_card(card, arguments.repository, arguments.metrics, history, training, arguments.citations)

@@ -17,9 +17,6 @@ from topmass.report.score_tables import (
 from topmass.report.tables import Column, Table, report_parse_errors
 from topmass.report.training_tables import history_table, read_training, training_table
 
-FROM_CARD_TO_RESULTS = 3
-"""Index in `Path.parents` of the results folder, for a card in train/{experiment}/{seed}."""
-
 
 def score_context(run: Mapping) -> dict:
     """Return the template variables from a metrics.json: score tables, and mass and pT ranges of the test jets."""
@@ -61,14 +58,6 @@ def layer_table(names: Sequence[str]) -> Table:
         for i, layer in enumerate(map(find_layer, names))
     ]
     return Table("", [Column("number"), Column("layer"), Column("unit"), Column("pixels per cell")], rows)
-
-
-def card_files(card: Path) -> dict[str, str]:
-    """Return the paths of the model files in the card's code examples: checkpoint and exported ONNX models."""
-    exported = card.parents[FROM_CARD_TO_RESULTS] / "export" / card.parts[-3] / card.parts[-2]
-    files = {"model": card.with_name("model.safetensors")}
-    files |= {"dense": exported / "model.onnx", "sparse": exported / "model_sparse.onnx"}
-    return {name: path.as_posix() for name, path in files.items()}
 
 
 def bin_range(run: Mapping, name: str) -> list[float]:
