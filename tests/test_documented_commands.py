@@ -25,7 +25,7 @@ CPP = "needs headers of onnxruntime: tests/test_cpp.py builds the program and co
 CONDA = "installs from conda-forge: tests/test_conda.py runs each stage in an environment of its own"
 INSTALLS = "installs into the environment of the tests: the tests below install into another"
 CALIBRATION = "needs a second sample: tests/test_calibrate.py runs the stage"
-ROOT = "needs a ROOT file and a model without pixel layers: tests/test_root_input.py runs it on its own"
+ROOT = "needs a ROOT file with candidates: tests/test_models.py runs it on one of CMS"
 COMMAND = "the tests below run it after `pip install -e .`"
 TABLE = {
     "README.md": {
@@ -38,7 +38,7 @@ TABLE = {
         "snakemake export": RUN,
         ".ci/run": "runs these tests",
     },
-    "CONTRIBUTING.md": {".ci/run": "runs these tests"},
+    "CONTRIBUTING.md": {".ci/run": "runs these tests", "snakemake --config 'run={experiments: [real]}'": DRY},
     "docs/benchmarks.md": {
         "snakemake --configfile studies/gpu.yaml": DRY,
         "python -m benchmarks.training --no-compile": "some minutes: tests/test_benchmarks.py runs it at a small size",
@@ -112,6 +112,7 @@ TABLE = {
     },
     "docs/training.md": {"snakemake --retries 3": DRY},
     "docs/trust.md": {
+        "snakemake --config 'run={experiments: [real]}'": DRY,
         "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml studies/real.yaml": DRY,
     },
     "docs/troubleshooting.md": {
@@ -125,7 +126,10 @@ TABLE = {
         ".venv/bin/python -m snakemake": DRY,
     },
     "docs/use-a-model.md": {
-        "topmass predict model.safetensors pfnano.root masses.root --format nanoaod": ROOT,
+        "source .venv/bin/activate": RUN,
+        "snakemake predict --config 'predict={model: models/real/model.safetensors, jets: ttbar_172}' "
+        "'samples={ttbar_172: {jets: 500}}'": RUN,
+        "topmass predict models/real/model.safetensors pfnano.root masses.root --format nanoaod": ROOT,
         "pip install -e .": INSTALLS,
         "topmass predict results/train/fast/1/model.safetensors jets.parquet masses.parquet "
         "--layers track_pt,track_dz,track_d0,ecal,hcal,bpix1,bpix2,bpix3": COMMAND,
