@@ -109,6 +109,7 @@ TABLE = {
     "docs/top-mass-fit.md": {
         "snakemake --configfile studies/top_mass.yaml": DRY,
         "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml": DRY,
+        "snakemake --configfile studies/top_mass.yaml mine.yaml": DRY,
     },
     "docs/training.md": {"snakemake --retries 3": DRY},
     "docs/trust.md": {
@@ -148,6 +149,8 @@ TABLE = {
 MINE = {
     "README.md": "{samples: {gun: {jets: 400}}, experiments: {fast: {network: {width: 64}}}}",
     "docs/quickstart.md": "{samples: {gun: {jets: 400}}, experiments: {fast: {network: {width: 64}}}}",
+    "docs/top-mass-fit.md": "{samples: {my_variation: {extends: ttbar_172, jets: 1000}},"
+    " top_mass_fit: {variations: [my_variation]}}",
     "docs/use-a-model.md": "{predict: {model: fast/1, jets: ~/jets.parquet,"
     " layers: [track_pt, track_dz, track_d0, ecal, hcal, bpix1, bpix2, bpix3]}}",
     "docs/your-own-jets.md": "{samples: {mine: {files: [{path: ~/jets.parquet}], layers: [ecal]}},"
