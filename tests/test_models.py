@@ -60,7 +60,7 @@ def test_simulated_top_quarks_have_their_mass(tmp_path):
 @needs_cms
 def test_jets_of_cms_are_outside_its_training(tmp_path, said):
     predict_jets(MODEL, [f"{CMS_FILES}/pfnano.root"], tmp_path / "masses.root", device="cpu", file_format="nanoaod")
-    masses = uproot.open(tmp_path / "masses.root:topmass")["topmass"].array()
+    masses = uproot.open(tmp_path / "masses.root")["topmass"]["topmass"].array()
     assert ak.all(np.isfinite(masses)) and ak.count(masses) == 24
     (pt,) = [line for line in said().splitlines() if line.startswith("pt (GeV)")]
     assert "unlike" in pt or "far off" in pt
