@@ -129,7 +129,7 @@ TABLE = {
     "docs/use-a-model.md": {
         "source .venv/bin/activate": RUN,
         "snakemake predict --config 'predict={model: models/real/model.safetensors, jets: ttbar_172}' "
-        "'samples={ttbar_172: {jets: 500}}'": RUN,
+        "'samples={ttbar_172: {jets: 500, jets_per_block: 500}}'": RUN,
         "topmass predict models/real/model.safetensors pfnano.root masses.root --format nanoaod": ROOT,
         "pip install -e .": INSTALLS,
         "topmass predict results/train/fast/1/model.safetensors jets.parquet masses.parquet "
