@@ -113,6 +113,7 @@ TABLE = {
     },
     "docs/training.md": {"snakemake --retries 3": DRY},
     "docs/trust.md": {
+        "snakemake --configfile studies/top_mass.yaml": DRY,
         "snakemake --config 'run={experiments: [real]}'": DRY,
         "snakemake --configfile studies/top_mass.yaml studies/top_mass_small.yaml studies/real.yaml": DRY,
     },
