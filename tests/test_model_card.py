@@ -135,7 +135,7 @@ def snippets(card: str) -> list[str]:
 
 
 def run(snippet: str, folder: Path) -> str:
-    """What a snippet prints, run in the folder of the card."""
+    """Return the standard output of a snippet that runs in the folder of the card."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow/scripts")}
     ended = subprocess.run([sys.executable, "-c", snippet], cwd=folder, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
