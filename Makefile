@@ -54,7 +54,7 @@ test: ready
 	@OMP_NUM_THREADS=1 $(IN) -m pytest -m "not lab" --numprocesses 2
 
 test-lab: ready
-	@$(IN) -m pytest -m lab --timeout 2400
+	@OMP_NUM_THREADS=1 $(IN) -m pytest -m lab --numprocesses 2 --timeout 2400
 
 lint: ready
 	@$(IN) -m ruff check . && $(IN) -m ruff format --check . && $(IN) -m snakefmt --check Snakefile workflow/rules && $(IN) -m snakemake --lint

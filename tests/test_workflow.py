@@ -3,13 +3,10 @@
 import hashlib
 import json
 import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from base64 import urlsafe_b64encode
 from contextlib import suppress
 from pathlib import Path
@@ -617,21 +614,3 @@ def test_the_content_of_a_users_file_decides_what_runs_again(repository, jets, t
     write_jets(own, [make_jets(300, seed=1)], LAYERS, {})
     os.utime(own, (1e9, 1e9))
     assert would_run(repository, *given, folder=tmp_path) == {"convert": 1}
-
-
-@pytest.mark.lab
-def test_a_run_killed_again_and_again_ends_with_the_same(repository, tmp_path):
-    clone = tmp_path / "topmass"
-    shutil.copytree(repository, clone, ignore=KEPT)
-    command = [sys.executable, "workflow/start.py", "--configfile", "tests/tiny.yaml", "--cores", "2"]
-    waits = random.Random(1)
-    for _ in range(6):
-        run = subprocess.Popen(
-            command, cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(waits.uniform(3, 9))
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    subprocess.run(command, cwd=clone, check=True, capture_output=True)
-    compare(repository, clone)
-    assert not list((clone / "results").rglob("*.part*"))
