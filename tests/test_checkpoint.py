@@ -146,6 +146,8 @@ def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored(dataset, tmp_path
 
 
 def on_terminal(dataset, folder, environment, **changes) -> None:
+    # The tests themselves may run under nohup.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.setsid()
     # The first terminal that is opened is that of the session.
     terminal = os.open(environment["TERMINAL"], os.O_RDWR)
