@@ -84,6 +84,7 @@ TABLE = {
         ),
         ".venv/bin/python -m pip install --no-deps -r envs/peers.txt": INSTALLS,
         "snakemake --configfile studies/peers/peers.yaml --set-threads train=1": DRY,
+        "snakemake --configfile studies/top_mass.yaml studies/peers/top_mass.yaml --set-threads train=1": DRY,
         "snakemake --configfile studies/realism.yaml "
         "--config 'run={experiments: [ttbar_all, subtracted], seeds: [1, 2, 3]}'": DRY,
         "python docs/draw_diagrams.py": RUN,
