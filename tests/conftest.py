@@ -57,7 +57,7 @@ def make_jets(jets: int, seed: int = 0, first_event: int = 0, values: int = 40) 
 
 
 class ByFixture(LoadScopeScheduling):
-    """Divides the tests among the processes of `make test`, one by one.
+    """Divides the tests among the processes of `make test` and `make test-lab`.
 
     A file whose tests share a fixture goes to one process, which makes the fixture once. Such files come first.
     """
