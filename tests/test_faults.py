@@ -86,9 +86,11 @@ def test_any_process_may_be_killed_again_and_again(repository, clone):  # noqa: 
         family = [each for each in (started, *started.children(recursive=True)) if lives(each)]
         if family:
             with contextlib.suppress(psutil.NoSuchProcess):
-                # One of them, or all at once, as a machine that is switched off does.
-                victim = dice.choice([*family, None])
-                os.killpg(process.pid, signal.SIGKILL) if victim is None else victim.send_signal(signal.SIGKILL)
+                # One of them, and each third time the whole group at once.
+                if killed % 3:
+                    dice.choice(family).send_signal(signal.SIGKILL)
+                else:
+                    os.killpg(process.pid, signal.SIGKILL)
                 killed += 1
             # Its jobs may outlive a Snakemake that was killed, and one that lives may go on with other jobs.
             if dice.random() < 0.5:
